@@ -1,0 +1,118 @@
+"""The specification of a trained model: everything that its file says besides the weights.
+
+A specification is plain data (msgspec structs, JSON in the file). It names no code: every word in it is looked up in a
+table that the reader has, and an unknown field, word or version is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FORMAT_VERSION = 1
+
+TokenizerName = Literal["word", "char", "syllable", "jamo", "byte", "subword"]
+PoolName = Literal["last", "mean", "max", "mean+max", "attention"]
+CellName = Literal["rnn", "lstm", "gru"]
+InputKind = Literal["ids", "one_hot", "bag", "numeric"]
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Unknown fields are errors, values do not change."""
+
+
+class BagSpec(_Strict):
+    """Which n-grams of a unit (a word, a run of punctuation, …) make up its bag of features.
+
+    A range is (smallest, largest) n, both included; None leaves that family out.
+    """
+
+    word: bool = True  # the unit itself
+    syllable: tuple[int, int] | None = (1, 4)  # n-grams of code points, with boundary marks
+    jamo: tuple[int, int] | None = (4, 6)  # n-grams after Hangul syllables are taken apart, with boundary marks
+    phrase: int = 1  # n-grams of whole units ending at the step, up to this order; 1 means none
+    min_count: int = 4  # a feature must occur so often in the training texts
+
+
+class TextSpec(_Strict):
+    """How a text becomes a sequence of steps."""
+
+    tokenizer: TokenizerName = "word"
+    lowercase: bool = True
+    squeeze: int = 0  # runs of one character are cut to this length; 0 leaves them
+    max_length: int | None = None  # steps; longer texts are truncated
+    padding: Literal["pre", "post"] = "pre"  # only seen when mask is False: see the next line
+    mask: bool = True  # False feeds zeros up to max_length to the network, as many textbooks do
+    truncating: Literal["pre", "post", "middle"] = "pre"  # where steps are dropped
+    head_length: int = 0  # truncating="middle" keeps the first head_length steps and the last max_length - head_length
+    num_words: int | None = None  # size of the vocabulary, reserved ids included
+    index_from: int = 3  # id of the most frequent word; 0 padding, 1 start, 2 out of vocabulary
+    start: bool = False  # every sequence begins with id 1
+    words: tuple[str, ...] = ()  # vocabulary by rank (input "ids" and "one_hot"; empty for "byte" and "bag")
+    bag: BagSpec | None = None  # for input "bag"
+
+
+class NumericSpec(_Strict):
+    """Numeric sequences: x is scaled to (x - mean) / scale per feature; tensors `scaler.mean` and `scaler.scale`."""
+
+    features: int
+    steps: int | None = None  # set when the training rows all had this many steps and a row is one flat vector
+
+
+class LayerSpec(_Strict):
+    """One recurrent layer."""
+
+    cell: CellName
+    input_size: int
+    hidden_size: int
+    bidirectional: bool = False
+    nonlinearity: Literal["tanh", "relu"] = "tanh"  # rnn only
+    reset_after: bool = True  # gru only: r is applied after (torch, cuDNN) or before (Cho et al. 2014) the product
+    initial_state: Literal["zero", "learned"] = "zero"
+
+
+class NetworkSpec(_Strict):
+    """input → (embedding) → recurrent layers → pooling → dense [+ wide term].
+
+    Tensors, in torch's names: `embedding.weight`, `embedding.wide` (bag with wide), `rnn.weight_ih_l0`,
+    `rnn.weight_hh_l0_reverse`, `rnn.bias_ih_l0`, …, `rnn.h0_l0`, `rnn.c0_l0` (learned initial state; the reverse
+    direction's with `_reverse`), `attention.weight`, `head.weight` (outputs, features), `head.bias`.
+    """
+
+    input: InputKind
+    input_size: int  # rows of the embedding, width of the one-hot vector, or number of features
+    embedding_size: int = 0  # 0 for one_hot and numeric
+    layers: tuple[LayerSpec, ...]
+    pool: PoolName = "last"
+    outputs: int  # 1 logit for two classes, else one a class
+    wide: bool = False  # bag: a scalar weight a feature, summed into the logits
+
+    @property
+    def width(self) -> int:
+        """Size of the pooled vector."""
+        last = self.layers[-1]
+        size = last.hidden_size * (2 if last.bidirectional else 1)
+        return 2 * size if self.pool == "mean+max" else size
+
+
+class Golden(_Strict):
+    """An input with the logits that the model gave when it was written."""
+
+    input: str | tuple[tuple[float, ...], ...]
+    logits: tuple[float, ...]
+
+
+class ModelSpec(_Strict):
+    """All of it. `members` networks of the same shape answer together by their mean logit."""
+
+    format: Literal["timesteps"] = "timesteps"
+    version: int = FORMAT_VERSION
+    task: Literal["classify"]
+    classes: tuple[str | int | float | bool, ...]  # labels, in the order of the outputs
+    text: TextSpec | None = None
+    numeric: NumericSpec | None = None
+    network: NetworkSpec
+    members: int = 1
+    golden: tuple[Golden, ...] = ()
+    training: dict[str, str | int | float | bool | None] = {}  # for the reader of the card; nothing runs from it
