@@ -1,1 +1,1 @@
-
+"""Files and data sets on their way in: tables, encodings, the catalogue, splits."""

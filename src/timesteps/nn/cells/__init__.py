@@ -1,1 +1,10 @@
+"""Cells: one recurrent equation a file. A new cell is a file here and a line in `CELLS`."""
 
+from timesteps.nn.cells.cell import Cell, State
+from timesteps.nn.cells.elman import ElmanCell
+from timesteps.nn.cells.gru import GRUCell
+from timesteps.nn.cells.lstm import LSTMCell
+
+CELLS: dict[str, type[Cell]] = {"rnn": ElmanCell, "lstm": LSTMCell, "gru": GRUCell}
+
+__all__ = ["CELLS", "Cell", "ElmanCell", "GRUCell", "LSTMCell", "State"]

@@ -1,1 +1,1 @@
-
+"""Texts on their way to the network: normalisation, tokens, vocabularies, bags of n-grams, padding."""

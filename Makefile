@@ -1,0 +1,44 @@
+# Two commands set everything up: `make demo` and `make test`. Everything lives in .venv; nothing outside is touched.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip install --disable-pip-version-check --quiet
+SOURCES := $(shell find native src/timesteps -name '*.h' -o -name '*.cpp') CMakeLists.txt pyproject.toml constraints.txt
+
+.PHONY: demo test check bench quality clean
+
+demo: $(VENV)/.installed  ## train, judge and use a sentiment classifier on the bundled Korean reviews
+	$(BIN)/timesteps train classify --out demo
+	printf '%s\n' '정말 재미있고 감동적인 영화였어요' '시간이 아까운 지루한 영화' | $(BIN)/timesteps predict demo -
+	@echo "Open demo/report.html to look at the run."
+
+test: $(VENV)/.tested  ## all tests
+	$(BIN)/python -m pytest tests
+
+check: $(VENV)/.tested  ## format, lint, types, and the rules of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_house.py
+
+bench: $(VENV)/.tested  ## the quick measurements; tables in README and docs are generated from bench/results
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.tables
+
+quality: $(VENV)/.tested  ## the long ones: every named recipe against its baselines, three seeds (about two hours)
+	$(BIN)/python -m bench.quality
+	$(BIN)/python -m bench.tables
+
+# torch comes first and pinned: left to itself, pip would take a build with gigabytes of CUDA.
+$(VENV)/.installed: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch -c constraints.txt
+	$(PIP) -e '.[torch]' -c constraints.txt
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) -e '.[test]' -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf build dist demo $(VENV)/.installed $(VENV)/.tested src/timesteps/_core*.so

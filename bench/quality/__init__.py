@@ -1,0 +1,1 @@
+"""Quality of the named recipes on real data, beside baselines trained on the same rows."""

@@ -1,0 +1,300 @@
+// N-gram features of units: their hashes, how often they occur in a corpus, and their ids.
+//
+// The definition of a feature, in plain Python, is src/timesteps/runtime/text/ngrams.py; this does the same faster.
+// A unit is UTF-8; surrogates may occur as three bytes each. Nothing here knows Python.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace timesteps {
+
+constexpr std::uint64_t kHashOffset = 0xcbf29ce484222325u, kHashPrime = 0x100000001b3u;  // 64-bit FNV-1a
+constexpr char kBefore = '\x02', kBehind = '\x03', kJoint = '\x1f';
+
+constexpr std::uint64_t hash(std::string_view bytes, std::uint64_t state = kHashOffset) {
+    for (const char byte : bytes) state = (state ^ static_cast<std::uint8_t>(byte)) * kHashPrime;
+    return state;
+}
+
+/// Which n-grams to take. A range whose largest n is below its smallest is empty.
+struct Families {
+    bool word;
+    int syllable_smallest, syllable_largest, jamo_smallest, jamo_largest;
+};
+
+/// Units that lie end to end in one piece of UTF-8, given by their numbers of code points.
+class Units {
+public:
+    Units(std::string_view bytes, std::span<const std::int64_t> lengths) : bytes_(bytes) {
+        starts_.reserve(lengths.size() + 1);
+        std::size_t place = 0;
+        for (const std::int64_t length : lengths) {
+            starts_.push_back(place);
+            for (std::int64_t code = 0; code < length; ++code) place = next(place);
+        }
+        starts_.push_back(place);
+        if (place != bytes.size()) throw std::invalid_argument("lengths of units do not add up to their text");
+    }
+
+    std::size_t size() const { return starts_.size() - 1; }
+
+    std::string_view operator[](std::size_t unit) const {
+        return bytes_.substr(starts_[unit], starts_[unit + 1] - starts_[unit]);
+    }
+
+    std::string_view at(std::int64_t unit) const {
+        if (unit < 0 || static_cast<std::size_t>(unit) >= size()) throw std::out_of_range("a step has no unit");
+        return (*this)[static_cast<std::size_t>(unit)];
+    }
+
+private:
+    std::size_t next(std::size_t place) const {
+        if (place >= bytes_.size()) throw std::invalid_argument("lengths of units exceed their text");
+        do {
+            ++place;
+        } while (place < bytes_.size() && (bytes_[place] & 0xc0) == 0x80);
+        return place;
+    }
+
+    std::string_view bytes_;
+    std::vector<std::size_t> starts_;
+};
+
+/// The hashes of a unit's features. Keeps its buffers from unit to unit.
+class UnitFeatures {
+public:
+    explicit UnitFeatures(const Families& families) : families_(families) {}
+
+    /// Distinct and ascending; valid until the next call.
+    std::span<const std::uint64_t> operator()(std::string_view unit) {
+        hashes_.clear();
+        if (families_.word) hashes_.push_back(hash(unit, hash("w")));
+        if (families_.syllable_largest >= families_.syllable_smallest) {
+            mark(unit, false);
+            take('s', families_.syllable_smallest, families_.syllable_largest);
+        }
+        if (families_.jamo_largest >= families_.jamo_smallest) {
+            mark(unit, true);
+            take('j', families_.jamo_smallest, families_.jamo_largest);
+        }
+        std::sort(hashes_.begin(), hashes_.end());
+        hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
+        return hashes_;
+    }
+
+private:
+    static bool begins_code(char byte) { return (byte & 0xc0) != 0x80; }
+
+    /// The unit between its marks, its Hangul syllables taken apart if asked for, and where each code point begins.
+    void mark(std::string_view unit, bool apart) {
+        marked_.assign(1, kBefore);
+        for (std::size_t place = 0; place < unit.size(); ++place) {
+            const auto byte = [&](std::size_t ahead) { return static_cast<std::uint8_t>(unit[place + ahead]); };
+            if (apart && byte(0) >= 0xea && byte(0) <= 0xed && place + 2 < unit.size()) {
+                const int code = (byte(0) & 0x0f) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
+                if (code >= 0xac00 && code <= 0xd7a3) {
+                    const int syllable = code - 0xac00;
+                    put_jamo(0x1100 + syllable / 588);
+                    put_jamo(0x1161 + syllable / 28 % 21);
+                    if (syllable % 28) put_jamo(0x11a7 + syllable % 28);
+                    place += 2;
+                    continue;
+                }
+            }
+            marked_.push_back(unit[place]);
+        }
+        marked_.push_back(kBehind);
+        starts_.clear();
+        for (std::size_t place = 0; place < marked_.size(); ++place)
+            if (begins_code(marked_[place])) starts_.push_back(place);
+        starts_.push_back(marked_.size());
+    }
+
+    void put_jamo(int code) {
+        marked_.push_back(static_cast<char>(0xe0 | code >> 12));
+        marked_.push_back(static_cast<char>(0x80 | (code >> 6 & 0x3f)));
+        marked_.push_back(static_cast<char>(0x80 | (code & 0x3f)));
+    }
+
+    void take(char family, int smallest, int largest) {
+        const std::size_t codes = starts_.size() - 1;
+        const std::uint64_t tagged = hash({&family, 1});
+        for (std::size_t start = 0; start < codes; ++start) {
+            const bool is_mark = start == 0 || start + 1 == codes;
+            const std::size_t end = std::min(codes, start + static_cast<std::size_t>(largest));
+            std::uint64_t state = tagged;
+            for (std::size_t code = start; code < end; ++code) {
+                state = hash({marked_.data() + starts_[code], starts_[code + 1] - starts_[code]}, state);
+                const std::size_t order = code - start + 1;
+                if (order >= static_cast<std::size_t>(smallest) && !(order == 1 && is_mark)) hashes_.push_back(state);
+            }
+        }
+    }
+
+    Families families_;
+    std::vector<char> marked_;
+    std::vector<std::size_t> starts_;
+    std::vector<std::uint64_t> hashes_;
+};
+
+/// Calls visit(step, hash) for each phrase of 2 to `order` units that ends at a step, row by row.
+template <class Visit>
+void each_phrase(const Units& units, std::span<const std::int32_t> steps, std::span<const std::int64_t> offsets,
+                 int order, Visit visit) {
+    const std::int64_t last = static_cast<std::int64_t>(steps.size());
+    for (std::size_t row = 0; row + 1 < offsets.size(); ++row) {
+        const std::int64_t begin = offsets[row], end = offsets[row + 1];
+        if (begin < 0 || end < begin || end > last) throw std::invalid_argument("offsets of rows do not fit the steps");
+        // The phrases that begin at a unit share its hash, so they are made from front to back.
+        for (std::int64_t start = begin; start < end; ++start) {
+            std::uint64_t state = hash(units.at(steps[start]), hash("p"));
+            for (std::int64_t step = start + 1; step < std::min(end, start + order); ++step) {
+                state = hash(units.at(steps[step]), hash({&kJoint, 1}, state));
+                visit(step, state);
+            }
+        }
+    }
+}
+
+/// How often each hash was seen: open addressing, linear probing, at most half full.
+class HashCounts {
+public:
+    using Entry = std::pair<std::uint64_t, std::int64_t>;  // hash, count; a count of 0 is a free place
+
+    HashCounts() : entries_(1 << 16) {}
+
+    std::size_t size() const { return size_; }
+
+    void add(std::uint64_t key, std::int64_t count) {
+        Entry& entry = find(key);
+        if (entry.second == 0) {
+            entry = {key, count};
+            if (++size_ * 2 > entries_.size()) grow();
+        } else {
+            entry.second += count;
+        }
+    }
+
+    /// Hashes seen `least` times, ascending; with `most` >= 0 the most frequent ones, of equals the smaller.
+    std::vector<std::uint64_t> frequent(std::int64_t least, std::int64_t most) const {
+        std::vector<Entry> kept;
+        for (const Entry& entry : entries_)
+            if (entry.second > 0 && entry.second >= least) kept.push_back(entry);
+        if (most >= 0 && kept.size() > static_cast<std::size_t>(most)) {
+            const auto more = [](const Entry& a, const Entry& b) {
+                return a.second != b.second ? a.second > b.second : a.first < b.first;
+            };
+            std::nth_element(kept.begin(), kept.begin() + most, kept.end(), more);
+            kept.resize(static_cast<std::size_t>(most));
+        }
+        std::vector<std::uint64_t> keys;
+        keys.reserve(kept.size());
+        for (const Entry& entry : kept) keys.push_back(entry.first);
+        std::sort(keys.begin(), keys.end());
+        return keys;
+    }
+
+private:
+    Entry& find(std::uint64_t key) {
+        const std::size_t mask = entries_.size() - 1;
+        std::size_t place = (key ^ key >> 32) & mask;
+        while (entries_[place].second != 0 && entries_[place].first != key) place = (place + 1) & mask;
+        return entries_[place];
+    }
+
+    void grow() {
+        std::vector<Entry> old(entries_.size() * 2);
+        old.swap(entries_);
+        for (const Entry& entry : old)
+            if (entry.second != 0) find(entry.first) = entry;
+    }
+
+    std::vector<Entry> entries_;
+    std::size_t size_ = 0;
+};
+
+/// Ids of hashes: positions in a sorted array, which must outlive this.
+class FeatureIndex {
+public:
+    explicit FeatureIndex(std::span<const std::uint64_t> sorted) : sorted_(sorted) {
+        while (shift_ > 40 && (std::size_t{1} << (64 - shift_)) < sorted.size()) --shift_;
+        first_.resize((std::size_t{1} << (64 - shift_)) + 1);
+        std::size_t place = 0;
+        for (std::size_t bucket = 0; bucket + 1 < first_.size(); ++bucket) {
+            while (place < sorted.size() && sorted[place] >> shift_ < bucket) ++place;
+            first_[bucket] = place;
+        }
+        first_.back() = sorted.size();
+    }
+
+    /// The id, or -1.
+    std::int32_t find(std::uint64_t key) const {
+        const std::size_t bucket = key >> shift_;
+        const auto end = sorted_.begin() + static_cast<std::ptrdiff_t>(first_[bucket + 1]);
+        const auto at = std::lower_bound(sorted_.begin() + static_cast<std::ptrdiff_t>(first_[bucket]), end, key);
+        return at != end && *at == key ? static_cast<std::int32_t>(at - sorted_.begin()) : -1;
+    }
+
+private:
+    std::span<const std::uint64_t> sorted_;
+    int shift_ = 63;                  // the bits above it name a bucket; as many buckets as features, at most 2^24
+    std::vector<std::size_t> first_;  // the first feature of each bucket
+};
+
+/// Bags of ids: bag u is ids[offsets[u]] … ids[offsets[u + 1] - 1].
+struct Bags {
+    std::vector<std::int32_t> ids;
+    std::vector<std::int64_t> offsets{0};
+};
+
+inline void count_units(HashCounts& counts, const Units& units, std::span<const std::int64_t> weights,
+                        const Families& families) {
+    if (weights.size() != units.size()) throw std::invalid_argument("a unit needs one count");
+    UnitFeatures features(families);
+    for (std::size_t unit = 0; unit < units.size(); ++unit) {
+        if (weights[unit] < 1) throw std::invalid_argument("a count is below 1");
+        for (const std::uint64_t key : features(units[unit])) counts.add(key, weights[unit]);
+    }
+}
+
+inline Bags look_up_units(const Units& units, const Families& families, std::span<const std::uint64_t> sorted) {
+    const FeatureIndex index(sorted);
+    UnitFeatures features(families);
+    Bags bags;
+    bags.offsets.reserve(units.size() + 1);
+    for (std::size_t unit = 0; unit < units.size(); ++unit) {
+        for (const std::uint64_t key : features(units[unit]))  // ascending, and so are their ids
+            if (const std::int32_t id = index.find(key); id >= 0) bags.ids.push_back(id);
+        bags.offsets.push_back(static_cast<std::int64_t>(bags.ids.size()));
+    }
+    return bags;
+}
+
+inline Bags look_up_phrases(const Units& units, std::span<const std::int32_t> steps,
+                            std::span<const std::int64_t> offsets, int order, std::span<const std::uint64_t> sorted) {
+    const FeatureIndex index(sorted);
+    std::vector<std::pair<std::int64_t, std::int32_t>> found;  // step, id
+    each_phrase(units, steps, offsets, order, [&](std::int64_t step, std::uint64_t key) {
+        if (const std::int32_t id = index.find(key); id >= 0) found.emplace_back(step, id);
+    });
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    Bags bags;
+    bags.offsets.assign(steps.size() + 1, 0);
+    bags.ids.reserve(found.size());
+    for (const auto& [step, id] : found) {
+        bags.ids.push_back(id);
+        ++bags.offsets[static_cast<std::size_t>(step) + 1];
+    }
+    for (std::size_t step = 0; step < steps.size(); ++step) bags.offsets[step + 1] += bags.offsets[step];
+    return bags;
+}
+
+}  // namespace timesteps

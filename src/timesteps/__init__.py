@@ -1,0 +1,47 @@
+"""timesteps: recurrent sequence models, from the cell's equation to the file that runs anywhere.
+
+The rooms: `runtime` (what must still run after training: numpy only), `data` (files and data sets on their way in),
+`nn` (torch: cells and layers), `training` (epochs, batches, checkpoints, reports), `tasks` (what you asked for),
+`inspect` (looking inside), `cli` (the command `timesteps`).
+
+>>> import timesteps
+>>> session = timesteps.load("demo")                        # doctest: +SKIP
+>>> session.predict(["정말 재미있는 영화"])                   # doctest: +SKIP
+['1']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from timesteps.version import __version__
+
+if TYPE_CHECKING:
+    from timesteps.runtime.session import Session, load
+    from timesteps.runtime.text.sequences import one_hot, pad_sequences
+    from timesteps.runtime.text.vocabulary import Vocabulary
+    from timesteps.tasks.classify.estimator import Classifier
+
+__all__ = ["Classifier", "Session", "Vocabulary", "__version__", "load", "one_hot", "pad_sequences"]
+
+# Names are looked up when they are first used, so that `import timesteps` costs nothing and a small machine never
+# meets PyTorch.
+_WHERE = {
+    "Classifier": "timesteps.tasks.classify.estimator",
+    "Session": "timesteps.runtime.session",
+    "load": "timesteps.runtime.session",
+    "Vocabulary": "timesteps.runtime.text.vocabulary",
+    "pad_sequences": "timesteps.runtime.text.sequences",
+    "one_hot": "timesteps.runtime.text.sequences",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'timesteps' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

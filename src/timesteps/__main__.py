@@ -1,0 +1,5 @@
+"""`python -m timesteps` is the command `timesteps`."""
+
+from timesteps.cli import main
+
+main()

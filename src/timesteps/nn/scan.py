@@ -1,0 +1,224 @@
+"""`scan`: a cell over sequences. Time, padding, direction and the choice of implementation live here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from timesteps.errors import UsageError
+from timesteps.nn.cells import Cell, State
+from timesteps.nn.cells.cell import as_state, as_tuple
+from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, mask_at
+from timesteps.nn.kernels import run_torch, why_not_torch
+from timesteps.nn.padding import Steps, Visits, check_flags, read_steps
+
+IMPLEMENTATIONS = ("torch", "loop")
+"""In order of preference."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Dropout of one scan: probabilities, the rows' keys, and the streams of random numbers that the masks come from."""
+
+    input: float = 0.0
+    recurrent: float = 0.0
+    keys: Tensor | None = None
+    input_stream: int = 0
+    recurrent_stream: int = 1
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which implementation runs, and why none of the faster ones."""
+
+    implementation: str
+    why_not: dict[str, str]
+    name: str = ""
+
+    def __str__(self) -> str:
+        reasons = "".join(f"; not {faster}: {reason}" for faster, reason in self.why_not.items())
+        return f"{self.name + ': ' if self.name else ''}{self.implementation}{reasons}"
+
+
+def scan(
+    cell: Cell,
+    x: Tensor,
+    lengths: Tensor | None = None,
+    state: State | None = None,
+    *,
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+    reverse: bool = False,
+    initial: State | None = None,
+    input_dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    generator: torch.Generator | None = None,
+    implementation: str | None = None,
+) -> tuple[Tensor, State]:
+    """Run a cell over the real steps of each row of a batch.
+
+        state_0 = state;  y_t, state_t = cell.step(cell.project(x_t), state_{t-1}) for the real steps t, in order
+
+    Padding steps are passed over: they change no state, their outputs and the gradients of their inputs are exactly
+    zero, and what they hold (NaN, say) does not matter.
+
+    Args:
+        cell: the equation.
+        x: (B, T, I) numbers, or (B, T) whole numbers 0 … I - 1 that stand for one-hot vectors.
+        lengths: (B,) whole numbers 0 … T: the first lengths[b] steps of row b are real.
+        state: where to go on from: (B, size) tensors as `cell.states` names them; None is `initial`.
+        mask: (B, T) booleans, True = real, of any pattern. With `lengths`, both must hold.
+        reset: (B, T) booleans, True where a new sequence begins within a row: the steps before and from there on do
+            not see each other, in either direction. On padding, it counts from the next real step.
+        reverse: visit each row's real steps from its last to its first.
+        initial: the state of a fresh start, at a `reset` and where `state` is None; None is zeros.
+        input_dropout: probability in training code's hands (scan has no evaluation mode) of dropping an input, one mask
+            a row for all steps: Keras' `dropout`.
+        recurrent_dropout: the same for the hidden state on its way into the recurrent product: Keras'
+            `recurrent_dropout`, with one mask for all gates (Gal and Ghahramani 2016, arXiv:1512.05287).
+        generator: of the random numbers of dropout; None is torch's default.
+        implementation: "torch" or "loop" instead of the fastest that is exact.
+
+    Returns:
+        y (B, T, H), zero on padding, and the state after each row's last visited step (the given state, if none).
+
+    Raises:
+        UsageError: shapes that do not fit, an unknown implementation, or one that cannot do what was asked.
+
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import LSTMCell, scan
+        >>> y, (h, c) = scan(LSTMCell(5, 8), torch.zeros(2, 10, 5), lengths=torch.tensor([10, 3]))
+        >>> y.shape, h.shape, bool((y[1, 3:] == 0).all()), bool((y[1, 2] == h[1]).all())
+        (torch.Size([2, 10, 8]), torch.Size([2, 8]), True, True)
+    """
+    check_input(cell, x)
+    steps = read_steps(x.shape[0], x.shape[1], lengths, mask, x.device)
+    check_probability(input_dropout, "input_dropout")
+    check_probability(recurrent_dropout, "recurrent_dropout")
+    dropped = Dropped(input_dropout, recurrent_dropout)
+    if input_dropout or recurrent_dropout:
+        dropped = replace(dropped, keys=draw_keys(len(x), device=x.device, generator=generator))
+    if reset is not None:
+        check_flags("reset", reset, steps.batch_size, steps.steps)
+    return scan_steps(cell, x, steps, state, initial, reset, reverse, dropped, implementation)
+
+
+def scan_steps(
+    cell: Cell,
+    x: Tensor,
+    steps: Steps,
+    state: State | None = None,
+    initial: State | None = None,
+    reset: Tensor | None = None,
+    reverse: bool = False,
+    dropped: Dropped = Dropped(),  # noqa: B008  # frozen
+    implementation: str | None = None,
+) -> tuple[Tensor, State]:
+    """`scan` for callers that have read the padding and drawn the keys once for several scans."""
+    fresh = cell.zero_state(len(x)) if initial is None else _checked(cell, initial, len(x), "initial")
+    begin = fresh if state is None else _checked(cell, state, len(x), "state")
+    if steps.longest == 0 or len(x) == 0:
+        return cell.weight_hh.new_zeros(len(x), steps.steps, cell.output_size), as_state(begin)
+    explanation = choose(cell, x, reset is not None, dropped.recurrent, implementation)
+    visits = Visits.of(steps, reverse)
+    starts, end = (None, None) if reset is None else visits.starts(reset)
+    x, scale = _drop_input(cell, visits.arrange(x), dropped, visits)
+    counts = None if visits.visited is None else steps.counts
+    if explanation.implementation == "torch":
+        y, final = run_torch(cell, x, begin, counts)
+    else:
+        gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
+        recurrent_mask = None
+        if dropped.recurrent and dropped.keys is not None:
+            recurrent_mask = dropout_mask(
+                dropped.keys, cell.output_size, dropped.recurrent, dropped.recurrent_stream, gx.dtype
+            )
+        y, final = _loop(cell, gx, begin, fresh, counts, starts, recurrent_mask)
+    if end is not None:
+        final = _where(end, fresh, final)
+    return visits.restore(y), as_state(final)
+
+
+def _loop(
+    cell: Cell,
+    gx: Tensor,
+    state: tuple[Tensor, ...],
+    fresh: tuple[Tensor, ...],
+    counts: Tensor | None,
+    starts: Tensor | None,
+    recurrent_mask: Tensor | None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """gx (B, visits, G*H): the plain loop that every other implementation must agree with."""
+    shortest = gx.shape[1] if counts is None else int(counts.min())
+    outputs = []
+    for t, gx_t in enumerate(gx.unbind(1)):
+        if starts is not None:
+            state = _where(starts[:, t], fresh, state)
+        y, new = cell.step(gx_t, as_state(state), recurrent_mask)
+        outputs.append(y)
+        state = as_tuple(new) if counts is None or t < shortest else _where(counts > t, as_tuple(new), state)
+    return torch.stack(outputs, 1), state
+
+
+def _where(rows: Tensor, these: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(torch.where(rows.unsqueeze(1), a, b) for a, b in zip(these, others, strict=True))
+
+
+def _drop_input(cell: Cell, x: Tensor, dropped: Dropped, visits: Visits) -> tuple[Tensor, Tensor | None]:
+    """x (B, visits, ...) after input dropout; for one-hot input, x and the factor of each one."""
+    if not dropped.input or dropped.keys is None:
+        return x, None
+    if x.is_floating_point():
+        return x * dropout_mask(dropped.keys, x.shape[2], dropped.input, dropped.input_stream, x.dtype).unsqueeze(1), None
+    return x, mask_at(dropped.keys, x, dropped.input, dropped.input_stream, cell.weight_ih.dtype)
+
+
+def choose(cell: Cell, x: Tensor, reset: bool, recurrent_dropout: float, wanted: str | None = None) -> Explanation:
+    """The first implementation that is exactly equal to the loop here."""
+    why_not = why_not_torch(cell)
+    if why_not is None:
+        if reset:
+            why_not = "its kernels cannot start afresh within a row"
+        elif recurrent_dropout:
+            why_not = "its kernels have no recurrent dropout"
+        elif not x.is_floating_point():
+            why_not = "its kernels would multiply one-hot vectors that the loop only looks up"
+    if wanted is not None and wanted not in IMPLEMENTATIONS:
+        raise UsageError(f"implementation is {wanted!r}", mend=f"use one of {', '.join(IMPLEMENTATIONS)}")
+    if wanted == "loop":
+        return Explanation("loop", {"torch": why_not or "the loop was asked for"})
+    if why_not is None:
+        return Explanation("torch", {})
+    if wanted == "torch":
+        raise UsageError(f"torch cannot run this: {why_not}", mend="leave implementation out")
+    return Explanation("loop", {"torch": why_not})
+
+
+def check_input(cell: Cell, x: Tensor) -> None:
+    """UsageError unless the cell can read x."""
+    if not x.is_floating_point():
+        if x.dim() != 2 or x.dtype == torch.bool:
+            raise UsageError(
+                f"input has shape {tuple(x.shape)} and type {x.dtype}",
+                mend="give (B, T, I) floats, or (B, T) whole numbers for one-hot vectors",
+            )
+    elif x.dim() != 3 or x.shape[2] != cell.input_size:
+        raise UsageError(f"input has shape {tuple(x.shape)}", mend=f"give (B, T, {cell.input_size})")
+    elif x.dtype != cell.weight_ih.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise UsageError(
+            f"input is {x.dtype}, the weights are {cell.weight_ih.dtype}", mend="convert one of them with .to(dtype)"
+        )
+
+
+def _checked(cell: Cell, state: State, rows: int, name: str) -> tuple[Tensor, ...]:
+    parts = as_tuple(state)
+    wanted = [(rows, size) for size in cell.state_sizes]
+    if [tuple(part.shape) for part in parts] != wanted:
+        raise UsageError(
+            f"{name} has shape {', '.join(str(tuple(part.shape)) for part in parts)}",
+            mend=f"give {', '.join(f'{n} {shape}' for n, shape in zip(cell.states, wanted, strict=True))}",
+        )
+    return parts

@@ -1,0 +1,210 @@
+"""`RecurrentStack`: recurrent layers on top of each other, one or two directions each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from timesteps.errors import UsageError
+from timesteps.nn.cells import Cell, State
+from timesteps.nn.dropout import check_probability, dropout_mask, random_normal
+from timesteps.nn.padding import Steps
+from timesteps.nn.scan import Dropped, scan_steps
+
+INITIAL_STATES = ("zero", "learned", "random")
+_NOISE = 0.1  # standard deviation of initial_state="random"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one layer of a stack is made of."""
+
+    cell: type[Cell]
+    input_size: int
+    hidden_size: int
+    bidirectional: bool = False
+    learned_state: bool = False
+    options: dict[str, Any] = field(default_factory=dict)  # further arguments of the cell
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What follows the layer's number in the names of its parameters, one a direction."""
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+
+class _Streams:
+    """Numbers of the random streams of one layer: no two masks of a network share one."""
+
+    def __init__(self, layer: int) -> None:
+        self.input = 16 * layer  # shared by both directions
+        self.recurrent = (16 * layer + 1, 16 * layer + 2)
+        self.between = 16 * layer + 3
+        self.noise = (16 * layer + 4, 16 * layer + 10)
+
+
+class RecurrentStack(nn.Module):
+    """Recurrent layers, each reading the one below: the forward and the reverse outputs, side by side.
+
+    Parameters are named as torch does: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (`weight_hr_l0` with
+    a projection), then `weight_ih_l0_reverse`, … and, last, learned initial states `h0_l0` (and `c0_l0`), (H,) zeros at
+    first. Layers may differ in cell and size.
+
+    Args:
+        layers: from the input to the output.
+        bias: whether cells have biases.
+        dropout: ordinary dropout on the output of every layer but the last.
+        input_dropout: dropout fixed over time on the input of every layer; both directions share the mask.
+        recurrent_dropout: dropout fixed over time on the hidden state inside every layer.
+        initial_state_noise: standard deviation of the normal noise added to initial states in training, where none are
+            given (Zimmermann, Tietz and Grothmann 2012, Forecasting with recurrent neural networks: 12 tricks).
+
+    Raises:
+        UsageError: sizes that do not follow from the layer below, or bad options.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        bias: bool = True,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state_noise: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if not layers:
+            raise UsageError("a stack has no layers", mend="give at least one")
+        self.bias = bias
+        self.dropout = check_probability(dropout, "dropout")
+        self.input_dropout = check_probability(input_dropout, "input_dropout")
+        self.recurrent_dropout = check_probability(recurrent_dropout, "recurrent_dropout")
+        if not 0 <= initial_state_noise < math.inf:
+            raise UsageError(f"initial_state_noise is {initial_state_noise}", mend="give a standard deviation, 0 or more")
+        self.initial_state_noise = initial_state_noise
+        self._layers = tuple(layers)
+        # Equations without weights: `cell` lends them this module's parameters, which keep torch's flat names.
+        self._equations = tuple(
+            layer.cell(layer.input_size, layer.hidden_size, bias, **layer.options, device="meta") for layer in layers
+        )
+        for k in range(1, len(layers)):
+            if layers[k].input_size != self.output_size(k - 1):
+                raise UsageError(f"layer {k} reads {layers[k].input_size} features, layer {k - 1} gives {self.output_size(k - 1)}")
+        factory = {"device": device, "dtype": dtype}
+        for name, shape in self._shapes().items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape, **factory)))  # type: ignore[arg-type]
+        self.reset_parameters()
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        weights: dict[str, tuple[int, ...]] = {}
+        states: dict[str, tuple[int, ...]] = {}
+        for k, (layer, equation) in enumerate(zip(self._layers, self._equations, strict=True)):
+            for suffix in layer.suffixes:
+                weights |= {f"{name}_l{k}{suffix}": tuple(p.shape) for name, p in equation.named_parameters()}
+                if layer.learned_state:
+                    for name, size in zip(equation.states, equation.state_sizes, strict=True):
+                        states[f"{name}0_l{k}{suffix}"] = (size,)
+        return weights | states
+
+    def output_size(self, layer: int = -1) -> int:
+        """Features that a layer puts out: both directions' together."""
+        return self._equations[layer].output_size * len(self._layers[layer].suffixes)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew as torch does, U(-1/sqrt(H), 1/sqrt(H)); learned initial states become zero."""
+        for k, layer in enumerate(self._layers):
+            bound = 1 / math.sqrt(layer.hidden_size)
+            for reverse in range(len(layer.suffixes)):
+                for parameter in self.cell(k, bool(reverse)).parameters():
+                    nn.init.uniform_(parameter, -bound, bound)
+                for state in self.learned_state(k, bool(reverse)):
+                    nn.init.zeros_(state)
+
+    def cell(self, layer: int = 0, reverse: bool = False) -> Cell:
+        """The cell of one layer and direction, over this module's own parameters."""
+        equation, end = self._equations[layer], f"_l{layer}{self._layers[layer].suffixes[reverse]}"
+        return equation.bound_to({name: getattr(self, name + end) for name, _ in equation.named_parameters()})
+
+    def learned_state(self, layer: int = 0, reverse: bool = False) -> tuple[Tensor, ...]:
+        """The learned initial state of one layer and direction, one (H,) a state; empty where it is not learned."""
+        if not self._layers[layer].learned_state:
+            return ()
+        end = f"0_l{layer}{self._layers[layer].suffixes[reverse]}"
+        return tuple(getattr(self, name + end) for name in self._equations[layer].states)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the next call needs random keys."""
+        rates = (self.dropout, self.input_dropout, self.recurrent_dropout, self.initial_state_noise)
+        return self.training and any(rates)
+
+    def run(
+        self,
+        x: Tensor,
+        steps: Steps,
+        states: Sequence[State] | None = None,
+        *,
+        reset: Tensor | None = None,
+        keys: Tensor | None = None,
+        implementation: str | None = None,
+    ) -> tuple[Tensor, list[State]]:
+        """x (B, T, I), or (B, T) one-hot positions -> y (B, T, output_size()), final states.
+
+        Args:
+            x: the input.
+            steps: which steps are real.
+            states: where to go on from, one for each layer and direction (layer 0, its reverse, layer 1, …).
+            reset: (B, T) booleans, see `scan`.
+            keys: (B,) of `draw_keys`; needed when `draws`.
+            implementation: see `scan`.
+        """
+        finals: list[State] = []
+        for k, layer in enumerate(self._layers):
+            streams, outputs = _Streams(k), []
+            for reverse in range(len(layer.suffixes)):
+                cell = self.cell(k, bool(reverse))
+                dropped = Dropped()
+                if self.training and keys is not None:
+                    dropped = Dropped(
+                        self.input_dropout, self.recurrent_dropout, keys, streams.input, streams.recurrent[reverse]
+                    )
+                y, final = scan_steps(
+                    cell,
+                    x,
+                    steps,
+                    None if states is None else states[len(finals)],
+                    self._initial(k, bool(reverse), steps.batch_size, keys),
+                    reset,
+                    bool(reverse),
+                    dropped,
+                    implementation,
+                )
+                outputs.append(y)
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+            if self.training and self.dropout and keys is not None and k < len(self._layers) - 1:
+                x = x * dropout_mask(keys, x[0].numel(), self.dropout, streams.between, x.dtype).view(x.shape)
+        return x, finals
+
+    def _initial(self, layer: int, reverse: bool, batch_size: int, keys: Tensor | None) -> State | None:
+        noisy = self.training and self.initial_state_noise > 0 and keys is not None
+        if not (noisy or self._layers[layer].learned_state):
+            return None
+        cell = self.cell(layer, reverse)
+        parts = cell.zero_state(batch_size)
+        if self._layers[layer].learned_state:
+            parts = tuple(z + s for z, s in zip(parts, self.learned_state(layer, reverse), strict=True))
+        if noisy and keys is not None:
+            stream = _Streams(layer).noise[reverse]
+            parts = tuple(
+                part + self.initial_state_noise * random_normal(keys, part.shape[1], stream + n, part.dtype)
+                for n, part in enumerate(parts)
+            )
+        return parts[0] if len(parts) == 1 else parts

@@ -1,0 +1,159 @@
+"""The recurrent cells in numpy: one equation each, one time step at a time, for inference.
+
+Weights come in torch's layout, (G * H, I) with the gates in torch's order, and are kept transposed. `project` is the
+input's share of the gates for many steps at once; `step` is the rest, and the only code that runs once a time step.
+`timesteps.nn.cells` has the same equations with gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.runtime.spec import LayerSpec
+
+Array = NDArray[np.floating[Any]]
+State = tuple[Array, ...]
+
+__all__ = ["CELLS", "Cell", "ElmanCell", "GRUCell", "LSTMCell", "State", "sigmoid"]
+
+
+class Cell(Protocol):
+    """One equation. B rows, I inputs, H hidden units, G gates."""
+
+    dtype: np.dtype[Any]
+    hidden_size: int
+
+    def project(self, x: Array) -> Array:
+        """The input's share of the gates: x (N, I) -> (N, G * H)."""
+
+    def lookup(self, ids: NDArray[np.integer[Any]]) -> Array:
+        """`project` of one-hot vectors, given where their ones are: (N,) -> (N, G * H)."""
+
+    def initial(self, batch: int) -> State:
+        """The state before the first step; its first part is h (B, H)."""
+
+    def step(self, gx: Array, state: State) -> State:
+        """The state after one step; `gx` (B, G * H) may be overwritten, `state` not."""
+
+
+def sigmoid(x: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-x)), by way of tanh, which neither overflows nor needs two branches."""
+    out = np.multiply(x, 0.5, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5
+    return out
+
+
+class _Base:
+    """What the cells share: the weights of one layer and direction, and the product with the input."""
+
+    def __init__(self, spec: LayerSpec, weights: Mapping[str, Array]) -> None:
+        self.spec = spec
+        self.hidden_size = spec.hidden_size
+        self.dtype = weights["weight_ih"].dtype
+        self.weight_ih = np.ascontiguousarray(weights["weight_ih"].T)  # (I, G * H)
+        self.weight_hh = np.ascontiguousarray(weights["weight_hh"].T)  # (H, G * H)
+        self.bias = weights["bias_ih"] + weights["bias_hh"]
+        zeros = np.zeros(spec.hidden_size, self.dtype)
+        self.h0, self.c0 = weights.get("h0", zeros), weights.get("c0", zeros)
+
+    def project(self, x: Array) -> Array:
+        gx: Array = x @ self.weight_ih
+        gx += self.bias
+        return gx
+
+    def lookup(self, ids: NDArray[np.integer[Any]]) -> Array:
+        gx: Array = self.weight_ih[ids]
+        gx += self.bias
+        return gx
+
+    def initial(self, batch: int) -> State:
+        return (np.tile(self.h0, (batch, 1)),)
+
+
+class ElmanCell(_Base):
+    """h' = tanh(W_ih x + W_hh h + b), or relu (Elman 1990)."""
+
+    def step(self, gx: Array, state: State) -> State:
+        """(B, H), (h,) -> (h',)."""
+        gx += state[0] @ self.weight_hh
+        if self.spec.nonlinearity == "relu":
+            return (np.maximum(gx, 0.0),)
+        return (np.tanh(gx),)
+
+
+class LSTMCell(_Base):
+    """c' = f c + i g, h' = o tanh(c'); i, f, o sigmoids and g a tanh of W_ih x + W_hh h + b (Gers et al. 2000)."""
+
+    def initial(self, batch: int) -> State:
+        """h and c."""
+        return np.tile(self.h0, (batch, 1)), np.tile(self.c0, (batch, 1))
+
+    def step(self, gx: Array, state: State) -> State:
+        """(B, 4 * H), (h, c) -> (h', c')."""
+        h, c = state
+        H = self.hidden_size
+        gx += h @ self.weight_hh
+        input_forget, g, o = gx[:, : 2 * H], gx[:, 2 * H : 3 * H], gx[:, 3 * H :]
+        sigmoid(input_forget, out=input_forget)
+        np.tanh(g, out=g)
+        sigmoid(o, out=o)
+        g *= input_forget[:, :H]
+        c = c * input_forget[:, H:]
+        c += g
+        h = np.tanh(c)
+        h *= o
+        return h, c
+
+
+class GRUCell(_Base):
+    """h' = (1 - z) n + z h; r, z sigmoids of W_ih x + W_hh h + b (Cho et al. 2014, arXiv 1406.1078).
+
+    n = tanh(W_in x + b_in + r (W_hn h + b_hn)) with the reset after the product (torch, cuDNN), or
+    n = tanh(W_in x + b_in + W_hn (r h) + b_hn) with the reset before it (the paper).
+    """
+
+    def __init__(self, spec: LayerSpec, weights: Mapping[str, Array]) -> None:
+        super().__init__(spec, weights)
+        H = spec.hidden_size
+        self.weight_rz, self.weight_n = (
+            np.ascontiguousarray(part) for part in np.split(self.weight_hh, [2 * H], axis=1)
+        )
+        self.bias_n = weights["bias_hh"][2 * H :]
+        if spec.reset_after:  # b_hn stands inside the product with r, so it is not part of the input's share
+            self.bias = np.concatenate([self.bias[: 2 * H], weights["bias_ih"][2 * H :]])
+
+    def step(self, gx: Array, state: State) -> State:
+        """(B, 3 * H), (h,) -> (h',)."""
+        (h,) = state
+        H = self.hidden_size
+        rz, n = gx[:, : 2 * H], gx[:, 2 * H :]
+        if self.spec.reset_after:
+            gh = h @ self.weight_hh
+            rz += gh[:, : 2 * H]
+            sigmoid(rz, out=rz)
+            product = gh[:, 2 * H :]
+            product += self.bias_n
+            product *= rz[:, :H]
+        else:
+            rz += h @ self.weight_rz
+            sigmoid(rz, out=rz)
+            product = (rz[:, :H] * h) @ self.weight_n
+        n += product
+        np.tanh(n, out=n)
+        new = h - n
+        new *= rz[:, H:]
+        new += n
+        return (new,)
+
+
+CELLS: dict[str, Callable[[LayerSpec, Mapping[str, Array]], Cell]] = {
+    "rnn": ElmanCell,
+    "lstm": LSTMCell,
+    "gru": GRUCell,
+}

@@ -1,0 +1,152 @@
+"""What the first layer of a network reads: ids, bags of features or numbers, as the input's share of its gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.errors import DataError
+from timesteps.runtime.cells import Array, Cell
+from timesteps.runtime.scan import Gates, Index
+from timesteps.runtime.sequences import Bags, Sequences
+from timesteps.runtime.spec import NetworkSpec
+
+__all__ = ["Inputs", "bag_sums"]
+
+_GATHER = 2**17  # numbers copied out of a table at once, to be summed
+
+
+def bag_sums(table: NDArray[Any], bags: Bags, dtype: np.dtype[Any]) -> Array:
+    """Sums of the table's rows over each bag: table (V, D), U bags -> (U, D). An empty bag gives zeros.
+
+    >>> bag_sums(np.eye(3), Bags(np.array([0, 2, 2], np.int32), np.array([0, 0, 3])), np.dtype(np.float32))
+    array([[0., 0., 0.],
+           [1., 0., 2.]], dtype=float32)
+    """
+    sums = np.zeros((len(bags), table.shape[1]), dtype)
+    # Cut by features and not by bags, so that one huge bag takes no more memory than many small ones.
+    size = max(1, _GATHER // table.shape[1])
+    offsets = bags.offsets
+    for begin in range(int(offsets[0]), int(offsets[-1]), size):
+        end = min(begin + size, int(offsets[-1]))
+        first, last = np.searchsorted(offsets, begin, "right") - 1, np.searchsorted(offsets, end, "left")
+        starts, ends = np.maximum(offsets[first:last], begin), np.minimum(offsets[first + 1 : last + 1], end)
+        filled = np.flatnonzero(ends > starts)  # reduceat has no empty segments
+        rows = table[bags.ids[begin:end]]
+        sums[first + filled] += np.add.reduceat(rows, starts[filled] - begin, axis=0, dtype=dtype)
+    return sums
+
+
+class Inputs:
+    """The steps of some sequences, ready for a network's first layer.
+
+    Args:
+        spec: the network's.
+        tables: `embedding.weight` (V, D) and, with a wide term, `embedding.wide` (V, outputs).
+        sequences: of the kind that `spec.input` names.
+        dtype: of all computation.
+
+    Raises:
+        DataError: an id outside the network's input, or steps of another kind or width.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, tables: Mapping[str, NDArray[Any]], sequences: Sequences, dtype: np.dtype[Any]
+    ) -> None:
+        self._spec, self._tables, self._dtype = spec, tables, dtype
+        self._values, self._offsets = sequences.values, sequences.offsets
+        self._phrases = sequences.phrases
+        width = (spec.input_size,) if spec.input == "numeric" else ()
+        if self._values.shape[1:] != width:
+            raise DataError(f"steps of shape {self._values.shape[1:]}, input {spec.input} has steps of shape {width}")
+        if (sequences.bags is None) == (spec.input == "bag"):
+            raise DataError(f"input {spec.input} and sequences {'without' if spec.input == 'bag' else 'with'} bags")
+        if sequences.bags is not None:
+            self._read_bags(sequences.bags)
+        elif spec.input != "numeric":
+            _check_ids(self._values, spec.input_size)
+        if spec.input == "ids":
+            self._vectors = tables["embedding.weight"]
+
+    def _read_bags(self, bags: Bags) -> None:
+        """Sum each bag that occurs once, however often it does."""
+        _check_ids(self._values, len(bags))
+        used, self._values = _distinct(self._values, len(bags))
+        self._bags = bags.take(used)
+        for part in (self._bags, self._phrases):
+            if part is not None:
+                _check_ids(part.ids, self._spec.input_size)
+        self._counts = np.diff(self._bags.offsets)
+        self._vectors = bag_sums(self._tables["embedding.weight"], self._bags, self._dtype)
+        if self._phrases is None:
+            self._vectors /= _roots(self._counts, self._dtype)
+
+    def gates(self, cells: list[Cell], steps: NDArray[np.int64]) -> list[Gates]:
+        """For each cell, the input's share of its gates at the given steps."""
+        if self._spec.input == "numeric":
+            return [projection(cell, self._values[steps].astype(self._dtype)) for cell in cells]
+        values = self._values[steps]
+        if self._phrases is not None:
+            phrases = self._phrases.take(steps)
+            x = bag_sums(self._tables["embedding.weight"], phrases, self._dtype)
+            x += self._vectors[values]
+            x /= _roots(self._counts[values] + np.diff(phrases.offsets), self._dtype)
+            return [projection(cell, x) for cell in cells]
+        # A text repeats itself: multiply each distinct vector once and look the product up.
+        distinct, place = _distinct(values, self._spec.input_size if self._spec.input != "bag" else len(self._bags))
+        if self._spec.input == "one_hot":
+            return [_table(cell.lookup(distinct), place) for cell in cells]
+        vectors = self._vectors[distinct].astype(self._dtype, copy=False)
+        return [_table(cell.project(vectors), place) for cell in cells]
+
+    def wide(self) -> Array:
+        """The wide term (R, outputs): the sum of the features' weights over all steps of a row."""
+        table = self._tables["embedding.wide"]
+        double = np.dtype(np.float64)  # a long row sums ten thousand weights
+        sums = bag_sums(bag_sums(table, self._bags, double), Bags(self._values, self._offsets), double)
+        if self._phrases is not None:
+            sums += bag_sums(table, Bags(self._phrases.ids, self._phrases.offsets[self._offsets]), double)
+        return sums.astype(self._dtype)
+
+
+def projection(cell: Cell, x: Array) -> Gates:
+    """Gates computed when they are asked for."""
+
+    def gates(index: Index) -> Array:
+        return cell.project(x[index])
+
+    return gates
+
+
+def _table(projected: Array, place: NDArray[np.int32]) -> Gates:
+    """Gates looked up."""
+
+    def gates(index: Index) -> Array:
+        looked_up: Array = projected[place[index]]
+        return looked_up
+
+    return gates
+
+
+def _roots(counts: NDArray[np.int64], dtype: np.dtype[Any]) -> Array:
+    """√count as a column; 1 for an empty bag, whose sum is zero anyway."""
+    roots: Array = np.sqrt(np.maximum(counts, 1)).astype(dtype)[:, None]
+    return roots
+
+
+def _distinct(values: NDArray[Any], size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The distinct values, all in [0, size), and where each value is among them. Faster than sorting."""
+    seen = np.zeros(size, bool)
+    seen[values] = True
+    distinct = np.flatnonzero(seen)
+    place = np.empty(size, np.int32)
+    place[distinct] = np.arange(len(distinct), dtype=np.int32)
+    return distinct, place[values]
+
+
+def _check_ids(ids: NDArray[Any], size: int) -> None:
+    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < size:
+        raise DataError(f"ids from {ids.min()} to {ids.max()}, this model has 0 to {size - 1}")

@@ -1,0 +1,211 @@
+"""Which tensors a specification calls for, and whether a specification agrees with itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.errors import ModelError
+from timesteps.runtime.spec import FORMAT_VERSION, LayerSpec, ModelSpec, NetworkSpec
+
+__all__ = ["check_model", "model_tensors", "network_tensors"]
+
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # row blocks of weight_ih and weight_hh
+
+MAX_TENSORS = 65_536
+
+_FLOAT = ("float32", "float64")
+_MAX_SIZE = 2**31 - 1  # ids are int32
+_MAX_LAYERS = 1000
+_MAX_MEMBERS = 1000
+_MAX_LENGTH = 1_000_000  # a text without a mask is padded to so many steps
+
+
+def network_tensors(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of one network, in torch's names and layouts.
+
+    Gates lie in torch's order (i f g o; r z n) along the rows. A learned initial state is (hidden_size,); every cell
+    has both of torch's biases.
+
+    >>> layer = LayerSpec(cell="gru", input_size=16, hidden_size=8)
+    >>> spec = NetworkSpec(input="ids", input_size=500, embedding_size=16, layers=(layer,), outputs=1)
+    >>> for name, shape in network_tensors(spec).items():
+    ...     print(name, shape)
+    embedding.weight (500, 16)
+    rnn.weight_ih_l0 (24, 16)
+    rnn.weight_hh_l0 (24, 8)
+    rnn.bias_ih_l0 (24,)
+    rnn.bias_hh_l0 (24,)
+    head.weight (1, 8)
+    head.bias (1,)
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    if spec.input in ("ids", "bag"):
+        shapes["embedding.weight"] = (spec.input_size, spec.embedding_size)
+    if spec.wide:
+        shapes["embedding.wide"] = (spec.input_size, spec.outputs)
+    for number, layer in enumerate(spec.layers):
+        for suffix in directions(layer):
+            shapes |= _layer_tensors(layer, f"l{number}{suffix}")
+    if spec.pool == "attention":
+        shapes["attention.weight"] = (1, spec.width)
+    shapes["head.weight"] = (spec.outputs, spec.width)
+    shapes["head.bias"] = (spec.outputs,)
+    return shapes
+
+
+def directions(layer: LayerSpec) -> tuple[str, ...]:
+    """Suffixes of the names of a layer's tensors, one a direction."""
+    return ("", "_reverse") if layer.bidirectional else ("",)
+
+
+def _layer_tensors(layer: LayerSpec, suffix: str) -> dict[str, tuple[int, ...]]:
+    rows = GATES[layer.cell] * layer.hidden_size
+    shapes: dict[str, tuple[int, ...]] = {
+        f"rnn.weight_ih_{suffix}": (rows, layer.input_size),
+        f"rnn.weight_hh_{suffix}": (rows, layer.hidden_size),
+        f"rnn.bias_ih_{suffix}": (rows,),
+        f"rnn.bias_hh_{suffix}": (rows,),
+    }
+    if layer.initial_state == "learned":
+        shapes[f"rnn.h0_{suffix}"] = (layer.hidden_size,)
+        if layer.cell == "lstm":
+            shapes[f"rnn.c0_{suffix}"] = (layer.hidden_size,)
+    return shapes
+
+
+def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int | None, ...]]]:
+    """Name, allowed dtypes and shape (None: any size) of every tensor of a model file."""
+    expected: dict[str, tuple[tuple[str, ...], tuple[int | None, ...]]] = {}
+    if spec.network.input == "bag":
+        expected["text.features"] = (("int64",), (None,))
+    if spec.text is not None and spec.text.tokenizer == "subword":
+        expected["text.subword"] = (("uint8",), (None,))
+    if spec.numeric is not None:
+        expected["scaler.mean"] = expected["scaler.scale"] = (("float64",), (spec.numeric.features,))
+    network = network_tensors(spec.network)
+    for member in range(spec.members):
+        prefix = member_prefix(spec, member)
+        expected |= {prefix + name: (_FLOAT, shape) for name, shape in network.items()}
+    return expected
+
+
+def member_prefix(spec: ModelSpec, member: int) -> str:
+    """What stands before the names of a member's network tensors."""
+    return f"members.{member}." if spec.members > 1 else ""
+
+
+def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """`ModelError` unless the specification is sound and the tensors are exactly those it calls for, all finite."""
+    check_spec(spec)
+    needed = spec.members * len(network_tensors(spec.network))
+    if needed > MAX_TENSORS:  # before millions of names are made
+        raise ModelError(f"the specification calls for {needed} tensors, at most {MAX_TENSORS} are read")
+    expected = model_tensors(spec)
+    if missing := sorted(expected.keys() - tensors.keys()):
+        raise ModelError(f"tensor {missing[0]} is missing" + _others(missing))
+    if extra := sorted(tensors.keys() - expected.keys()):
+        raise ModelError(f"tensor {shorten(extra[0])} does not belong to this model" + _others(extra))
+    for name, (dtypes, shape) in expected.items():
+        tensor = tensors[name]
+        if tensor.size == 0:
+            raise ModelError(f"tensor {name} is empty")
+        if tensor.dtype.name not in dtypes:
+            raise ModelError(f"tensor {name} is {tensor.dtype.name}, not {' or '.join(dtypes)}")
+        if len(tensor.shape) != len(shape) or any(
+            want not in (None, got) for want, got in zip(shape, tensor.shape, strict=True)
+        ):
+            wanted = str(shape).replace("None", "any")
+            raise ModelError(f"tensor {name} has shape {tensor.shape}, the specification calls for {wanted}")
+        if tensor.dtype.kind == "f" and not all_finite(tensor):
+            raise ModelError(f"tensor {name} holds NaN or infinite numbers", mend="train the model again")
+    if spec.numeric is not None and not (tensors["scaler.scale"] > 0).all():
+        raise ModelError("tensor scaler.scale holds numbers that are not positive")
+
+
+def all_finite(tensor: NDArray[Any]) -> bool:
+    """Whether no number is NaN or infinite, without a temporary array of the tensor's size."""
+    flat = tensor.reshape(-1)
+    return all(bool(np.isfinite(flat[start : start + 65536]).all()) for start in range(0, len(flat), 65536))
+
+
+def check_spec(spec: ModelSpec) -> None:
+    """`ModelError` unless the parts of the specification agree with each other."""
+    for wrong, what in _contradictions(spec):
+        if wrong:
+            raise ModelError(f"the specification contradicts itself: {what}")
+
+
+def reads_texts(spec: ModelSpec) -> bool:
+    """Whether inputs are texts, rather than token ids or numbers."""
+    return spec.text is not None and spec.text.tokenizer != "ids"
+
+
+def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
+    network, layers = spec.network, spec.network.layers
+    embeds = network.input in ("ids", "bag")
+    sizes = [
+        network.input_size,
+        network.outputs,
+        *(n for layer in layers for n in (layer.input_size, layer.hidden_size)),
+    ]
+    first = network.embedding_size if embeds else network.input_size
+    inputs = [layer.input_size for layer in layers]
+    outputs = [layer.hidden_size * (2 if layer.bidirectional else 1) for layer in layers]
+    text, numeric = spec.text, spec.numeric
+    found = [
+        (spec.version != FORMAT_VERSION, f"format version {spec.version}"),
+        (not 1 <= spec.members <= _MAX_MEMBERS, f"members is {spec.members}"),
+        (not 1 <= len(layers) <= _MAX_LAYERS, f"{len(layers)} layers"),
+        (any(not 1 <= size <= _MAX_SIZE for size in sizes), "a size is not between 1 and 2147483647"),
+        (embeds != (0 < network.embedding_size <= _MAX_SIZE), f"embedding_size is {network.embedding_size}"),
+        (inputs != [first, *outputs[:-1]], f"the layers' input sizes {inputs} do not follow from what is below them"),
+        (network.wide and network.input != "bag", f"a wide term with input {network.input}"),
+        (len(set(spec.classes)) != len(spec.classes) or len(spec.classes) < 2, "classes are fewer than two or repeat"),
+        (network.outputs != len(spec.classes) and (network.outputs, len(spec.classes)) != (1, 2), "outputs ≠ classes"),
+        ((network.input == "numeric") != (numeric is not None), f"input {network.input}, its numeric part"),
+        ((network.input == "numeric") == (text is not None), f"input {network.input}, its text part"),
+        (
+            (network.input == "bag") != (text is not None and text.bag is not None),
+            f"input {network.input}, its bag part",
+        ),
+    ]
+    if numeric is not None:
+        steps = 1 if numeric.steps is None else numeric.steps
+        found += [
+            (numeric.features != network.input_size, f"{numeric.features} features, input_size {network.input_size}"),
+            (not 1 <= steps <= _MAX_SIZE, f"numeric.steps is {steps}"),
+        ]
+    if text is not None:
+        length = 1 if text.max_length is None else text.max_length
+        counts = (text.squeeze, text.head_length, text.index_from, text.num_words or 0)
+        found += [
+            (not 1 <= length <= _MAX_LENGTH, f"max_length is {length}"),
+            (any(not 0 <= count <= _MAX_SIZE for count in counts), "a count of the text part is negative or too large"),
+            (text.max_length is None and not text.mask, "mask is false without max_length"),
+            (text.truncating == "middle" and text.head_length > length, "head_length is above max_length"),
+        ]
+    for golden in spec.golden:
+        finite = all(math.isfinite(number) for number in golden.logits)
+        found.append((len(golden.logits) != network.outputs or not finite, "a golden vector's logits"))
+        found.append((isinstance(golden.input, str) != reads_texts(spec), "a golden vector's input"))
+        if not isinstance(golden.input, str):
+            width = 1 if numeric is None else numeric.features
+            found.append((any(len(step) != width for step in golden.input), "the width of a golden vector's input"))
+            numbers = [number for step in golden.input for number in step]
+            found.append((not all(map(math.isfinite, numbers)), "a golden vector's input is not finite"))
+    return found
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """A value from an untrusted file in at most `limit` printable ASCII characters."""
+    text = value.encode("unicode_escape").decode() if isinstance(value, str) else ascii(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _others(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

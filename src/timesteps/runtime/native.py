@@ -1,0 +1,34 @@
+"""The compiled core, where there is one: `core` is the module `timesteps._core`, or None.
+
+Whatever the core does, plain Python or numpy does too, with the same results; it is slower, never different. An
+installation on a machine without a C++ compiler has no core, and `TIMESTEPS_NATIVE=0` in the environment leaves it
+aside.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+
+def _load() -> tuple[ModuleType | None, str]:
+    if os.environ.get("TIMESTEPS_NATIVE", "1") == "0":
+        return None, "TIMESTEPS_NATIVE=0 is set"
+    try:
+        module = importlib.import_module("timesteps._core")
+    except ImportError as error:
+        return None, f"{error}; install timesteps where a C++20 compiler is found to have it"
+    return module, f"timesteps._core, built by {module.compiler}"
+
+
+core, _why = _load()
+
+
+def explain() -> str:
+    """One line: which implementation runs, and why.
+
+    >>> explain().split(":")[0] in ("native core", "no native core")
+    True
+    """
+    return f"native core: {_why}" if core is not None else f"no native core: {_why}"

@@ -1,0 +1,105 @@
+"""A trained network in numpy: what `timesteps.nn.models` builds in torch from the same specification, for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from threadpoolctl import ThreadpoolController
+
+from timesteps.runtime.cells import CELLS, Array, Cell
+from timesteps.runtime.embedding import Inputs, projection
+from timesteps.runtime.layout import directions, network_tensors
+from timesteps.runtime.pooling import pool
+from timesteps.runtime.scan import Steps, scan
+from timesteps.runtime.sequences import Sequences
+from timesteps.runtime.spec import NetworkSpec
+
+__all__ = ["Network"]
+
+_CHUNK = 2**24  # numbers that the input and the outputs of a layer may take for one chunk of rows
+_ROWS = 512  # of a chunk: more do not make the products faster, and fall out of the cache
+# The products of a step are too small to share: beside a busy core, threads that wait for each other take ten times as
+# long as one thread alone, and on idle cores they gain little.
+_BLAS = ThreadpoolController()
+_TABLES = ("embedding.weight", "embedding.wide")
+
+
+class Network:
+    """input → (embedding) → recurrent layers → pooling → dense [+ wide term], forward only.
+
+    Args:
+        spec: what to build.
+        tensors: its tensors, as `network_tensors(spec)` says; others are ignored. Tables are read where they lie.
+        dtype: float32 or float64, of all computation and of the logits.
+
+    >>> from timesteps.runtime.spec import LayerSpec
+    >>> layer = LayerSpec(cell="rnn", input_size=1, hidden_size=1)
+    >>> spec = NetworkSpec(input="numeric", input_size=1, layers=(layer,), outputs=1)
+    >>> ones = {name: np.ones(shape) for name, shape in network_tensors(spec).items()}
+    >>> Network(spec, ones, np.float64).logits(Sequences.of([[[-3.0], [0.5]], np.zeros((0, 1))], np.float64)).round(4)
+    array([[1.94],
+           [1.  ]])
+    """
+
+    def __init__(self, spec: NetworkSpec, tensors: Mapping[str, NDArray[Any]], dtype: DTypeLike = np.float32) -> None:
+        self.spec = spec
+        self.dtype = np.dtype(dtype)
+        names = network_tensors(spec)
+        self._tables = {name: tensors[name] for name in names if name in _TABLES}
+        weights = {name: tensors[name].astype(self.dtype) for name in names if name not in _TABLES}
+        self._layers: list[list[Cell]] = []
+        for number, layer in enumerate(spec.layers):
+            ends = [f"_l{number}{suffix}" for suffix in directions(layer)]
+            self._layers.append([CELLS[layer.cell](layer, _ending(weights, end)) for end in ends])
+        self._attention = weights.get("attention.weight")
+        self._head, self._bias = weights["head.weight"].T, weights["head.bias"]
+
+    def logits(self, sequences: Sequences) -> Array:
+        """Logits (R, outputs). The pooled vector of a row without steps is zero.
+
+        Raises:
+            DataError: an id outside the network's input, or steps of another kind or width than it reads.
+        """
+        with _BLAS.limit(limits=1, user_api="blas"):
+            return self._logits(sequences)
+
+    def _logits(self, sequences: Sequences) -> Array:
+        inputs = Inputs(self.spec, self._tables, sequences, self.dtype)
+        lengths = sequences.lengths
+        pooled = np.zeros((len(sequences), self.spec.width), self.dtype)
+        for rows in self._chunks(lengths):
+            pooled[rows] = self._pooled(inputs, Steps(lengths[rows]), sequences.offsets[rows])
+        logits: Array = pooled @ self._head
+        logits += self._bias
+        if self.spec.wide:
+            logits += inputs.wide()
+        return logits
+
+    def _chunks(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """The rows that have steps, longest first, in chunks of bounded size."""
+        widths = [layer.hidden_size * len(directions(layer)) for layer in self.spec.layers]
+        limit = _CHUNK // (self.spec.layers[0].input_size + 2 * max(widths))
+        order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+        start = 0
+        while start < len(order):
+            count = min(_ROWS, max(1, limit // int(lengths[order[start]])))
+            yield order[start : start + count]
+            start += count
+
+    def _pooled(self, inputs: Inputs, steps: Steps, offsets: NDArray[np.int64]) -> Array:
+        gates = inputs.gates(self._layers[0], offsets[steps.row] + steps.time)
+        outputs: list[Array] = []
+        for number, cells in enumerate(self._layers):
+            if number:
+                x = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
+                gates = [projection(cell, x) for cell in cells]
+            outputs = [scan(cell, steps, gates[k], reverse=k == 1) for k, cell in enumerate(cells)]
+        return pool(self.spec.pool, steps, outputs, self._attention)
+
+
+def _ending(weights: Mapping[str, Array], end: str) -> dict[str, Array]:
+    """The weights of one layer and direction, by their names in the cell: `rnn.weight_ih_l0` is `weight_ih`."""
+    return {name[4 : -len(end)]: weight for name, weight in weights.items() if name.endswith(end)}

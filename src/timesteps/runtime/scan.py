@@ -1,0 +1,65 @@
+"""Running a cell over rows of different lengths, either way, without computing anything on padding.
+
+Rows lie longest first and time-major: the first steps of all rows, then the second steps of the rows that have one, and
+so on. The rows still running at a step are then a prefix, and the batch shrinks as rows end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.runtime.cells import Array, Cell
+
+__all__ = ["Gates", "Index", "Steps", "scan"]
+
+Index = slice | NDArray[np.integer[Any]]
+Gates = Callable[[Index], Array]  # the input's share of the gates of some of the N steps: (n, G * H), free to overwrite
+
+_BLOCK = 4096  # steps whose gates are computed at once
+
+
+class Steps:
+    """Where the N steps of B rows lie.
+
+    Args:
+        lengths: (B,), each at least 1, never rising.
+
+    >>> steps = Steps(np.array([3, 1]))
+    >>> steps.row, steps.time, steps.reverse
+    (array([0, 1, 0, 0]), array([0, 0, 1, 2]), array([3, 1, 2, 0]))
+    """
+
+    def __init__(self, lengths: NDArray[np.int64]) -> None:
+        self.lengths = lengths
+        active = len(lengths) - np.searchsorted(lengths[::-1], np.arange(lengths[0]), side="right")
+        self.starts = np.zeros(len(active) + 1, np.int64)  # (T + 1,): the steps at time t are starts[t] : starts[t + 1]
+        np.cumsum(active, out=self.starts[1:])
+        self.time = np.repeat(np.arange(len(active)), active)  # (N,)
+        self.row = np.arange(self.starts[-1]) - self.starts[self.time]  # (N,)
+        # Step s of a row, counted from its end. Its own inverse: reversing twice changes nothing.
+        self.reverse = self.starts[lengths[self.row] - 1 - self.time] + self.row  # (N,)
+
+
+def scan(cell: Cell, steps: Steps, gates: Gates, reverse: bool = False) -> Array:
+    """The output of every step, (N, H), where its input lies; the reverse direction starts at each row's own end."""
+    starts = steps.starts.tolist()
+    y = np.empty((starts[-1], cell.hidden_size), cell.dtype)
+    state = cell.initial(len(steps.lengths))
+    time = 0
+    while time < len(starts) - 1:
+        begin = starts[time]
+        end_time = max(time + 1, int(np.searchsorted(steps.starts, begin + _BLOCK, side="right")) - 1)
+        block: Index = slice(begin, starts[end_time])
+        gx = gates(steps.reverse[block] if reverse else block)
+        for t in range(time, end_time):
+            active = starts[t + 1] - starts[t]
+            if active < len(state[0]):
+                state = tuple(part[:active] for part in state)
+            state = cell.step(gx[starts[t] - begin : starts[t + 1] - begin], state)
+            y[starts[t] : starts[t + 1]] = state[0]
+        time = end_time
+    return y[steps.reverse] if reverse else y

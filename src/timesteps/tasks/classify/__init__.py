@@ -1,0 +1,1 @@
+"""Classify sequences: texts, lists of token ids, or numbers."""

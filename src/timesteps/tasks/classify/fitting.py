@@ -1,0 +1,116 @@
+"""Train the members of a classifier and put them together into one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.nn.models import Network, Regularization, build
+from timesteps.runtime.spec import ModelSpec, NetworkSpec
+from timesteps.tasks.classify.options import Options
+from timesteps.tasks.classify.prepare import Prepared
+from timesteps.training.callbacks import Callback
+from timesteps.training.examples import Examples
+from timesteps.training.loop import History, train
+from timesteps.training.progress import Progress
+from timesteps.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, ready to be saved, and how its training went (one history a member)."""
+
+    spec: ModelSpec
+    tensors: dict[str, NDArray[Any]]
+    histories: list[History]
+
+
+def settings_of(options: Options, member: int = 0) -> Settings:
+    """The training settings among the options. Each member has a seed of its own."""
+    return Settings(
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        optimizer=options.optimizer,
+        learning_rate=options.learning_rate,
+        table_learning_rate=options.table_learning_rate,
+        weight_decay=options.weight_decay,
+        clip_norm=options.clip_norm,
+        schedule=options.schedule,
+        warmup=options.warmup,
+        ema=options.ema,
+        patience=options.patience,
+        label_smoothing=options.label_smoothing,
+        seed=options.seed + 1000 * member,
+    )
+
+
+def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Network:
+    """The untrained network of one member."""
+    regularization = Regularization(
+        input_dropout=options.input_dropout,
+        dropout=options.dropout,
+        recurrent_dropout=options.recurrent_dropout,
+        feature_dropout=options.feature_dropout,
+        word_dropout=options.word_dropout,
+        head_dropout=options.dropout,
+    )
+    return build(spec, regularization, seed=options.seed + 1000 * member)
+
+
+def fit_model(
+    prepared: Prepared,
+    options: Options,
+    classes: Sequence[Any],
+    train_rows: Examples,
+    valid_rows: Examples | None = None,
+    *,
+    vectors: NDArray[np.float32] | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
+    on_member: Callable[[int, History], None] | None = None,
+) -> Fitted:
+    """Train every member on the same rows and join them.
+
+    With a `folder`, each member keeps its checkpoints there (`member-<k>/` when there are several) and `resume` goes
+    on from them.
+    """
+    network_spec = options.network_spec(prepared.input_size, len(classes))
+    tensors: dict[str, NDArray[Any]] = dict(prepared.tensors)
+    histories = []
+    for member in range(options.members):
+        network = build_network(network_spec, options, member)
+        if vectors is not None:
+            network.set_vectors(vectors)
+        history = train(
+            network,
+            train_rows,
+            valid_rows,
+            settings_of(options, member),
+            callbacks=callbacks,
+            folder=None if folder is None else folder if options.members == 1 else folder / f"member-{member}",
+            resume=resume,
+            progress=progress,
+        )
+        prefix = "" if options.members == 1 else f"members.{member}."
+        for name, tensor in network.state_dict().items():
+            tensors[prefix + name] = tensor.detach().cpu().numpy().copy()
+        histories.append(history)
+        if on_member is not None:
+            on_member(member, history)
+    spec = ModelSpec(
+        task="classify",
+        classes=tuple(classes),
+        text=prepared.text,
+        numeric=prepared.numeric,
+        network=network_spec,
+        members=options.members,
+        training={name: value for name, value in options.as_dict().items() if not isinstance(value, tuple)},
+    )
+    return Fitted(spec, tensors, histories)

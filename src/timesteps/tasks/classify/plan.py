@@ -1,0 +1,103 @@
+"""`--dry-run`: what would be trained, and what it would cost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from timesteps.inspect.summary import Summary, summary
+from timesteps.runtime.spec import ModelSpec
+from timesteps.tasks.classify.fitting import build_network, settings_of
+from timesteps.tasks.classify.request import Request
+from timesteps.tasks.classify.run import Ready, Say, make_ready
+from timesteps.training.examples import Examples
+from timesteps.training.loop import train
+from timesteps.training.threads import thread_count
+
+#: Batches that are really trained (on a copy that is thrown away) to know what a step costs.
+TRIAL_BATCHES = 6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Data, model, and estimates of time and memory."""
+
+    ready: Ready
+    summary: Summary
+    seconds: float
+    bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for --json."""
+        rows = self.ready.rows
+        lengths = self.ready.train.sequences.lengths
+        return {
+            "rows": {"read": rows.read, "train": len(rows.train), "valid": len(rows.valid), "left_out": rows.left_out},
+            "classes": {name: int(n) for name, n in zip(rows.classes, _counts(self.ready), strict=True)},
+            "steps": {"median": float(np.median(lengths)), "longest": int(lengths.max())},
+            "model": self.summary.to_dict(),
+            "options": self.ready.options.as_dict(),
+            "estimate": {"seconds": round(self.seconds, 1), "bytes": self.bytes},
+        }
+
+    def __str__(self) -> str:
+        rows, lengths = self.ready.rows, self.ready.train.sequences.lengths
+        classes = ", ".join(f"{name}: {n:,}" for name, n in zip(rows.classes, _counts(self.ready), strict=True))
+        return "\n".join(
+            [
+                f"data      {rows.source}: {len(rows.train):,} rows to train on, {len(rows.valid):,} to validate",
+                f"classes   {classes}",
+                f"steps     median {np.median(lengths):.0f}, longest {lengths.max()}",
+                "",
+                str(self.summary),
+                "",
+                f"time      about {_duration(self.seconds)} for {self.ready.options.epochs} epochs"
+                + (f" of {self.ready.options.members} members" if self.ready.options.members > 1 else "")
+                + ", baselines not counted",
+                f"memory    about {self.bytes / 2**20:,.0f} MiB for weights, their gradients and the optimiser, and data",
+                "",
+                "Nothing was trained or written (--dry-run).",
+            ]
+        )
+
+
+def plan(request: Request, say: Say) -> Plan:
+    """Check the data and build the model as `run` would, train a few batches to time them, and write nothing."""
+    ready = make_ready(request, say)
+    options = ready.options
+    spec = options.network_spec(ready.prepared.input_size, len(ready.rows.classes))
+    network = build_network(spec, options)
+    few = min(len(ready.rows.train), TRIAL_BATCHES * options.batch_size)
+    rows = np.linspace(0, len(ready.rows.train) - 1, few).astype(np.int64)
+    trial = Examples(ready.train.sequences.take(rows), ready.train.targets[rows], ready.train.weights[rows])
+    settings = settings_of(options.but(epochs=1))
+    with thread_count(request.threads):
+        train(network, trial, None, settings)  # the first batches pay for warming up
+        start = time.perf_counter()
+        train(network, trial, None, settings)
+        seconds = time.perf_counter() - start
+    seconds *= len(ready.rows.train) / few * options.epochs * options.members
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+    data = ready.train.sequences.values.nbytes + ready.valid.sequences.values.nbytes
+    model = ModelSpec(
+        task="classify",
+        classes=ready.rows.classes,
+        text=ready.prepared.text,
+        network=spec,
+        members=options.members,
+    )
+    # Weights, gradients, two moments, and the best weights that early stopping keeps.
+    return Plan(ready, summary(model), seconds, weights * 5 + data)
+
+
+def _counts(ready: Ready) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.bincount(ready.rows.train.targets, minlength=len(ready.rows.classes))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

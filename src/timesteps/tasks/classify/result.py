@@ -1,0 +1,90 @@
+"""What a training run found, and the words for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from timesteps.runtime.metrics import Comparison, Evaluation, compare
+from timesteps.tasks.baselines import BaselineResult
+from timesteps.tasks.classify.rows import Rows
+
+
+@dataclass(frozen=True)
+class Result:
+    """Ours and the baselines', judged on the same validation rows."""
+
+    folder: Path
+    evaluation: Evaluation
+    predictions: np.ndarray[Any, np.dtype[np.int64]]
+    baselines: list[BaselineResult]
+    baseline_evaluations: list[Evaluation]
+    rows: Rows
+    seconds: dict[str, float]
+
+    @property
+    def best_baseline(self) -> int | None:
+        """Number of the most accurate baseline, None when none was trained."""
+        scores = [evaluation.accuracy for evaluation in self.baseline_evaluations]
+        return int(np.argmax(scores)) if scores else None
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Ours against the best baseline, row by row."""
+        best = self.best_baseline
+        if best is None:
+            return None
+        theirs = self.baselines[best].probabilities.argmax(axis=1)
+        return compare(self.rows.valid.targets, self.predictions, theirs)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence; a loss against a baseline is said as one."""
+        accuracy = f"{100 * self.evaluation.accuracy:.2f} % of {self.evaluation.n:,} validation rows are right"
+        best, compared = self.best_baseline, self.comparison
+        if best is None or compared is None:
+            return f"{accuracy}; no baseline was trained beside it."
+        name, points = self.baselines[best].name, 100 * abs(compared.difference)
+        low, high = sorted((100 * compared.low, 100 * compared.high))
+        interval = f"95 % interval of the difference {low:+.2f} to {high:+.2f}"
+        if compared.difference > 0:
+            return f"{accuracy}: {points:.2f} points more than the best baseline, {name} ({interval})."
+        if compared.difference < 0:
+            return f"WORSE THAN A BASELINE: {accuracy}, {points:.2f} points fewer than {name} ({interval})."
+        return f"{accuracy}: no better than the best baseline, {name} ({interval})."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for --json; the shape is stable."""
+        return {
+            "folder": str(self.folder),
+            "verdict": self.verdict,
+            "model": self.evaluation.to_dict(),
+            "baselines": [
+                {"name": each.name, "seconds": each.seconds, **evaluation.to_dict()}
+                for each, evaluation in zip(self.baselines, self.baseline_evaluations, strict=True)
+            ],
+            "rows": {
+                "read": self.rows.read,
+                "train": len(self.rows.train),
+                "valid": len(self.rows.valid),
+                "left_out": self.rows.left_out,
+                "sha256": self.rows.sha256,
+            },
+            "seconds": self.seconds,
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{'on the validation rows':<44} {'accuracy':>9} {'macro-F1':>9} {'seconds':>9}"]
+        rows = [("timesteps", self.evaluation, self.seconds.get("training", 0.0))]
+        rows += [
+            (f"baseline: {each.name}", evaluation, each.seconds)
+            for each, evaluation in zip(self.baselines, self.baseline_evaluations, strict=True)
+        ]
+        for name, evaluation, seconds in rows:
+            lines.append(f"{name:<44} {100 * evaluation.accuracy:>7.2f} % {evaluation.macro_f1:>9.4f} {seconds:>9.1f}")
+        lines += ["", self.verdict, "", f"report   {self.folder / 'report.html'}"]
+        lines.append(f"use it   timesteps predict {self.folder} FILE")
+        return "\n".join(lines)

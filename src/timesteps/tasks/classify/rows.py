@@ -1,0 +1,144 @@
+"""The rows of a run: read, split, and accounted for one by one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.data.source import open_source
+from timesteps.data.split import shared_rows, split_rows
+from timesteps.data.tables import TextTable
+from timesteps.errors import DataError
+from timesteps.tasks.classify.request import Request
+
+DEFAULT_SPLIT = 0.2
+
+
+@dataclass(frozen=True)
+class Part:
+    """Texts with their class numbers and the lines they came from."""
+
+    texts: list[str]
+    targets: NDArray[np.int64]
+    lines: list[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training and validation rows of one run. `read == len(train) + len(valid) + sum(left_out.values())`."""
+
+    train: Part
+    valid: Part
+    classes: tuple[str, ...]
+    source: str
+    valid_source: str
+    sha256: str
+    read: int
+    left_out: dict[str, int]  # reason -> rows
+    notes: list[str] = field(default_factory=list)
+
+
+def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
+    """Read the data that the request names and split it, saying what was guessed and what was left out."""
+    options: dict[str, Any] = {
+        "text_column": request.text_column,
+        "label_column": request.label_column,
+        "encoding": request.encoding,
+    }
+    table = open_source(request.data, **options)
+    classes = _classes(table)
+    numbers = {label: number for number, label in enumerate(classes)}
+    targets = np.array([numbers[label] for label in table.labels or []], np.int64)
+    left_out = Counter(skipped.reason for skipped in table.skipped)
+    notes = list(table.notes)
+    read = table.rows_read
+
+    def part(of: TextTable, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> Part:
+        return Part([of.texts[i] for i in rows], labels[rows], [of.lines[i] for i in rows])
+
+    if request.valid is None:
+        share = request.validation_split or DEFAULT_SPLIT
+        train_rows, valid_rows = split_rows(table.texts, targets, share, seed)
+        if len(valid_rows) == 0:
+            raise DataError(
+                f"{len(table.texts)} rows are too few to hold out {share:.0%} of them for validation",
+                path=table.source,
+                mend="give more rows, or --valid FILE",
+            )
+        train, valid = part(table, targets, train_rows), part(table, targets, valid_rows)
+        valid_source = f"{share:.0%} of {table.source}, held out by a hash of the text"
+    else:
+        other = open_source(request.valid, **options)
+        read += other.rows_read
+        left_out.update(skipped.reason for skipped in other.skipped)
+        _known_labels(other, numbers)
+        valid = part(
+            other, np.array([numbers[label] for label in other.labels or []], np.int64), np.arange(len(other.texts))
+        )
+        twice = shared_rows(table.texts, other.texts)
+        if len(twice):
+            lines = ", ".join(str(table.lines[i]) for i in twice[:3]) + (", …" if len(twice) > 3 else "")
+            notes.append(f"{len(twice)} training rows are in the validation file, too, and were left out (lines {lines})")
+            left_out["also in the validation file"] += len(twice)
+        train = part(table, targets, np.setdiff1d(np.arange(len(table.texts)), twice))
+        valid_source = other.source
+    missing = [label for number, label in enumerate(classes) if number not in train.targets]
+    if missing:
+        raise DataError(f"no training row is left of class {missing[0]!r}", path=table.source, mend="give more rows of it")
+    for note in notes:
+        say(note)
+    _say_left_out(table, left_out, read, say)
+    return Rows(train, valid, classes, table.source, valid_source, table.sha256, read, dict(left_out), notes)
+
+
+def _classes(table: TextTable) -> tuple[str, ...]:
+    counts = Counter(table.labels or [])
+    if len(counts) < 2:
+        only = next(iter(counts), None)
+        what = "there are no labelled rows" if only is None else f"every row has the same label, {only!r}"
+        raise DataError(what, path=table.source, mend="a classifier needs at least two classes; see --label-column")
+    if len(counts) > max(2, len(table.texts) // 2):
+        raise DataError(
+            f"{len(counts)} different labels in {len(table.texts)} rows look like texts or numbers, not classes",
+            path=table.source,
+            mend="name the right column with --label-column",
+        )
+    return tuple(sorted(counts, key=_natural))
+
+
+def _natural(label: str) -> tuple[int, float, str]:
+    """Numbers by value, then words by spelling, so that '10' comes after '9'."""
+    try:
+        value = float(label)
+    except ValueError:
+        value = math.nan
+    return (0, value, label) if math.isfinite(value) else (1, 0.0, label)
+
+
+def _known_labels(table: TextTable, numbers: dict[str, int]) -> None:
+    for label, line in zip(table.labels or [], table.lines, strict=True):
+        if label not in numbers:
+            raise DataError(
+                f"label {label!r} does not occur in the training data (it has {', '.join(map(repr, numbers))})",
+                path=table.source,
+                line=line,
+                mend="mend the label, or train with rows of that class",
+            )
+
+
+def _say_left_out(table: TextTable, left_out: Counter[str], read: int, say: Callable[[str], None]) -> None:
+    if not left_out:
+        say(f"{read:,} rows read, all used")
+        return
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
+    first = f" (first at line {table.skipped[0].line})" if table.skipped else ""
+    say(f"{read:,} rows read, {read - sum(left_out.values()):,} used, left out: {reasons}{first}")

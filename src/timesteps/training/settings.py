@@ -1,0 +1,120 @@
+"""How a network is trained: every choice of the loop, checked when it is made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from timesteps.errors import UsageError
+
+__all__ = ["OptimizerName", "ScheduleName", "Settings"]
+
+OptimizerName = Literal["adam", "adamw", "rmsprop", "sgd"]
+ScheduleName = Literal["constant", "linear", "cosine"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained.
+
+    Args:
+        epochs: passes over the training rows, at least 1.
+        batch_size: rows of a step, at least 1. Batches are of equal size to within one row: 100 rows in batches of at
+            most 64 are two batches of 50, so that no step rests on a remainder of a few rows.
+        optimizer: of the dense parameters, in torch's form and with torch's constants: `rmsprop` decays with 0.99 and
+            adds 1e-8 to the root, where Keras decays with 0.9 and adds 1e-7 under it.
+        learning_rate: of the dense parameters, above 0, before the schedule.
+        table_learning_rate: of the sparse tables (bags of features, sparse embeddings), which lazy Adam trains
+            whatever `optimizer` is; None takes `learning_rate`.
+        weight_decay: at least 0; of dense parameters with two or more dimensions. Biases and tables do not decay.
+            Decoupled for `adamw`, part of the gradient for the others, as in torch.
+        betas: decay of the moments of Adam, AdamW and lazy Adam, each in [0, 1).
+        momentum: of SGD and RMSprop, in [0, 1).
+        clip_norm: largest norm of all gradients together, sparse ones included; None leaves them.
+        schedule: factor on both rates after the warm-up: 1, falling to 0 in a line, or as half a cosine.
+        warmup: share of all steps, in [0, 1), in which the factor rises from 0 to 1 in a line.
+        ema: decay in [0, 1) of an exponential moving average of the weights, which is then what is validated, kept
+            as the best and left in the network; 0 is off. The decay of step t is min(ema, (1 + t) / (10 + t)), so that
+            short runs are not averages of their beginning.
+        patience: epochs without a lower `val_loss` after which training stops and the best epoch's weights are
+            restored; None trains all epochs and keeps the last weights.
+        label_smoothing: in [0, 1), share of each target spread evenly over the classes. Of the training loss only.
+        bucket: batches of rows of similar length (less padding) instead of plainly shuffled ones.
+        seed: of the order of the rows and of dropout.
+        threads: torch's number of threads during the run; None leaves it. Not part of what a resumed run must share,
+            but the last bits of a sum may depend on it.
+
+    Raises:
+        UsageError: a value outside its range, by the name of the option.
+
+    >>> Settings(epochs=3, schedule="linear", warmup=0.1).learning_rate
+    0.001
+    >>> Settings(batch_size=0)
+    Traceback (most recent call last):
+    timesteps.errors.UsageError: batch_size is 0; give a whole number of at least 1
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    optimizer: OptimizerName = "adam"
+    learning_rate: float = 1e-3
+    table_learning_rate: float | None = None
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.0
+    clip_norm: float | None = 1.0
+    schedule: ScheduleName = "constant"
+    warmup: float = 0.0
+    ema: float = 0.0
+    patience: int | None = None
+    label_smoothing: float = 0.0
+    bucket: bool = True
+    seed: int = 0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("epochs", 1), ("batch_size", 1), ("patience", 0), ("seed", 0), ("threads", 1)):
+            value = getattr(self, name)
+            if value is None and name in ("patience", "threads"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+                raise UsageError(f"{name} is {value!r}", mend=f"give a whole number of at least {lowest}")
+        for name, known in (("optimizer", get_args(OptimizerName)), ("schedule", get_args(ScheduleName))):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} is {getattr(self, name)!r}", mend=f"choose one of {', '.join(known)}")
+        for name in ("learning_rate", "table_learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is None and name != "learning_rate":
+                continue
+            if not (_is_number(value) and 0.0 < value < math.inf):
+                raise UsageError(f"{name} is {value!r}", mend="give a number above 0")
+        if not (_is_number(self.weight_decay) and 0.0 <= self.weight_decay < math.inf):
+            raise UsageError(f"weight_decay is {self.weight_decay!r}", mend="give a number of at least 0")
+        for name in ("momentum", "warmup", "ema", "label_smoothing"):
+            _check_share(name, getattr(self, name))
+        if len(self.betas) != 2:
+            raise UsageError(f"betas is {self.betas!r}", mend="give two numbers")
+        for beta in self.betas:
+            _check_share("betas", beta)
+
+    def identity(self) -> dict[str, Any]:
+        """Plain values that a resumed run must share with the run it continues.
+
+        All but `threads`, and `epochs` too where the number of epochs changes no step (a constant rate, no warm-up),
+        so that such a run can be made longer.
+        """
+        values = asdict(self) | {"betas": list(self.betas)}
+        del values["threads"]
+        if self.schedule == "constant" and self.warmup == 0.0:
+            del values["epochs"]
+        return values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_share(name: str, value: object) -> None:
+    if not (isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < 1.0):
+        raise UsageError(f"{name} is {value!r}", mend="give a number of at least 0 and below 1")
