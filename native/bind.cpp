@@ -1,12 +1,14 @@
-// The module timesteps._core: the only file here that sees Python. Arrays come in as numpy's, and every call that can be
-// long lets other threads of Python run.
+// The module timesteps._core: the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
+// as addresses, which the caller has checked. Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 
+#include "bags.h"
 #include "ngrams.h"
 
 namespace nb = nanobind;
+using namespace nanobind::literals;
 using namespace timesteps;
 
 namespace {
@@ -45,64 +47,121 @@ constexpr const char* compiler() {
 #endif
 }
 
+void add_units(HashCounts& counts, const nb::bytes& bytes, const In<std::int64_t>& lengths,
+               const In<std::int64_t>& weights, bool word, int syllable_smallest, int syllable_largest,
+               int jamo_smallest, int jamo_largest) {
+    const std::string_view utf8 = text(bytes);
+    const nb::gil_scoped_release release;
+    count_units(counts, Units(utf8, view(lengths)), view(weights),
+                {word, syllable_smallest, syllable_largest, jamo_smallest, jamo_largest});
+}
+
+void add_phrases(HashCounts& counts, const nb::bytes& bytes, const In<std::int64_t>& lengths,
+                 const In<std::int32_t>& steps, const In<std::int64_t>& offsets, int order) {
+    const std::string_view utf8 = text(bytes);
+    const nb::gil_scoped_release release;
+    each_phrase(Units(utf8, view(lengths)), view(steps), view(offsets), order,
+                [&](std::int64_t, std::uint64_t key) { counts.add(key, 1); });
+}
+
+Out<std::uint64_t> frequent(const HashCounts& counts, std::int64_t least, std::int64_t most) {
+    std::vector<std::uint64_t> keys;
+    {
+        const nb::gil_scoped_release release;
+        keys = counts.frequent(least, most);
+    }
+    return array(std::move(keys));
+}
+
+auto units_to_bags(const nb::bytes& bytes, const In<std::int64_t>& lengths, bool word, int syllable_smallest,
+                   int syllable_largest, int jamo_smallest, int jamo_largest, const In<std::uint64_t>& features) {
+    const std::string_view utf8 = text(bytes);
+    Bags bags;
+    {
+        const nb::gil_scoped_release release;
+        bags = look_up_units(Units(utf8, view(lengths)),
+                             {word, syllable_smallest, syllable_largest, jamo_smallest, jamo_largest}, view(features));
+    }
+    return arrays(std::move(bags));
+}
+
+auto phrases_to_bags(const nb::bytes& bytes, const In<std::int64_t>& lengths, const In<std::int32_t>& steps,
+                     const In<std::int64_t>& offsets, int order, const In<std::uint64_t>& features) {
+    const std::string_view utf8 = text(bytes);
+    Bags bags;
+    {
+        const nb::gil_scoped_release release;
+        bags = look_up_phrases(Units(utf8, view(lengths)), view(steps), view(offsets), order, view(features));
+    }
+    return arrays(std::move(bags));
+}
+
+using Address = std::uintptr_t;  // of a tensor's data; 0 for none
+
+template <class T>
+T* at(Address address) {
+    return reinterpret_cast<T*>(address);
+}
+
+BagBatch batch(Address ids, Address offsets, Address kept, std::int64_t bags) {
+    return {at<const std::int64_t>(ids), at<const std::int64_t>(offsets), at<const bool>(kept), bags};
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
     module.attr("compiler") = compiler();
+    module.attr("instructions") = instructions();
+    const nb::call_guard<nb::gil_scoped_release> unlocked;
 
     // Not for two threads at once, as it grows while others run.
     nb::class_<HashCounts>(module, "FeatureCounter")
         .def(nb::init<>())
         .def("__len__", &HashCounts::size)
-        .def("add",
-             [](HashCounts& counts, const nb::bytes& bytes, const In<std::int64_t>& lengths,
-                const In<std::int64_t>& weights, bool word, int syllable_smallest, int syllable_largest,
-                int jamo_smallest, int jamo_largest) {
-                 const std::string_view utf8 = text(bytes);
-                 const nb::gil_scoped_release release;
-                 count_units(counts, Units(utf8, view(lengths)), view(weights),
-                             {word, syllable_smallest, syllable_largest, jamo_smallest, jamo_largest});
-             })
-        .def("add_phrases",
-             [](HashCounts& counts, const nb::bytes& bytes, const In<std::int64_t>& lengths,
-                const In<std::int32_t>& steps, const In<std::int64_t>& offsets, int order) {
-                 const std::string_view utf8 = text(bytes);
-                 const nb::gil_scoped_release release;
-                 each_phrase(Units(utf8, view(lengths)), view(steps), view(offsets), order,
-                             [&](std::int64_t, std::uint64_t key) { counts.add(key, 1); });
-             })
-        .def("features", [](const HashCounts& counts, std::int64_t least, std::int64_t most) {
-            std::vector<std::uint64_t> keys;
-            {
-                const nb::gil_scoped_release release;
-                keys = counts.frequent(least, most);
-            }
-            return array(std::move(keys));
-        });
+        .def("add", &add_units, "bytes"_a, "lengths"_a.noconvert(), "weights"_a.noconvert(), "word"_a,
+             "syllable_smallest"_a, "syllable_largest"_a, "jamo_smallest"_a, "jamo_largest"_a)
+        .def("add_phrases", &add_phrases, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
+             "offsets"_a.noconvert(), "order"_a)
+        .def("features", &frequent, "least"_a, "most"_a);
+    module.def("look_up", &units_to_bags, "bytes"_a, "lengths"_a.noconvert(), "word"_a, "syllable_smallest"_a,
+               "syllable_largest"_a, "jamo_smallest"_a, "jamo_largest"_a, "features"_a.noconvert());
+    module.def("look_up_phrases", &phrases_to_bags, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
+               "offsets"_a.noconvert(), "order"_a, "features"_a.noconvert());
 
-    module.def("look_up", [](const nb::bytes& bytes, const In<std::int64_t>& lengths, bool word, int syllable_smallest,
-                             int syllable_largest, int jamo_smallest, int jamo_largest,
-                             const In<std::uint64_t>& features) {
-        const std::string_view utf8 = text(bytes);
-        Bags bags;
-        {
-            const nb::gil_scoped_release release;
-            bags = look_up_units(Units(utf8, view(lengths)),
-                                 {word, syllable_smallest, syllable_largest, jamo_smallest, jamo_largest},
-                                 view(features));
-        }
-        return arrays(std::move(bags));
-    });
-
-    module.def("look_up_phrases", [](const nb::bytes& bytes, const In<std::int64_t>& lengths,
-                                     const In<std::int32_t>& steps, const In<std::int64_t>& offsets, int order,
-                                     const In<std::uint64_t>& features) {
-        const std::string_view utf8 = text(bytes);
-        Bags bags;
-        {
-            const nb::gil_scoped_release release;
-            bags = look_up_phrases(Units(utf8, view(lengths)), view(steps), view(offsets), order, view(features));
-        }
-        return arrays(std::move(bags));
-    });
+    module.def(
+        "bag_forward",
+        [](Address ids, Address offsets, Address kept, std::int64_t bags, Address weight, std::int64_t width,
+           Address wide, std::int64_t outputs, float wide_scale, Address units, Address linear, Address scales,
+           int threads) {
+            bag_forward(batch(ids, offsets, kept, bags), at<const float>(weight), width, at<const float>(wide), outputs,
+                        wide_scale, at<float>(units), at<float>(linear), at<float>(scales), threads);
+        },
+        "ids"_a, "offsets"_a, "kept"_a, "bags"_a, "weight"_a, "width"_a, "wide"_a, "outputs"_a, "wide_scale"_a,
+        "units"_a, "linear"_a, "scales"_a, "threads"_a, unlocked);
+    nb::class_<BagTranspose>(module, "BagTranspose")
+        .def(
+            "__init__",
+            [](BagTranspose* self, Address ids, Address offsets, Address kept, std::int64_t bags,
+               std::int64_t num_rows) { new (self) BagTranspose(batch(ids, offsets, kept, bags), num_rows); },
+            "ids"_a, "offsets"_a, "kept"_a, "bags"_a, "num_rows"_a, unlocked)
+        .def("__len__", &BagTranspose::size)
+        .def("rows", [](const BagTranspose& self, Address rows) { self.rows(at<std::int64_t>(rows)); }, "rows"_a)
+        .def(
+            "gradient",
+            [](const BagTranspose& self, Address grad, std::int64_t width, Address scales, float scale, Address values,
+               int threads) {
+                self.gradient(at<const float>(grad), width, at<const float>(scales), scale, at<float>(values), threads);
+            },
+            "grad"_a, "width"_a, "scales"_a, "scale"_a, "values"_a, "threads"_a, unlocked);
+    module.def(
+        "lazy_adam",
+        [](Address values, Address means, Address squares, Address steps, Address rows, Address grads,
+           std::int64_t count, std::int64_t width, double lr, double beta1, double beta2, double eps,
+           double weight_decay, int threads) {
+            lazy_adam(at<float>(values), at<float>(means), at<float>(squares), at<float>(steps),
+                      at<const std::int64_t>(rows), at<const float>(grads), count, width,
+                      {lr, beta1, beta2, eps, weight_decay}, threads);
+        },
+        "values"_a, "means"_a, "squares"_a, "steps"_a, "rows"_a, "grads"_a, "count"_a, "width"_a, "lr"_a, "beta1"_a,
+        "beta2"_a, "eps"_a, "weight_decay"_a, "threads"_a, unlocked);
 }

@@ -81,7 +81,7 @@ def test_parts_of_different_origin_are_not_mixed(places):
     data, cache = places
     put(cache / "nsmc" / "ratings_test.txt", "id\tdocument\tlabel\n1\ttest text\t1\n2\tother\t0\n")
     put(data / "nsmc" / "ratings_train.own_split.txt.xz", "id\tdocument\tlabel\n1\tgiven text\t1\n2\tother\t0\n")
-    with pytest.raises(DataError, match="nsmc has only train here, not test; .*unset TIMESTEPS_DATA"):
+    with pytest.raises(DataError, match=r"nsmc has only train here, not test; .*unset TIMESTEPS_DATA"):
         load("nsmc", "test")
 
 

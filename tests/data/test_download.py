@@ -65,7 +65,7 @@ def server():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever)
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
         behaviour.url = f"http://127.0.0.1:{http.server_address[1]}/reviews.txt"
         yield behaviour
@@ -182,7 +182,7 @@ def test_the_first_download_is_recorded_and_checked(server, tmp_path, monkeypatc
 def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
     monkeypatch.setenv("TIMESTEPS_CACHE", str(tmp_path / "file"))
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="cannot be written.*TIMESTEPS_CACHE"):
+    with pytest.raises(DataError, match=r"cannot be written.*TIMESTEPS_CACHE"):
         download("nsmc")
     with pytest.raises(UsageError, match="sample is bundled"):
         download("sample")

@@ -102,6 +102,11 @@ def test_lines_are_those_of_the_file(tmp_path):
     assert table.summary() == "7 rows read; 3 left out: empty text (lines 4, 6, 8); 1 left out: no label (line 7)"
 
 
+def test_a_row_begins_where_its_record_begins(tmp_path):
+    table = read_texts(write(tmp_path, "a.csv", 'label,text\n1,"three\n\nlines"\n0,bad\n'))
+    assert (table.texts, table.lines) == (["three\n\nlines", "bad"], [2, 5])
+
+
 def test_keep_empty_gives_every_line_an_answer(tmp_path):
     path = write(tmp_path, "a.txt", "good\n\n  \nbad\n")
     assert read_texts(path, labelled=False, keep_empty=True).texts == ["good", "", "  ", "bad"]
@@ -251,6 +256,18 @@ def test_frames(library):
     assert from_frame(frame, text_column="review", label_column=1).labels == ["1", "3", "4"]
     with pytest.raises(UsageError, match="list is not a data frame"):
         from_frame([1, 2])
+
+
+def test_missing_values_of_frames():
+    frames = [
+        pandas.DataFrame({"text": ["a", "b"], "label": pandas.array([1, None], dtype="Int64")}),
+        pandas.DataFrame({"text": pandas.array(["a", pandas.NA], dtype="string"), "label": [1, 0]}),
+        pandas.DataFrame({"text": ["a", "b"], "label": [pandas.Timestamp(1), pandas.NaT]}),
+        polars.DataFrame({"text": ["a", "b"], "label": [1.0, float("nan")]}),
+    ]
+    for frame in frames:
+        table = from_frame(frame, labelled=True)
+        assert table.texts == ["a"] and len(table.skipped) == 1
 
 
 def test_parquet(tmp_path):

@@ -46,6 +46,7 @@ def test_normalising_twice_changes_nothing(text, lowercase, squeeze):
         ("ABC", {"lowercase": False}, "ABC"),
         ("\u1112\u1161\u11ab", {}, "한"),
         ("İ", {}, "i\u0307"),
+        ("J\u030c", {}, "\u01f0"),
         ("\ud83d\ude00 \ud800", {}, "😀 \ufffd"),
     ],
 )

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from timesteps.errors import UsageError
 from timesteps.runtime.text.vocabulary import PADDING, START, UNKNOWN, Vocabulary
 
-TOKENS = st.lists(st.lists(st.sampled_from(["a", "b", "c", "영화", "ㅋㅋ", "<start>", "<unknown>"]), max_size=8), max_size=6)
+TOKENS = st.lists(
+    st.lists(st.sampled_from(["a", "b", "c", "영화", "ㅋㅋ", "<start>", "<unknown>"]), max_size=8), max_size=6
+)
 
 
 def test_frequency_then_first_occurrence():

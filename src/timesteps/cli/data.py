@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,51 @@ from timesteps.cli.talk import print_json, say
 
 def data(
     name: Annotated[str | None, typer.Argument(help="A data set: say all about it.", show_default=False)] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch it from its official source into the cache.")] = False,
+    fetch: Annotated[bool, typer.Option("--download", help="Fetch it from its official source into the cache.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
 ) -> None:
     """Known data sets: where from, licence, size, already here?"""
+    from timesteps.data.catalogue import DATASETS, known, locate
+    from timesteps.data.download import download
+    from timesteps.errors import UsageError
+    from timesteps.training.progress import download_progress
+
+    if name is None:
+        if fetch:
+            raise UsageError("--download needs the name of a data set", mend=f"one of {', '.join(DATASETS)}")
+        rows = [_facts(each) for each in DATASETS.values()]
+        if as_json:
+            print_json(rows)
+            return
+        for facts in rows:
+            here = "here" if facts["here"] else f"not here, {facts['download_bytes'] / 2**20:.0f} MiB to fetch"
+            typer.echo(f"{facts['name']:<8} {facts['what']} ({', '.join(facts['languages'])}; {here})")
+        return
+    dataset = known(name)
+    if fetch and locate(name) is None:
+        with download_progress() as report:
+            say(f"in {download(name, report)}")
+    facts = _facts(dataset)
+    if as_json:
+        print_json(facts)
+        return
+    for key, value in facts.items():
+        shown = ", ".join(f"{part} {n:,}" for part, n in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{key:<15} {', '.join(shown) if isinstance(shown, list) else shown}")
+
+
+def _facts(dataset: Any) -> dict[str, Any]:
+    from timesteps.data.catalogue import locate
+
+    folder = locate(dataset.name)
+    return {
+        "name": dataset.name,
+        "what": dataset.what,
+        "languages": list(dataset.languages),
+        "rows": dict(dataset.rows),
+        "licence": dataset.licence,
+        "citation": dataset.citation,
+        "from": dataset.home,
+        "download_bytes": dataset.size,
+        "here": None if folder is None else str(folder),
+    }

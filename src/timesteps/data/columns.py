@@ -128,9 +128,9 @@ def _options(rows: Rows, what: str = "it") -> str:
 def _locate(rows: Rows, name: str, wanted: str | int, option: str) -> int:
     names = [] if rows.names is None else [column.strip() for column in rows.names]
     word = str(wanted).strip()
-    if names.count(word) > 1:
+    if names.count(word) > 1 and not isinstance(wanted, int):
         raise DataError(f"two columns are named {word!r}", path=name, mend=f"give {option} as a number from 1")
-    if word in names:
+    if word in names and not isinstance(wanted, int):
         return names.index(word)
     if word.isascii() and word.isdigit() and 1 <= int(word) <= len(rows.columns):
         return int(word) - 1

@@ -22,25 +22,30 @@ def frame_rows(frame: Any, name: str = FRAME) -> Rows:
 
     try:
         known = nw.from_native(frame, eager_only=True)
+        names = [str(column) for column in known.columns]
+    except nw.exceptions.DuplicateError as error:
+        raise DataError("two columns have the same name", path=name, mend="rename one of them") from error
     except TypeError as error:
         raise UsageError(
             f"{type(frame).__name__} is not a data frame in memory", mend="pass one of pandas, polars or pyarrow"
         ) from error
     unusable: dict[str, tuple[int, str]] = {}
     columns = []
-    for index, column in enumerate(known.columns):
-        values = known[:, index].to_list()
-        strings: list[str | None] = [None] * len(values)
-        for i, value in enumerate(values):
+    for index, column in enumerate(names):
+        series = known[:, index]
+        strings: list[str | None] = [None] * len(series)
+        for i, (value, missing) in enumerate(zip(series.to_list(), series.is_null().to_list(), strict=True)):
+            if missing:
+                continue
             if isinstance(value, str):
                 check_text(value, name, i + 1)
                 strings[i] = value
             elif isinstance(value, (list, dict, tuple, bytes)):
                 unusable.setdefault(column, (i + 1, f"column {column!r} holds {type(value).__name__} values"))
-            elif value is not None and value == value:  # NaN and NaT differ from themselves
+            elif value == value:  # NaN, which differs from itself, is not null in polars
                 strings[i] = str(value)
         columns.append(strings)
-    return Rows(columns, list(range(1, len(known) + 1)), [str(column) for column in known.columns], unusable=unusable)
+    return Rows(columns, list(range(1, len(known) + 1)), names, unusable=unusable)
 
 
 def frame_sha256(rows: Rows) -> str:

@@ -79,7 +79,9 @@ def load(
     folder = locate(name)
     if folder is None:
         if not fetch:
-            raise DataError(f"{name} is not here", mend=f"fetch it with `timesteps data {name}`, or set TIMESTEPS_DATA")
+            raise DataError(
+                f"{name} is not here", mend=f"fetch it with `timesteps data {name} --download`, or set TIMESTEPS_DATA"
+            )
         folder = download(name, progress)
     here = parts_in(dataset, folder)
     if split not in here:

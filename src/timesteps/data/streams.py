@@ -23,9 +23,9 @@ MAX_BYTES = 8 << 30
 """A source may hold this many bytes after decompression: a table is kept in memory, more is a mistake or an attack."""
 
 MAX_RATIO = 1000
-"""A compressed file may expand so many times once it has given 64 MiB. Real text stays below 50."""
+"""A compressed file may expand so many times once it has given 8 MiB. Real text stays below 50."""
 
-_RATIO_FROM = 64 << 20
+_RATIO_FROM = 8 << 20
 _BLOCK = 256 << 10
 _MAGIC = {b"\x1f\x8b": "gz", b"\xfd7zXZ\x00": "xz", b"BZh": "bz2"}
 COMPRESSED_SUFFIXES = (".gz", ".xz", ".bz2")

@@ -86,7 +86,7 @@ def read_texts(
 
     A file may be compressed (gzip, xz, bzip2); `-` is standard input. `format` is told from the suffix, otherwise from
     the content; `header` (does the first line name the columns?) and the columns from names and content. What was
-    guessed is in the table's `notes`. `text_column` and `label_column` are a name or a number from 1. `labelled` says
+    guessed is in the table's `notes`. `text_column` and `label_column` are a name, or a number from 1. `labelled` says
     whether there must be labels (True), whether they are wanted where there are any (None), or not at all (False). A
     row with an empty text is skipped and reported, unless `keep_empty`; so is a row without a label. A line may have
     `max_line_bytes`, all of them `max_bytes` together, decompressed.

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from timesteps.nn.bag_kernels import BagSums, why_not_native
+
 __all__ = ["BagEmbedding"]
 
 
@@ -42,10 +44,11 @@ class _BagSums(torch.autograd.Function):
         size = ctx.weight_shape[1]
 
         def sparse(part: Tensor, shape: torch.Size) -> Tensor:
+            # A copy, not `contiguous`, which keeps the odd stride of a single row; torch's to_dense (2.13) takes that
+            # stride for the row's length and writes behind it.
+            part = part.clone(memory_format=torch.contiguous_format)
             # The rows are sorted and distinct by construction; checking it again would cost a pass.
-            return torch.sparse_coo_tensor(
-                rows[None], part.contiguous(), shape, is_coalesced=True, check_invariants=False
-            )
+            return torch.sparse_coo_tensor(rows[None], part, shape, is_coalesced=True, check_invariants=False)
 
         grad_weight = sparse(values[:, :size], ctx.weight_shape) if ctx.needs_input_grad[0] else None
         grad_wide = sparse(values[:, size:], ctx.wide_shape) if ctx.needs_input_grad[1] else None
@@ -157,13 +160,19 @@ class BagEmbedding(nn.Module):
             IndexError: an id outside [0, num_features), in evaluation and training alike.
         """
         counts = self._check(ids, offsets)
-        scale = 1.0
+        kept, scale = None, 1.0
         if self.training and self.feature_dropout > 0.0:
             kept = torch.rand(ids.shape, device=ids.device) >= self.feature_dropout
+            scale = 1.0 / (1.0 - self.feature_dropout)
+        if why_not_native(self.weight, self.wide) is None:
+            bags: tuple[Tensor, Tensor] = BagSums.apply(  # type: ignore[no-untyped-call]
+                self.weight, self.wide, ids, offsets, kept, scale, self.num_outputs
+            )
+            return bags
+        if kept is not None:
             ids = ids[kept]
             offsets = _offsets(kept)[offsets]
             counts = offsets.diff()
-            scale = 1.0 / (1.0 - self.feature_dropout)
         units, wide = _BagSums.apply(self.weight, self.wide, ids, offsets)  # type: ignore[no-untyped-call]
         units = units * counts.clamp(min=1).to(units.dtype).rsqrt().unsqueeze(1)
         if self.wide is None:

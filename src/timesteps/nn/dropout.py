@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from timesteps.errors import UsageError
 
-# Constants of SplitMix64 (Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators), as signed numbers.
+# Constants of SplitMix64 (Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators), as int64.
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _MIX_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
 _MIX_2 = 0x94D049BB133111EB - (1 << 64)
@@ -27,8 +27,13 @@ def draw_keys(rows: int, *, device: torch.device | str = "cpu", generator: torch
 
 def random_bits(keys: Tensor, stream: int, counters: Tensor) -> Tensor:
     """31 random bits for each counter, a function of (key, stream, counter) alone: keys (B,), counters (B or 1, N)."""
-    start = _mix(keys + (2 * stream + 1) * _GOLDEN)
+    start = _mix(keys + _signed((2 * stream + 1) * _GOLDEN))
     return _mix(start.unsqueeze(1) + counters * _GOLDEN) & ((1 << _BITS) - 1)
+
+
+def _signed(number: int) -> int:
+    """A number modulo 2^64, as int64 holds it."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -38,7 +43,7 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def mask_at(keys: Tensor, counters: Tensor, p: float, stream: int, dtype: torch.dtype) -> Tensor:
-    """The dropout factors of single elements: counters (B or 1, N) -> (B, N), 0 with probability p, else 1 / (1 - p)."""
+    """The dropout factors of single elements: counters (B or 1, N) -> (B, N): 0 with probability p, else 1/(1-p)."""
     kept = random_bits(keys, stream, counters) >= round(check_probability(p) * (1 << _BITS))
     return kept.to(dtype) * (0.0 if p == 1 else 1 / (1 - p))
 
@@ -144,7 +149,11 @@ class WordDropout(_Dropout):
 
     def mask(self, x: Tensor, keys: Tensor) -> Tensor:
         """Factors (B, T, 1), 0 or 1."""
-        return dropout_mask(keys, x.shape[1], self.p, self.stream, x.dtype).ne(0).to(x.dtype).unsqueeze(2)
+        return self.kept(keys, x.shape[1]).to(x.dtype).unsqueeze(2)
+
+    def kept(self, keys: Tensor, steps: int) -> Tensor:
+        """The steps that stay, (B, T) booleans."""
+        return dropout_mask(keys, steps, self.p, self.stream).ne(0)
 
 
 class EmbeddingDropout(nn.Module):

@@ -27,7 +27,7 @@ def why_not_torch(cell: Cell) -> str | None:
 def run_torch(
     cell: Cell, x: Tensor, state: tuple[Tensor, ...], counts: Tensor | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """All steps of x (B, T, I) in one call; row b stops after counts[b] steps, and its outputs from there on mean nothing.
+    """All steps of x (B, T, I) in one call. Row b stops after counts[b] steps; its outputs from there on mean nothing.
 
     The kernels know no lengths and run on over the padding. A hidden state is read where the row stops. An LSTM's c is
     not among the outputs, so a padding step holds it: one more input, 1 on padding, shuts the input gate and opens the
@@ -42,7 +42,7 @@ def run_torch(
         if cell.proj_size:
             weights.append(cell.weight_hr)
         y, h, c = _call(torch._VF.lstm, cell, x, [part.unsqueeze(0) for part in state], weights)
-        finals = (h[0], c[0])
+        finals: tuple[Tensor, ...] = (h[0], c[0])
     else:
         if isinstance(cell, GRUCell):
             kernel = torch._VF.gru
@@ -60,7 +60,11 @@ def run_torch(
 
 
 def _call(
-    kernel: Callable[..., tuple[Tensor, ...]], cell: Cell, x: Tensor, state: Tensor | list[Tensor], weights: list[Tensor]
+    kernel: Callable[..., tuple[Tensor, ...]],
+    cell: Cell,
+    x: Tensor,
+    state: Tensor | list[Tensor],
+    weights: list[Tensor],
 ) -> tuple[Tensor, ...]:
     # has_biases, num_layers, dropout, train, bidirectional, batch_first
     return kernel(x, state, weights, cell.bias, 1, 0.0, torch.is_grad_enabled(), False, True)

@@ -2,16 +2,171 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, ClassVar, cast
-
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from timesteps.errors import UsageError
-from timesteps.nn.cells import Cell, ElmanCell, GRUCell, LSTMCell, State
-from timesteps.nn.cells.cell import as_state, as_tuple
-from timesteps.nn.dropout import draw_keys
-from timesteps.nn.padding import read_steps
-from timesteps.nn.stack import _NOISE, INITIAL_STATES, Layer, RecurrentStack
+from timesteps.nn.cells import ElmanCell, GRUCell, LSTMCell
+from timesteps.nn.recurrent import Recurrent
+
+
+class RNN(Recurrent):
+    """Vanilla RNN: torch.nn.RNN's constructor, names, weights and results; see `ElmanCell` for the equation.
+
+    Args:
+        input_size: features of a step.
+        hidden_size: size of the state.
+        num_layers: layers on top of each other.
+        nonlinearity: "tanh", "relu" or "linear".
+        bias: whether cells have biases.
+        batch_first: (B, T, I) instead of (T, B, I).
+        dropout: ordinary dropout between layers, as torch has it.
+        bidirectional: a second direction in every layer, from each row's own end.
+        input_dropout: dropout fixed over time on every layer's input, as Keras' `dropout` is.
+        recurrent_dropout: the same on the hidden state inside every layer, Keras' `recurrent_dropout`.
+        initial_state: "zero", "learned" (parameters `h0_l0`, …) or "random" (N(0, 0.1²) in training, else zero).
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        UsageError: an argument out of range.
+
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import RNN
+        >>> output, h_n = RNN(5, 8, batch_first=True)(torch.zeros(1, 10, 5))
+        >>> output.shape, h_n.shape
+        (torch.Size([1, 10, 8]), torch.Size([1, 1, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zero",
+    ) -> None:
+        super().__init__(
+            ElmanCell,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            {"nonlinearity": nonlinearity},
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            device=device,
+            dtype=dtype,
+        )
+        self.nonlinearity = nonlinearity
+
+
+class LSTM(Recurrent):
+    """Long short-term memory: torch.nn.LSTM's constructor, names, weights and results; see `LSTMCell`.
+
+    The arguments are those of `RNN` without the nonlinearity, and `proj_size`: the size of h, if not hidden_size. Each
+    state is a pair (h, c).
+
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import LSTM
+        >>> output, (h_n, c_n) = LSTM(5, 8, 2, batch_first=True, bidirectional=True)(torch.zeros(1, 10, 5))
+        >>> output.shape, h_n.shape
+        (torch.Size([1, 10, 16]), torch.Size([4, 1, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zero",
+    ) -> None:
+        super().__init__(
+            LSTMCell,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            {"proj_size": proj_size},
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            device=device,
+            dtype=dtype,
+        )
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit: torch.nn.GRU's constructor, names, weights and results; see `GRUCell`.
+
+    The arguments are those of `RNN` without the nonlinearity, and by keyword `reset_after`: False applies the reset
+    gate before the recurrent product, as the paper does; torch cannot run that form.
+
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import GRU
+        >>> output, h_n = GRU(5, 8, batch_first=True, reset_after=False)(torch.zeros(1, 10, 5))
+        >>> output.shape, h_n.shape
+        (torch.Size([1, 10, 8]), torch.Size([1, 1, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        reset_after: bool = True,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zero",
+    ) -> None:
+        super().__init__(
+            GRUCell,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            {"reset_after": reset_after},
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            device=device,
+            dtype=dtype,
+        )
+        self.reset_after = reset_after

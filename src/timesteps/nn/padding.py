@@ -30,7 +30,7 @@ class Steps:
     counts: Tensor | None  # (B,) real steps of each row; None: all are real
     mask: Tensor | None  # (B, T), True where real; None: all are real
     ragged: bool  # real steps are not simply the first ones: `mask` decides
-    longest: int  # the most real steps of any row
+    longest: int  # the most real steps of any row; 1 if all rows are empty, so that gradients (zeros) have a path
 
     def order(self, reverse: bool) -> Tensor | None:
         """(B, T): the step that each visit goes to, real steps first; None is 0, 1, 2, …"""
@@ -76,7 +76,7 @@ def read_steps(
         return Steps(batch_size, steps, None, None, False, steps)
     counts = valid.sum(1)
     ragged = mask is not None and bool((valid[:, 1:] & ~valid[:, :-1]).any())
-    return Steps(batch_size, steps, counts, valid, ragged, int(counts.max()))
+    return Steps(batch_size, steps, counts, valid, ragged, max(1, int(counts.max())))
 
 
 def check_flags(name: str, flags: Tensor, batch_size: int, steps: int) -> None:
@@ -164,4 +164,5 @@ class Visits:
         sequence = torch.cat([first, sequence[:, : self.steps.longest]], 1)
         counts = self.steps.counts
         end = sequence[:, -1:] if counts is None else sequence.gather(1, counts.unsqueeze(1))
-        return sequence[:, 1:] != sequence[:, :-1], (end != last).squeeze(1)
+        starts = sequence[:, 1:] != sequence[:, :-1]
+        return starts if self.visited is None else starts & self.visited, (end != last).squeeze(1)

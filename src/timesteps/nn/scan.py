@@ -20,7 +20,7 @@ IMPLEMENTATIONS = ("torch", "loop")
 
 @dataclass(frozen=True)
 class Dropped:
-    """Dropout of one scan: probabilities, the rows' keys, and the streams of random numbers that the masks come from."""
+    """Dropout of one scan: probabilities, the rows' keys, and the streams of random numbers of the masks."""
 
     input: float = 0.0
     recurrent: float = 0.0
@@ -94,7 +94,8 @@ def scan(
         >>> y.shape, h.shape, bool((y[1, 3:] == 0).all()), bool((y[1, 2] == h[1]).all())
         (torch.Size([2, 10, 8]), torch.Size([2, 8]), True, True)
     """
-    check_input(cell, x)
+    if x.dim() < 2:
+        raise UsageError(f"input has {x.dim()} dimensions", mend=f"give (B, T, {cell.input_size})")
     steps = read_steps(x.shape[0], x.shape[1], lengths, mask, x.device)
     check_probability(input_dropout, "input_dropout")
     check_probability(recurrent_dropout, "recurrent_dropout")
@@ -114,29 +115,26 @@ def scan_steps(
     initial: State | None = None,
     reset: Tensor | None = None,
     reverse: bool = False,
-    dropped: Dropped = Dropped(),  # noqa: B008  # frozen
+    dropped: Dropped = Dropped(),
     implementation: str | None = None,
 ) -> tuple[Tensor, State]:
     """`scan` for callers that have read the padding and drawn the keys once for several scans."""
+    _check_input(cell, x)
     fresh = cell.zero_state(len(x)) if initial is None else _checked(cell, initial, len(x), "initial")
     begin = fresh if state is None else _checked(cell, state, len(x), "state")
-    if steps.longest == 0 or len(x) == 0:
-        return cell.weight_hh.new_zeros(len(x), steps.steps, cell.output_size), as_state(begin)
-    explanation = choose(cell, x, reset is not None, dropped.recurrent, implementation)
+    explanation = choose(cell, x.is_floating_point(), reset is not None, dropped.recurrent, implementation)
     visits = Visits.of(steps, reverse)
-    starts, end = (None, None) if reset is None else visits.starts(reset)
-    x, scale = _drop_input(cell, visits.arrange(x), dropped, visits)
-    counts = None if visits.visited is None else steps.counts
-    if explanation.implementation == "torch":
-        y, final = run_torch(cell, x, begin, counts)
+    starts, end = (None, None) if reset is None or steps.steps == 0 else visits.starts(reset)
+    if x.shape[0] == 0 or x.shape[1] == 0:
+        y, final = cell.weight_hh.new_zeros(len(x), steps.longest, cell.output_size), begin
     else:
-        gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
-        recurrent_mask = None
-        if dropped.recurrent and dropped.keys is not None:
-            recurrent_mask = dropout_mask(
-                dropped.keys, cell.output_size, dropped.recurrent, dropped.recurrent_stream, gx.dtype
-            )
-        y, final = _loop(cell, gx, begin, fresh, counts, starts, recurrent_mask)
+        x, scale = _drop_input(cell, visits.arrange(x), dropped)
+        counts = None if visits.visited is None else steps.counts
+        if explanation.implementation == "torch":
+            y, final = run_torch(cell, x, begin, counts)
+        else:
+            gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
+            y, final = _loop(cell, gx, begin, fresh, counts, starts, _recurrent_mask(cell, gx, dropped))
     if end is not None:
         final = _where(end, fresh, final)
     return visits.restore(y), as_state(final)
@@ -167,16 +165,23 @@ def _where(rows: Tensor, these: tuple[Tensor, ...], others: tuple[Tensor, ...]) 
     return tuple(torch.where(rows.unsqueeze(1), a, b) for a, b in zip(these, others, strict=True))
 
 
-def _drop_input(cell: Cell, x: Tensor, dropped: Dropped, visits: Visits) -> tuple[Tensor, Tensor | None]:
+def _drop_input(cell: Cell, x: Tensor, dropped: Dropped) -> tuple[Tensor, Tensor | None]:
     """x (B, visits, ...) after input dropout; for one-hot input, x and the factor of each one."""
-    if not dropped.input or dropped.keys is None:
+    keys, p, stream = dropped.keys, dropped.input, dropped.input_stream
+    if not p or keys is None:
         return x, None
     if x.is_floating_point():
-        return x * dropout_mask(dropped.keys, x.shape[2], dropped.input, dropped.input_stream, x.dtype).unsqueeze(1), None
-    return x, mask_at(dropped.keys, x, dropped.input, dropped.input_stream, cell.weight_ih.dtype)
+        return x * dropout_mask(keys, x.shape[2], p, stream, x.dtype).unsqueeze(1), None
+    return x, mask_at(keys, x, p, stream, cell.weight_ih.dtype)
 
 
-def choose(cell: Cell, x: Tensor, reset: bool, recurrent_dropout: float, wanted: str | None = None) -> Explanation:
+def _recurrent_mask(cell: Cell, gx: Tensor, dropped: Dropped) -> Tensor | None:
+    if not dropped.recurrent or dropped.keys is None:
+        return None
+    return dropout_mask(dropped.keys, cell.output_size, dropped.recurrent, dropped.recurrent_stream, gx.dtype)
+
+
+def choose(cell: Cell, numeric: bool, reset: bool, recurrent_dropout: float, wanted: str | None = None) -> Explanation:
     """The first implementation that is exactly equal to the loop here."""
     why_not = why_not_torch(cell)
     if why_not is None:
@@ -184,7 +189,7 @@ def choose(cell: Cell, x: Tensor, reset: bool, recurrent_dropout: float, wanted:
             why_not = "its kernels cannot start afresh within a row"
         elif recurrent_dropout:
             why_not = "its kernels have no recurrent dropout"
-        elif not x.is_floating_point():
+        elif not numeric:
             why_not = "its kernels would multiply one-hot vectors that the loop only looks up"
     if wanted is not None and wanted not in IMPLEMENTATIONS:
         raise UsageError(f"implementation is {wanted!r}", mend=f"use one of {', '.join(IMPLEMENTATIONS)}")
@@ -197,7 +202,7 @@ def choose(cell: Cell, x: Tensor, reset: bool, recurrent_dropout: float, wanted:
     return Explanation("loop", {"torch": why_not})
 
 
-def check_input(cell: Cell, x: Tensor) -> None:
+def _check_input(cell: Cell, x: Tensor) -> None:
     """UsageError unless the cell can read x."""
     if not x.is_floating_point():
         if x.dim() != 2 or x.dtype == torch.bool:

@@ -17,7 +17,7 @@ from timesteps.nn.padding import Steps
 from timesteps.nn.scan import Dropped, scan_steps
 
 INITIAL_STATES = ("zero", "learned", "random")
-_NOISE = 0.1  # standard deviation of initial_state="random"
+NOISE = 0.1  # standard deviation of initial_state="random"
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,20 @@ class RecurrentStack(nn.Module):
         self.input_dropout = check_probability(input_dropout, "input_dropout")
         self.recurrent_dropout = check_probability(recurrent_dropout, "recurrent_dropout")
         if not 0 <= initial_state_noise < math.inf:
-            raise UsageError(f"initial_state_noise is {initial_state_noise}", mend="give a standard deviation, 0 or more")
+            raise UsageError(
+                f"initial_state_noise is {initial_state_noise}", mend="give a standard deviation, 0 or more"
+            )
         self.initial_state_noise = initial_state_noise
-        self._layers = tuple(layers)
-        # Equations without weights: `cell` lends them this module's parameters, which keep torch's flat names.
-        self._equations = tuple(
+        self.layers = tuple(layers)
+        # Equations without weights, not children: `cell` lends them this module's parameters, flatly named as in torch.
+        self.equations = tuple(
             layer.cell(layer.input_size, layer.hidden_size, bias, **layer.options, device="meta") for layer in layers
         )
         for k in range(1, len(layers)):
             if layers[k].input_size != self.output_size(k - 1):
-                raise UsageError(f"layer {k} reads {layers[k].input_size} features, layer {k - 1} gives {self.output_size(k - 1)}")
+                raise UsageError(
+                    f"layer {k} reads {layers[k].input_size} features, layer {k - 1} gives {self.output_size(k - 1)}"
+                )
         factory = {"device": device, "dtype": dtype}
         for name, shape in self._shapes().items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, **factory)))  # type: ignore[arg-type]
@@ -105,7 +109,7 @@ class RecurrentStack(nn.Module):
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         weights: dict[str, tuple[int, ...]] = {}
         states: dict[str, tuple[int, ...]] = {}
-        for k, (layer, equation) in enumerate(zip(self._layers, self._equations, strict=True)):
+        for k, (layer, equation) in enumerate(zip(self.layers, self.equations, strict=True)):
             for suffix in layer.suffixes:
                 weights |= {f"{name}_l{k}{suffix}": tuple(p.shape) for name, p in equation.named_parameters()}
                 if layer.learned_state:
@@ -115,11 +119,11 @@ class RecurrentStack(nn.Module):
 
     def output_size(self, layer: int = -1) -> int:
         """Features that a layer puts out: both directions' together."""
-        return self._equations[layer].output_size * len(self._layers[layer].suffixes)
+        return self.equations[layer].output_size * len(self.layers[layer].suffixes)
 
     def reset_parameters(self) -> None:
         """Draw all weights anew as torch does, U(-1/sqrt(H), 1/sqrt(H)); learned initial states become zero."""
-        for k, layer in enumerate(self._layers):
+        for k, layer in enumerate(self.layers):
             bound = 1 / math.sqrt(layer.hidden_size)
             for reverse in range(len(layer.suffixes)):
                 for parameter in self.cell(k, bool(reverse)).parameters():
@@ -129,15 +133,15 @@ class RecurrentStack(nn.Module):
 
     def cell(self, layer: int = 0, reverse: bool = False) -> Cell:
         """The cell of one layer and direction, over this module's own parameters."""
-        equation, end = self._equations[layer], f"_l{layer}{self._layers[layer].suffixes[reverse]}"
+        equation, end = self.equations[layer], f"_l{layer}{self.layers[layer].suffixes[reverse]}"
         return equation.bound_to({name: getattr(self, name + end) for name, _ in equation.named_parameters()})
 
     def learned_state(self, layer: int = 0, reverse: bool = False) -> tuple[Tensor, ...]:
         """The learned initial state of one layer and direction, one (H,) a state; empty where it is not learned."""
-        if not self._layers[layer].learned_state:
+        if not self.layers[layer].learned_state:
             return ()
-        end = f"0_l{layer}{self._layers[layer].suffixes[reverse]}"
-        return tuple(getattr(self, name + end) for name in self._equations[layer].states)
+        end = f"0_l{layer}{self.layers[layer].suffixes[reverse]}"
+        return tuple(getattr(self, name + end) for name in self.equations[layer].states)
 
     @property
     def draws(self) -> bool:
@@ -166,7 +170,7 @@ class RecurrentStack(nn.Module):
             implementation: see `scan`.
         """
         finals: list[State] = []
-        for k, layer in enumerate(self._layers):
+        for k, layer in enumerate(self.layers):
             streams, outputs = _Streams(k), []
             for reverse in range(len(layer.suffixes)):
                 cell = self.cell(k, bool(reverse))
@@ -189,17 +193,19 @@ class RecurrentStack(nn.Module):
                 outputs.append(y)
                 finals.append(final)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
-            if self.training and self.dropout and keys is not None and k < len(self._layers) - 1:
-                x = x * dropout_mask(keys, x[0].numel(), self.dropout, streams.between, x.dtype).view(x.shape)
+            if self.training and self.dropout and keys is not None and k < len(self.layers) - 1:
+                x = x * dropout_mask(keys, x.shape[1] * x.shape[2], self.dropout, streams.between, x.dtype).view(
+                    x.shape
+                )
         return x, finals
 
     def _initial(self, layer: int, reverse: bool, batch_size: int, keys: Tensor | None) -> State | None:
         noisy = self.training and self.initial_state_noise > 0 and keys is not None
-        if not (noisy or self._layers[layer].learned_state):
+        if not (noisy or self.layers[layer].learned_state):
             return None
         cell = self.cell(layer, reverse)
         parts = cell.zero_state(batch_size)
-        if self._layers[layer].learned_state:
+        if self.layers[layer].learned_state:
             parts = tuple(z + s for z, s in zip(parts, self.learned_state(layer, reverse), strict=True))
         if noisy and keys is not None:
             stream = _Streams(layer).noise[reverse]

@@ -22,6 +22,7 @@ _FLOAT = ("float32", "float64")
 _MAX_SIZE = 2**31 - 1  # ids are int32
 _MAX_LAYERS = 1000
 _MAX_MEMBERS = 1000
+_MAX_ORDER = 64  # of n-grams
 _MAX_LENGTH = 1_000_000  # a text without a mask is padded to so many steps
 
 
@@ -189,6 +190,9 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             (text.max_length is None and not text.mask, "mask is false without max_length"),
             (text.truncating == "middle" and text.head_length > length, "head_length is above max_length"),
         ]
+        if text.bag is not None:
+            orders = [(1, text.bag.phrase), *(family for family in (text.bag.syllable, text.bag.jamo) if family)]
+            found.append((any(not 1 <= low <= high <= _MAX_ORDER for low, high in orders), f"n-grams of {orders}"))
     for golden in spec.golden:
         finite = all(math.isfinite(number) for number in golden.logits)
         found.append((len(golden.logits) != network.outputs or not finite, "a golden vector's logits"))

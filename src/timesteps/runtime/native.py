@@ -19,7 +19,7 @@ def _load() -> tuple[ModuleType | None, str]:
         module = importlib.import_module("timesteps._core")
     except ImportError as error:
         return None, f"{error}; install timesteps where a C++20 compiler is found to have it"
-    return module, f"timesteps._core, built by {module.compiler}"
+    return module, f"timesteps._core, built by {module.compiler}, {module.instructions} instructions"
 
 
 core, _why = _load()

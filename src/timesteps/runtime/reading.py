@@ -48,13 +48,18 @@ def _texts(rows: Sequence[Any], first: int) -> Sequence[str]:
 
 def _ids(rows: Sequence[Any], first: int, text: TextSpec, size: int) -> Sequences:
     """Rows of token ids, truncated as the specification says; ids that the model does not know become 2."""
-    known = []
-    for number, row in enumerate(rows, first):
-        ids = np.asarray(row) if len(row) else np.zeros(0, np.int64)
-        if isinstance(row, str) or ids.ndim != 1 or ids.dtype.kind not in "iu" or (ids.size and ids.min() < 0):
-            raise DataError(f"row {number} is {_kind(row)}, this model reads token ids", mend="give rows of ids from 0")
-        known.append(cut(np.where(ids < size, ids, _UNKNOWN), text))
-    return Sequences.of(known)
+    return Sequences.of([cut(_id_row(row, number, size), text) for number, row in enumerate(rows, first)])
+
+
+def _id_row(row: Any, number: int, size: int) -> NDArray[np.int64]:
+    wrong = DataError(f"row {number} is {_kind(row)}, this model reads token ids", mend="give rows of ids from 0")
+    try:
+        ids = np.asarray(row)
+    except ValueError as error:  # rows in a row, of different lengths
+        raise wrong from error
+    if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0)):
+        raise wrong
+    return np.where(ids < size, ids, _UNKNOWN).astype(np.int64)
 
 
 def _numbers(

@@ -47,7 +47,7 @@ class Sequences:
         """From a list of rows, each (T,) or (T, I)."""
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
-        arrays = [np.asarray(row, dtype) for row in rows]
+        arrays: list[NDArray[Any]] = [np.asarray(row, dtype) for row in rows]
         values = np.concatenate(arrays) if arrays else np.zeros(0, dtype)
         return cls(values, offsets, bags)
 

@@ -70,15 +70,20 @@ class Session:
 
     def __init__(self, spec: ModelSpec, tensors: Mapping[str, NDArray[Any]], dtype: DTypeLike | None = None) -> None:
         self.spec = spec
-        self.tensors = tensors
+        self.tensors = dict(tensors)
         if dtype is None:
             dtype = np.float32 if spec.numeric is None else np.float64
+        self.dtype = np.dtype(dtype)
         self._read = reader(spec, tensors)
         self._members = []
         for member in range(spec.members):
             prefix = member_prefix(spec, member)
             own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-            self._members.append(Network(spec.network, own, dtype))
+            self._members.append(Network(spec.network, own, self.dtype))
+
+    def __reduce__(self) -> tuple[type[Session], tuple[Any, ...]]:
+        """A copy, in this process or another, is made anew from the same parts."""
+        return Session, (self.spec, self.tensors, self.dtype)
 
     @property
     def classes(self) -> tuple[str | int | float | bool, ...]:

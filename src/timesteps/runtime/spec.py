@@ -22,7 +22,7 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """Unknown fields are errors, values do not change."""
 
 
-class BagSpec(_Strict, kw_only=True):
+class BagSpec(_Strict, frozen=True, kw_only=True):
     """Which n-grams of a unit (a word, a run of punctuation, …) make up its bag of features.
 
     A range is (smallest, largest) n, both included; None leaves that family out.
@@ -35,7 +35,7 @@ class BagSpec(_Strict, kw_only=True):
     min_count: int = 4  # a feature must occur so often in the training texts
 
 
-class TextSpec(_Strict, kw_only=True):
+class TextSpec(_Strict, frozen=True, kw_only=True):
     """How a text becomes a sequence of steps."""
 
     tokenizer: TokenizerName = "word"
@@ -53,14 +53,14 @@ class TextSpec(_Strict, kw_only=True):
     bag: BagSpec | None = None  # for input "bag"
 
 
-class NumericSpec(_Strict, kw_only=True):
+class NumericSpec(_Strict, frozen=True, kw_only=True):
     """Numeric sequences: x is scaled to (x - mean) / scale per feature; tensors `scaler.mean` and `scaler.scale`."""
 
     features: int
     steps: int | None = None  # set when the training rows all had this many steps and a row is one flat vector
 
 
-class LayerSpec(_Strict, kw_only=True):
+class LayerSpec(_Strict, frozen=True, kw_only=True):
     """One recurrent layer."""
 
     cell: CellName
@@ -72,7 +72,7 @@ class LayerSpec(_Strict, kw_only=True):
     initial_state: Literal["zero", "learned"] = "zero"
 
 
-class NetworkSpec(_Strict, kw_only=True):
+class NetworkSpec(_Strict, frozen=True, kw_only=True):
     """input → (embedding) → recurrent layers → pooling → dense [+ wide term].
 
     Tensors, in torch's names: `embedding.weight`, `embedding.wide` (bag with wide), `rnn.weight_ih_l0`,
@@ -96,14 +96,14 @@ class NetworkSpec(_Strict, kw_only=True):
         return 2 * size if self.pool == "mean+max" else size
 
 
-class Golden(_Strict, kw_only=True):
+class Golden(_Strict, frozen=True, kw_only=True):
     """An input with the logits that the model gave when it was written."""
 
     input: str | tuple[tuple[float, ...], ...]
     logits: tuple[float, ...]
 
 
-class ModelSpec(_Strict, kw_only=True):
+class ModelSpec(_Strict, frozen=True, kw_only=True):
     """All of it. `members` networks of the same shape answer together by their mean logit."""
 
     format: Literal["timesteps"] = "timesteps"

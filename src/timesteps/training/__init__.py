@@ -1,1 +1,1 @@
-
+"""Epochs, batches, optimizers, checkpoints, logs and reports (torch)."""

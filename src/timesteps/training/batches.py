@@ -36,14 +36,16 @@ def training_batches(
     Returns:
         ceil(R / batch_size) arrays of row numbers.
 
-    >>> [sorted(rows.tolist()) for rows in training_batches(np.array([2, 90, 3, 88]), 2, seed=0, epoch=0)]
-    [[1, 3], [0, 2]]
+    >>> batches = training_batches(np.array([2, 90, 3, 88]), 2, seed=0, epoch=0)
+    >>> sorted(sorted(rows.tolist()) for rows in batches)
+    [[0, 2], [1, 3]]
     """
     random = np.random.default_rng((seed, epoch))
     rows = len(lengths)
     if not bucket:
         return _cut(random.permutation(rows), batch_size)
-    spread = lengths * (1 + _JITTER * random.random(rows)) + random.random(rows)  # the second term orders rows of 0 steps
+    # The second term shuffles rows of no steps.
+    spread = lengths * (1 + _JITTER * random.random(rows)) + random.random(rows)
     batches = _cut(np.argsort(spread, kind="stable"), batch_size)
     return [batches[index] for index in random.permutation(len(batches))]
 
@@ -92,15 +94,13 @@ def collate(sequences: Sequences, rows: NDArray[np.integer[Any]], device: torch.
         bags = sequences.bags.take(sequences.values[steps])
         if sequences.phrases is not None:
             bags = _joined(bags, sequences.phrases.take(steps))
-        parts = (lengths, None, bags.ids.astype(np.int64), bags.offsets)
-    else:
-        width = max(1, int(lengths.max(initial=0)))
-        values = sequences.values
-        dtype = np.int64 if values.dtype.kind in "iu" else np.float32
-        padded = np.zeros((len(rows) * width, *values.shape[1:]), dtype)
-        padded[counter + np.repeat(np.arange(len(rows)) * width - (ends - lengths), lengths)] = values[steps]
-        parts = (lengths, padded.reshape(len(rows), width, *values.shape[1:]), None, None)
-    return Batch(*(None if part is None else _tensor(part, device) for part in parts))
+        ids, offsets = _tensor(bags.ids.astype(np.int64), device), _tensor(bags.offsets, device)
+        return Batch(_tensor(lengths, device), bag_ids=ids, bag_offsets=offsets)
+    width = max(1, int(lengths.max(initial=0)))
+    values = sequences.values
+    padded = np.zeros((len(rows) * width, *values.shape[1:]), np.int64 if values.dtype.kind in "iu" else np.float32)
+    padded[counter + np.repeat(np.arange(len(rows)) * width - (ends - lengths), lengths)] = values[steps]
+    return Batch(_tensor(lengths, device), _tensor(padded.reshape(len(rows), width, *values.shape[1:]), device))
 
 
 def _joined(first: Bags, second: Bags) -> Bags:

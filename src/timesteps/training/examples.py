@@ -59,7 +59,7 @@ class Examples:
         if checked.ndim == 1:
             _refuse("target", checked, checked < 0, "number the classes from 0")
         else:
-            wrong = ~((checked >= 0) & (checked <= 1)).all(axis=1)
+            wrong = ~np.all((checked >= 0) & (checked <= 1), axis=1)
             if checked.shape[1] > 1:
                 wrong |= np.abs(checked.sum(axis=1) - 1) > 1e-3
             _refuse("target", checked, wrong, "give probabilities that sum to 1")

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from timesteps.runtime import native
+
 __all__ = ["LazyAdam"]
 
 
@@ -31,7 +33,7 @@ class LazyAdam(Optimizer):
     Bias correction counts a row's own steps, and this is the difference from torch.optim.SparseAdam, which counts the
     optimizer's: a row first seen in step 1000 then has a factor near 1 on both moments, so its first update is
     :math:`(1 - \beta_1) / \sqrt{1 - \beta_2} \approx 3.2` times the learning rate instead of once. In n-gram bags most
-    rows are rare, and that alone cost 0.6 points of accuracy on Korean reviews (NSMC).
+    rows are rare, and that alone cost 0.6 points of accuracy on Korean reviews (NSMC: 86.7 against 87.3, one seed).
 
     Kingma and Ba 2015, "Adam" (arXiv 1412.6980); Loshchilov and Hutter 2019 for the decay (arXiv 1711.05101).
 
@@ -115,6 +117,9 @@ class LazyAdam(Optimizer):
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
             state["row_steps"] = torch.zeros(len(parameter), dtype=parameter.dtype, device=parameter.device)
+        if _is_native(parameter, grad, *state.values()):
+            _update_natively(parameter, rows, grad, state, group)
+            return
         beta1, beta2 = group["betas"]
         # Each array is read once into a compact block, worked on in place there, and written back once. The rows are
         # distinct, so the order of the writes cannot matter.
@@ -131,6 +136,28 @@ class LazyAdam(Optimizer):
         if group["weight_decay"]:
             values.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.index_copy_(0, rows, values.sub_(mean, alpha=group["lr"]))
+
+
+def _is_native(*tensors: Tensor) -> bool:
+    """Whether the compiled core can work on these."""
+    return native.core is not None and all(
+        tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous() for tensor in tensors
+    )
+
+
+def _update_natively(
+    parameter: Tensor, rows: Tensor, grad: Tensor, state: dict[str, Tensor], group: dict[str, Any]
+) -> None:
+    """`LazyAdam._update` in one pass over the touched rows; `rows` rise."""
+    core = native.core
+    assert core is not None
+    if int(rows[0]) < 0 or int(rows[-1]) >= len(parameter):
+        raise IndexError(f"a gradient has rows {int(rows[0])} to {int(rows[-1])}, its table {len(parameter)} rows")
+    arrays = (parameter, state["exp_avg"], state["exp_avg_sq"], state["row_steps"], rows.contiguous(), grad)
+    core.lazy_adam(
+        *(array.data_ptr() for array in arrays), len(rows), grad.numel() // len(rows), group["lr"], *group["betas"],
+        group["eps"], group["weight_decay"], torch.get_num_threads(),
+    )  # fmt: skip
 
 
 def _correction(beta: float, steps: Tensor) -> Tensor:

@@ -35,10 +35,10 @@ class Settings:
         schedule: factor on both rates after the warm-up: 1, falling to 0 in a line, or as half a cosine.
         warmup: share of all steps, in [0, 1), in which the factor rises from 0 to 1 in a line.
         ema: decay in [0, 1) of an exponential moving average of the weights, which is then what is validated, kept
-            as the best and left in the network; 0 is off. The decay of step t is min(ema, (1 + t) / (10 + t)), so that
+            as the best and left in the network; 0 is off. The decay of step t = 1, 2, … is min(ema, t / (9 + t)), so that
             short runs are not averages of their beginning.
         patience: epochs without a lower `val_loss` after which training stops and the best epoch's weights are
-            restored; None trains all epochs and keeps the last weights.
+            restored; None, or no validation rows, trains all epochs and keeps the last weights.
         label_smoothing: in [0, 1), share of each target spread evenly over the classes. Of the training loss only.
         bucket: batches of rows of similar length (less padding) instead of plainly shuffled ones.
         seed: of the order of the rows and of dropout.

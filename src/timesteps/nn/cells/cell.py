@@ -31,6 +31,10 @@ class Cell(nn.Module, ABC):
 
     gates: ClassVar[tuple[str, ...]]  # row blocks of weight_ih and weight_hh, in order
     states: ClassVar[tuple[str, ...]]  # names of the state's tensors; the first is the output
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor  # with `bias`
+    bias_hh: Tensor  # with `bias`
 
     def __init__(
         self,
@@ -106,7 +110,13 @@ class Cell(nn.Module, ABC):
         return F.linear(x, self.weight_ih, self.input_bias())
 
     def project_one_hot(self, ids: Tensor, scale: Tensor | None = None) -> Tensor:
-        """`project(scale * one_hot(ids))` without the one-hot vectors: ids (...), scale (...) -> (..., G*H)."""
+        """`project(scale * one_hot(ids))` without the one-hot vectors: ids (...), scale (...) -> (..., G*H).
+
+        A negative id stands for the zero vector.
+        """
+        known = ids >= 0
+        if not bool(known.all()):
+            ids, scale = ids.clamp(min=0), known if scale is None else known * scale
         gx = F.embedding(ids, self.weight_ih.t())
         if scale is not None:
             gx = gx * scale.unsqueeze(-1)

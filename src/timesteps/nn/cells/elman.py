@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -11,7 +12,12 @@ from torch import Tensor
 from timesteps.errors import UsageError
 from timesteps.nn.cells.cell import Cell, State
 
-NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu, "linear": lambda a: a}
+
+def _identity(a: Tensor) -> Tensor:
+    return a
+
+
+NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "linear": _identity}
 
 
 class ElmanCell(Cell):

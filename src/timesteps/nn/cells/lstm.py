@@ -37,6 +37,7 @@ class LSTMCell(Cell):
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     states: ClassVar[tuple[str, ...]] = ("h", "c")
+    weight_hr: Tensor  # with `proj_size`
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ def _run(length: int) -> re.Pattern[str]:
 def normalize(text: str, *, lowercase: bool = True, squeeze: int = 0) -> str:
     """Text in normal form C, lower-cased, runs of one character cut to `squeeze` (0 leaves them; digits are cut too).
 
-    Lower-casing goes before normalisation, because the lower-case form of a composed letter can be a decomposed one.
+    Lower-casing goes before normalisation, because some letters have a composed form in lower case only (ǰ).
     Surrogates without a partner, which no encoding can write, become U+FFFD. Normalising twice changes nothing.
 
     >>> normalize("ＯＫ 재밌다ㅋㅋㅋㅋㅋ Cafe\\u0301!!!!", squeeze=2)

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from timesteps.errors import ModelError, UsageError
+from timesteps.errors import DataError, ModelError, UsageError
 from timesteps.runtime.text.vocabulary import (
     PADDING,
     PADDING_MARK,
@@ -77,7 +77,7 @@ class SubwordModel:
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise UsageError(
+            raise DataError(
                 f"sentencepiece cannot learn {size or _DEFAULT_SIZE} subwords from these texts",
                 mend="give more texts or another num_words",
             ) from error

@@ -149,13 +149,13 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         train_index, valid = self._held_out(kind, rows, targets, options, validation_data)
         rows, targets, weights = [rows[i] for i in train_index], targets[train_index], weights[train_index]
         flat = rows[0].shape[0] if kind == "numeric" and getattr(X, "ndim", 0) == 2 else None
-        prepared = prepare(kind, rows, options, flat)
+        classes = [label.item() if isinstance(label, np.generic) else label for label in self.classes_]
+        prepared = prepare(kind, rows, options, classes, flat)
         examples = Examples(prepared.steps(rows), targets, (weights / weights.mean()).astype(np.float32))
         if valid is not None:
             valid = Examples(prepared.steps(valid[0]), valid[1], np.ones(len(valid[1]), np.float32))
         progress: Progress = terminal() if self.verbose else quiet()
-        classes = [label.item() if isinstance(label, np.generic) else label for label in self.classes_]
-        fitted = fit_model(prepared, options, classes, examples, valid, progress=progress, callbacks=callbacks)
+        fitted = fit_model(prepared, options, examples, valid, progress=progress, callbacks=callbacks)
         self.session_ = Session(fitted.spec, fitted.tensors)
         self.histories_ = [history.rows for history in fitted.histories]
         self.history_ = self.histories_[0]

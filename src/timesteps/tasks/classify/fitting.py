@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.nn.models import Network, Regularization, build
+from timesteps.runtime.layout import member_prefix
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared
@@ -30,7 +31,7 @@ class Fitted:
     histories: list[History]
 
 
-def settings_of(options: Options, member: int = 0) -> Settings:
+def settings_of(options: Options, member: int = 0, threads: int | None = None) -> Settings:
     """The training settings among the options. Each member has a seed of its own."""
     return Settings(
         epochs=options.epochs,
@@ -46,6 +47,7 @@ def settings_of(options: Options, member: int = 0) -> Settings:
         patience=options.patience,
         label_smoothing=options.label_smoothing,
         seed=options.seed + 1000 * member,
+        threads=threads,
     )
 
 
@@ -65,52 +67,39 @@ def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Netwo
 def fit_model(
     prepared: Prepared,
     options: Options,
-    classes: Sequence[Any],
     train_rows: Examples,
     valid_rows: Examples | None = None,
     *,
     vectors: NDArray[np.float32] | None = None,
+    threads: int | None = None,
     folder: Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
-    on_member: Callable[[int, History], None] | None = None,
 ) -> Fitted:
     """Train every member on the same rows and join them.
 
     With a `folder`, each member keeps its checkpoints there (`member-<k>/` when there are several) and `resume` goes
     on from them.
     """
-    network_spec = options.network_spec(prepared.input_size, len(classes))
     tensors: dict[str, NDArray[Any]] = dict(prepared.tensors)
     histories = []
     for member in range(options.members):
-        network = build_network(network_spec, options, member)
+        network = build_network(prepared.spec.network, options, member)
         if vectors is not None:
             network.set_vectors(vectors)
         history = train(
             network,
             train_rows,
             valid_rows,
-            settings_of(options, member),
+            settings_of(options, member, threads),
             callbacks=callbacks,
             folder=None if folder is None else folder if options.members == 1 else folder / f"member-{member}",
             resume=resume,
             progress=progress,
         )
-        prefix = "" if options.members == 1 else f"members.{member}."
+        prefix = member_prefix(prepared.spec, member)
         for name, tensor in network.state_dict().items():
             tensors[prefix + name] = tensor.detach().cpu().numpy().copy()
         histories.append(history)
-        if on_member is not None:
-            on_member(member, history)
-    spec = ModelSpec(
-        task="classify",
-        classes=tuple(classes),
-        text=prepared.text,
-        numeric=prepared.numeric,
-        network=network_spec,
-        members=options.members,
-        training={name: value for name, value in options.as_dict().items() if not isinstance(value, tuple)},
-    )
-    return Fitted(spec, tensors, histories)
+    return Fitted(prepared.spec, tensors, histories)

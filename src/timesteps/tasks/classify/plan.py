@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 
 from timesteps.inspect.summary import Summary, summary
-from timesteps.runtime.spec import ModelSpec
 from timesteps.tasks.classify.fitting import build_network, settings_of
 from timesteps.tasks.classify.request import Request
 from timesteps.tasks.classify.run import Ready, Say, make_ready
-from timesteps.training.examples import Examples
 from timesteps.training.loop import train
-from timesteps.training.threads import thread_count
 
 #: Batches that are really trained (on a copy that is thrown away) to know what a step costs.
 TRIAL_BATCHES = 6
@@ -68,29 +65,20 @@ def plan(request: Request, say: Say) -> Plan:
     """Check the data and build the model as `run` would, train a few batches to time them, and write nothing."""
     ready = make_ready(request, say)
     options = ready.options
-    spec = options.network_spec(ready.prepared.input_size, len(ready.rows.classes))
-    network = build_network(spec, options)
+    network = build_network(ready.prepared.spec.network, options)
     few = min(len(ready.rows.train), TRIAL_BATCHES * options.batch_size)
     rows = np.linspace(0, len(ready.rows.train) - 1, few).astype(np.int64)
-    trial = Examples(ready.train.sequences.take(rows), ready.train.targets[rows], ready.train.weights[rows])
-    settings = settings_of(options.but(epochs=1))
-    with thread_count(request.threads):
-        train(network, trial, None, settings)  # the first batches pay for warming up
-        start = time.perf_counter()
-        train(network, trial, None, settings)
-        seconds = time.perf_counter() - start
+    trial = ready.train.take(rows)
+    settings = settings_of(options.but(epochs=1), threads=request.threads)
+    train(network, trial, None, settings)  # the first batches pay for warming up
+    start = time.perf_counter()
+    train(network, trial, None, settings)
+    seconds = time.perf_counter() - start
     seconds *= len(ready.rows.train) / few * options.epochs * options.members
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     data = ready.train.sequences.values.nbytes + ready.valid.sequences.values.nbytes
-    model = ModelSpec(
-        task="classify",
-        classes=ready.rows.classes,
-        text=ready.prepared.text,
-        network=spec,
-        members=options.members,
-    )
     # Weights, gradients, two moments, and the best weights that early stopping keeps.
-    return Plan(ready, summary(model), seconds, weights * 5 + data)
+    return Plan(ready, summary(ready.prepared.spec), seconds, weights * 5 + data)
 
 
 def _counts(ready: Ready) -> np.ndarray[Any, np.dtype[np.int64]]:

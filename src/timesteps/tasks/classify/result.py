@@ -48,7 +48,7 @@ class Result:
         if best is None or compared is None:
             return f"{accuracy}; no baseline was trained beside it."
         name, points = self.baselines[best].name, 100 * abs(compared.difference)
-        low, high = sorted((100 * compared.low, 100 * compared.high))
+        low, high = (100 * bound for bound in compared.interval)
         interval = f"95 % interval of the difference {low:+.2f} to {high:+.2f}"
         if compared.difference > 0:
             return f"{accuracy}: {points:.2f} points more than the best baseline, {name} ({interval})."

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.data.vectors import load_vectors
 from timesteps.errors import UsageError
-from timesteps.nn.vectors import load_vectors
 from timesteps.runtime import modelfile
 from timesteps.runtime.metrics import Evaluation, evaluate
-from timesteps.runtime.golden import with_golden
-from timesteps.runtime.session import Session, load
+from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
 from timesteps.tasks.classify.options import Options, choose
@@ -28,7 +27,6 @@ from timesteps.tasks.classify.result import Result
 from timesteps.tasks.classify.rows import Part, Rows, read_rows
 from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress
-from timesteps.training.threads import thread_count
 
 GOLDEN_TEXTS = 4
 Say = Callable[[str], None]
@@ -50,7 +48,7 @@ def make_ready(request: Request, say: Say) -> Ready:
     """Read the rows, learn how texts become steps, and encode them."""
     options = choose(request.recipe, "text", request.choices)
     rows = read_rows(request, options.seed, say)
-    prepared = prepare("text", rows.train.texts, options)
+    prepared = prepare("text", rows.train.texts, options, rows.classes)
     vectors = None
     if request.vectors is not None:
         vectors = _vectors(request.vectors, prepared, options, say)
@@ -86,14 +84,14 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
             baselines = fit_baselines(
                 ready.rows.train.texts, ready.rows.train.targets, ready.rows.valid.texts, progress=say
             )
-    with _clock(seconds, "training"), thread_count(request.threads):
+    with _clock(seconds, "training"):
         fitted = fit_model(
             ready.prepared,
             ready.options,
-            ready.rows.classes,
             ready.train,
             ready.valid,
             vectors=ready.vectors,
+            threads=request.threads,
             folder=folder / "checkpoint",
             resume=resume,
             progress=progress,
@@ -146,11 +144,12 @@ def _class_weights(request: Request, rows: Rows) -> NDArray[np.float64] | None:
 
 
 def _vectors(path: str, prepared: Prepared, options: Options, say: Say) -> NDArray[np.float32]:
-    if options.input != "ids" or prepared.text is None or not prepared.text.words:
+    text = prepared.spec.text
+    if options.input != "ids" or text is None or not text.words:
         raise UsageError("--vectors needs word ids as input", mend="add --input ids")
-    found = load_vectors(path, prepared.text.words)
+    found = load_vectors(path, text.words)
     say(str(found))
-    return found.rows(prepared.text.index_from)
+    return found.rows(text.index_from)
 
 
 @contextmanager

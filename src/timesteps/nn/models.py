@@ -1,0 +1,234 @@
+"""`Network`: the torch side of a `NetworkSpec`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from timesteps.errors import UsageError
+from timesteps.nn.bags import BagEmbedding
+from timesteps.nn.cells import CELLS
+from timesteps.nn.dropout import Dropout, WordDropout, check_probability, draw_keys
+from timesteps.nn.embedding import Embedding, set_rows
+from timesteps.nn.initialization import initialize
+from timesteps.nn.padding import Steps, mask_of, read_steps
+from timesteps.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
+from timesteps.nn.stack import Layer, RecurrentStack
+from timesteps.runtime.spec import LayerSpec, NetworkSpec
+
+_WORD_STREAM, _HEAD_STREAM = -1, -2  # the layers' streams are 0 and up
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """What acts in training only; a trained network does not know it.
+
+    Args:
+        input_dropout: fixed over time, on every layer's input (Keras' `dropout`).
+        dropout: ordinary, between recurrent layers (torch's `dropout`).
+        recurrent_dropout: fixed over time, on the hidden state inside the layers (Keras' `recurrent_dropout`).
+        feature_dropout: of single features from the bags of a step.
+        word_dropout: of whole steps, whose vectors become zero.
+        head_dropout: ordinary, on the pooled vector.
+        initial_state_noise: standard deviation of normal noise added to the initial states.
+
+    Raises:
+        UsageError: a number out of range.
+    """
+
+    input_dropout: float = 0.0
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    feature_dropout: float = 0.0
+    word_dropout: float = 0.0
+    head_dropout: float = 0.0
+    initial_state_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name != "initial_state_noise":
+                check_probability(value, name)
+
+
+class Batch(NamedTuple):
+    """Rows of a batch, padded on the right.
+
+    `values` are (B, T) int64 ids or (B, T, I) floats; a network of bags takes `bag_ids` (N,) and `bag_offsets` (U + 1,)
+    instead: the bags of all real steps in row order, U = lengths.sum().
+    """
+
+    lengths: Tensor
+    values: Tensor | None = None
+    bag_ids: Tensor | None = None
+    bag_offsets: Tensor | None = None
+
+
+class Network(nn.Module):
+    """input → (embedding) → recurrent layers → pooling → dense [+ wide term], as a `NetworkSpec` says.
+
+    The names of its tensors are those of the specification. Built by `build`.
+
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import Batch, build
+        >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec
+        >>> layer = LayerSpec(cell="lstm", input_size=16, hidden_size=8)
+        >>> network = build(NetworkSpec(input="ids", input_size=500, embedding_size=16, layers=(layer,), outputs=1))
+        >>> network(Batch(torch.tensor([3, 2]), torch.tensor([[4, 5, 6], [7, 8, 0]]))).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(self, spec: NetworkSpec, regularization: Regularization | None = None) -> None:
+        super().__init__()
+        self.spec, self.regularization = spec, regularization or Regularization()
+        rates = self.regularization
+        if spec.wide and spec.input != "bag":
+            raise UsageError(f"a wide term with input {spec.input!r}", mend="use it with bags")
+        if spec.input == "ids":
+            self.embedding: nn.Module = Embedding(spec.input_size, spec.embedding_size)
+        elif spec.input == "bag":
+            self.embedding = BagEmbedding(
+                spec.input_size,
+                spec.embedding_size,
+                num_outputs=spec.outputs,
+                wide=spec.wide,
+                feature_dropout=rates.feature_dropout,
+            )
+        first = spec.embedding_size if spec.input in ("ids", "bag") else spec.input_size
+        if not spec.layers or spec.layers[0].input_size != first:
+            raise UsageError(f"the first layer must read {first} features", mend="mend layers[0].input_size")
+        self.rnn = RecurrentStack(
+            [_layer(layer) for layer in spec.layers],
+            dropout=rates.dropout,
+            input_dropout=rates.input_dropout,
+            recurrent_dropout=rates.recurrent_dropout,
+            initial_state_noise=rates.initial_state_noise,
+        )
+        if spec.pool == "attention":
+            self.attention = AttentionPool(spec.width)
+        self.word_dropout = WordDropout(rates.word_dropout, stream=_WORD_STREAM)
+        self.head_dropout = Dropout(rates.head_dropout, stream=_HEAD_STREAM)
+        self.head = nn.Linear(spec.width, spec.outputs)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """Logits (B, outputs). `generator` is of dropout's random numbers; None is torch's default.
+
+        Raises:
+            UsageError: a batch of another kind than the network reads.
+        """
+        lengths = batch.lengths
+        keys = draw_keys(len(lengths), device=self.head.weight.device, generator=generator) if self.draws else None
+        x, steps, wide = self._input(batch)
+        x = self._drop_words(x, keys)
+        y, _ = self.rnn.run(x, steps, keys=keys)
+        pooled = self._pool(y, mask_of(lengths, y.shape[1]))
+        logits: Tensor = self.head(self.head_dropout(pooled, keys))
+        return logits if wide is None else logits + wide
+
+    @property
+    def draws(self) -> bool:
+        """Whether the next call needs random keys."""
+        return self.training and (self.rnn.draws or self.word_dropout.p > 0 or self.head_dropout.p > 0)
+
+    def _input(self, batch: Batch) -> tuple[Tensor, Steps, Tensor | None]:
+        """What the first layer reads, which steps are real, and the wide term of each row."""
+        lengths, kind = batch.lengths, self.spec.input
+        if kind == "bag":
+            if batch.bag_ids is None or batch.bag_offsets is None:
+                raise UsageError("the batch has no bags", mend="give bag_ids and bag_offsets")
+            units, scalars = self.embedding(batch.bag_ids, batch.bag_offsets)
+            if len(units) != int(lengths.sum()):
+                raise UsageError(f"{len(units)} bags for {int(lengths.sum())} steps", mend="give one bag a step")
+            longest = int(lengths.max()) if len(lengths) else 0
+            steps = read_steps(len(lengths), longest, lengths, None, lengths.device)
+            real = mask_of(lengths, longest).flatten().nonzero().squeeze(1)
+            x = units.new_zeros(len(lengths) * longest, units.shape[1]).index_copy(0, real, units)
+            wide = None
+            if self.spec.wide:
+                rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+                wide = scalars.new_zeros(len(lengths), self.spec.outputs).index_add(0, rows, scalars)
+            return x.view(len(lengths), longest, units.shape[1]), steps, wide
+        values = batch.values
+        if values is None or values.dim() != (3 if kind == "numeric" else 2):
+            raise UsageError(f"the batch does not have the values of a network of {kind}")
+        steps = read_steps(len(lengths), values.shape[1], lengths, None, values.device)
+        if kind == "numeric":
+            return values.to(self.head.weight.dtype), steps, None
+        return (self.embedding(values) if kind == "ids" else values), steps, None
+
+    def _drop_words(self, x: Tensor, keys: Tensor | None) -> Tensor:
+        if x.is_floating_point():
+            dropped: Tensor = self.word_dropout(x, keys)
+            return dropped
+        if not self.training or self.word_dropout.p == 0 or keys is None:
+            return x
+        return x.masked_fill(~self.word_dropout.kept(keys, x.shape[1]), -1)  # a negative id is the zero vector
+
+    def _pool(self, y: Tensor, mask: Tensor) -> Tensor:
+        pool = self.spec.pool
+        if pool == "last":
+            return last_pool(y, mask, self.spec.layers[-1].bidirectional)
+        if pool == "mean":
+            return mean_pool(y, mask)
+        if pool == "max":
+            return max_pool(y, mask)
+        if pool == "mean+max":
+            return torch.cat([mean_pool(y, mask), max_pool(y, mask)], 1)
+        pooled: Tensor = self.attention(y, mask)
+        return pooled
+
+    def set_vectors(self, vectors: NDArray[np.floating[Any]] | Tensor) -> int:
+        """Take pretrained vectors (input_size, embedding_size); rows with NaN are left. How many were taken.
+
+        Raises:
+            UsageError: another shape, or a network without an embedding.
+        """
+        if self.spec.input not in ("ids", "bag"):
+            raise UsageError(f"a network of {self.spec.input} has no embedding", mend="use input ids")
+        return set_rows(self.embedding.weight, vectors)  # type: ignore[arg-type]
+
+
+def _layer(spec: LayerSpec) -> Layer:
+    options: dict[str, Any] = {}
+    if spec.cell == "rnn":
+        options["nonlinearity"] = spec.nonlinearity
+    elif spec.cell == "gru":
+        options["reset_after"] = spec.reset_after
+    return Layer(
+        CELLS[spec.cell],
+        spec.input_size,
+        spec.hidden_size,
+        spec.bidirectional,
+        spec.initial_state == "learned",
+        options,
+    )
+
+
+def build(
+    spec: NetworkSpec,
+    regularization: Regularization | None = None,
+    *,
+    seed: int = 0,
+    initialization: str = "keras",
+) -> Network:
+    """An untrained network. The same seed gives the same weights; torch's own random state is left alone.
+
+    Args:
+        spec: what to build.
+        regularization: what acts in training.
+        seed: of the weights.
+        initialization: see `initialize`.
+
+    Raises:
+        UsageError: a specification that contradicts itself, or an unknown initialization.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Network(spec, regularization)
+        initialize(network, initialization)
+    return network

@@ -1,0 +1,75 @@
+"""NBSVM: a linear classifier on n-grams that are scaled by naive Bayes log-count ratios (Wang and Manning 2012)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NBSVM", "log_count_ratio"]
+
+
+def log_count_ratio(
+    features: Any, positive: NDArray[np.bool_], weight: NDArray[np.float64], alpha: float = 1.0
+) -> NDArray[np.float32]:
+    """How much more often each feature occurs in positive rows than in the others, as a logarithm.
+
+        r = ln (p / ‖p‖₁) − ln (q / ‖q‖₁),   p = α + Σ f over the positive rows,   q = α + Σ f over the others
+
+    Args:
+        features: sparse matrix (R, F) of f ≥ 0.
+        positive: (R,) which rows are positive.
+        weight: (R,) what each row counts.
+        alpha: added to each count, so that no logarithm is infinite.
+
+    Returns:
+        (F,) the ratios.
+
+    >>> from scipy.sparse import csr_matrix
+    >>> f = csr_matrix([[1.0, 0.0], [1.0, 1.0]])
+    >>> log_count_ratio(f, np.array([True, False]), np.ones(2))  # ln (2/3) − ln (2/4) and ln (1/3) − ln (2/4)
+    array([ 0.2876821, -0.4054651], dtype=float32)
+    """
+    p = alpha + features.T @ (weight * positive)
+    q = alpha + features.T @ (weight * ~positive)
+    return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()), np.float32)
+
+
+class NBSVM:
+    """A linear classifier of f ∘ r: binary n-gram features f, scaled by their `log_count_ratio` r.
+
+    Sida Wang and Christopher D. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification"
+    (ACL 2012). Deviations: the loss is the logistic one, which gives probabilities, in place of the squared hinge; the
+    weights are not interpolated with their mean. More than two classes: one against the rest, probabilities divided by
+    their sum.
+    """
+
+    def __init__(self, C: float = 1.0, alpha: float = 1.0) -> None:
+        self.C, self.alpha = C, alpha
+
+    def fit(self, features: Any, targets: NDArray[np.int64], weight: NDArray[np.float64], num_classes: int) -> NBSVM:
+        """Learn from a sparse matrix (R, F) of zeros and ones, class numbers (R,) and row weights (R,)."""
+        from sklearn.linear_model import LogisticRegression
+
+        self._parts: list[tuple[NDArray[np.float32], Any]] = []
+        for number in [1] if num_classes == 2 else range(num_classes):
+            positive = targets == number
+            ratio = log_count_ratio(features, positive, weight, self.alpha)
+            # The dual: fewer rows than features. At scikit-learn's finer tolerance 135,000 texts took minutes (C = 10).
+            linear = LogisticRegression(
+                C=self.C, solver="liblinear", dual=True, tol=1e-2, max_iter=1000, random_state=0
+            )
+            linear.fit(features.multiply(ratio).tocsr(), positive, sample_weight=weight)
+            self._parts.append((ratio, linear))
+        return self
+
+    def predict_proba(self, features: Any) -> NDArray[np.float64]:
+        """Probabilities (R, K) of the rows of a sparse matrix (R, F)."""
+        shares = np.stack(
+            [linear.predict_proba(features.multiply(ratio).tocsr())[:, 1] for ratio, linear in self._parts], axis=1
+        ).astype(np.float64)
+        if len(self._parts) == 1:
+            return np.concatenate([1 - shares, shares], axis=1)
+        total: NDArray[np.float64] = np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        return shares / total

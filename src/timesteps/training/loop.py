@@ -1,0 +1,250 @@
+"""`train`: epochs over the rows, from the first weights to the ones to keep."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from timesteps.errors import DataError
+from timesteps.training.batches import collate, padding_waste, training_batches
+from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
+from timesteps.training.examples import Examples
+from timesteps.training.losses import correct, loss
+from timesteps.training.nonfinite import NonFiniteError, culprit
+from timesteps.training.predict import device_of, evaluate
+from timesteps.training.progress import Progress, SilentProgress
+from timesteps.training.randomness import reseed, set_apart
+from timesteps.training.recorder import Recorder
+from timesteps.training.settings import Settings
+from timesteps.training.state import TrainingState
+
+__all__ = ["History", "Interrupted", "train"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during training.
+
+    Attributes:
+        epoch: epochs that are done and, with a folder, in the checkpoint.
+        folder: where the checkpoint is, None if there is none.
+    """
+
+    def __init__(self, epoch: int, folder: Path | None) -> None:
+        self.epoch, self.folder = epoch, folder
+        super().__init__(f"{epoch} finished epochs" + ("" if folder is None else f" are kept in {folder}"))
+
+
+def train(
+    network: nn.Module,
+    train: Examples,
+    valid: Examples | None,
+    settings: Settings,
+    *,
+    callbacks: Sequence[Callback] = (),
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> History:
+    """Train a network, in place, by minimising the cross-entropy of its logits.
+
+    The order of the rows is a function of (seed, epoch), and torch's generator is seeded anew in every step from (seed,
+    step): on one machine with one number of threads, the same rows and settings give the same weights to the last bit,
+    stopped and resumed or not. torch's random state and threads are afterwards as they were before.
+
+    Args:
+        network: takes a `timesteps.nn.models.Batch`, gives logits (B, outputs). Left in evaluation mode with the
+            weights to keep: the best epoch's with `settings.patience`, else the last ones; averaged ones with
+            `settings.ema`.
+        train: rows to learn from.
+        valid: rows to measure after every epoch, or None.
+        settings: how.
+        callbacks: called in this order, before the early stopping of `settings.patience`.
+        folder: where `log.jsonl`, `timings.jsonl` and `checkpoint.safetensors` are kept, or None. The checkpoint is
+            written before the first epoch and after every one, so that a killed run loses at most one epoch.
+        resume: continue from the folder's checkpoint if it has one. Data, settings and callbacks must be the same;
+            `network` may have any weights.
+        progress: what to show; None is silent.
+
+    Returns:
+        The history of all epochs, those before a resume included.
+
+    Raises:
+        UsageError: resuming with other data or settings; a folder whose run is unfinished, without `resume`; a folder
+            that cannot be written.
+        DataError: no rows, or a target that the network has no output for.
+        NonFiniteError: a loss or gradient is NaN or infinite; says where.
+        Interrupted: Ctrl-C.
+
+    >>> from timesteps.nn.models import build
+    >>> from timesteps.runtime.sequences import Sequences
+    >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec
+    >>> layer = LayerSpec(cell="gru", input_size=4, hidden_size=4)
+    >>> network = build(NetworkSpec(input="ids", input_size=9, embedding_size=4, layers=(layer,), outputs=1))
+    >>> rows = Examples(Sequences.of([[1, 2], [3], [1, 4, 5], [3, 6]]), [1, 0, 1, 0])
+    >>> history = train(network, rows, rows, Settings(epochs=20, learning_rate=0.1))
+    >>> history.history["val_accuracy"][-1]
+    1.0
+    """
+    with set_apart(settings.threads, device_of(network)):
+        counted = _counted(train, "training"), None if valid is None else _counted(valid, "validation")
+        return _Training(network, *counted, settings, callbacks, progress or SilentProgress()).go(folder, resume)
+
+
+def _counted(examples: Examples, what: str) -> Examples:
+    """The rows that have weight: a batch of none but the others would have no gradient."""
+    counted = examples.weights > 0
+    if not counted.any():
+        raise DataError(f"no {what} rows" + (" with a weight above 0" if len(examples) else ""))
+    return examples if counted.all() else examples.take(np.flatnonzero(counted))
+
+
+class _Training:
+    """One call of `train`."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Examples,
+        valid: Examples | None,
+        settings: Settings,
+        callbacks: Sequence[Callback],
+        progress: Progress,
+    ) -> None:
+        self.network, self.train, self.valid = network, train, valid
+        self.settings, self.progress = settings, progress
+        self.patience = None
+        if settings.patience is not None and valid is not None:
+            self.patience = EarlyStopping(patience=settings.patience, restore_best_weights=True)
+        self.callbacks = [*callbacks, *([] if self.patience is None else [self.patience])]
+        self.batch_callbacks = [callback for callback in callbacks if _overrides(callback, "on_train_batch_end")]
+        self.device = device_of(network)
+        self.lengths = train.sequences.lengths
+        self.steps = -(-len(train) // settings.batch_size)  # of an epoch
+        self.state = TrainingState(network, settings, settings.epochs * self.steps, self.callbacks)
+        self.run = Run(network, self.state.optimizers)
+        self.history = History()
+
+    def go(self, folder: Path | None, resume: bool) -> History:
+        """All epochs."""
+        for callback in self.callbacks:
+            callback.run = self.run
+            callback.on_train_begin()
+        epoch = 0
+        try:
+            recorder = None
+            if folder is not None:
+                recorder = Recorder(folder, self.state, self.settings, self.train, self.valid)
+                epoch = recorder.begin(self.history, self.run, resume)
+            epochs = self.settings.epochs
+            self.progress.begin(rows=len(self.train), epochs=epochs, steps=self.steps, done=epoch)
+            while epoch < epochs and not self.run.stop_training:
+                began = time.monotonic()
+                if not self._epoch(epoch):
+                    break
+                if recorder is not None:
+                    recorder.epoch_end(self.history, self.run, time.monotonic() - began)
+                epoch += 1
+                self.progress.epoch_end(self.history.rows[-1])
+        except KeyboardInterrupt as stop:
+            raise Interrupted(epoch, folder) from stop
+        finally:
+            self.progress.end()
+            self.network.eval()
+        if self.state.average is not None:
+            self.state.average.apply()
+        for callback in self.callbacks:
+            callback.on_train_end()
+        self.history.best_epoch = None if self.patience is None else self.patience.best_epoch
+        return self.history
+
+    def _epoch(self, epoch: int) -> bool:
+        """Train and validate once. False if a callback ended the run because of a number that is not finite."""
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch)
+        settings = self.settings
+        batches = training_batches(
+            self.lengths, settings.batch_size, seed=settings.seed, epoch=epoch, bucket=settings.bucket
+        )
+        losses = right = weight = 0.0
+
+        def metrics() -> dict[str, float]:
+            return {"loss": losses / weight, "accuracy": right / weight}
+
+        self.network.train()
+        for index, rows in enumerate(batches):
+            try:
+                batch_loss, batch_right, batch_weight = self._step(epoch, index, rows)
+            except NonFiniteError as error:
+                if any(callback.on_nonfinite(error) for callback in self.callbacks):
+                    return False
+                raise
+            losses, right, weight = losses + batch_loss * batch_weight, right + batch_right, weight + batch_weight
+            for callback in self.batch_callbacks:
+                callback.on_train_batch_end(index, {"loss": batch_loss})
+            self.progress.advance(epoch + 1, index + 1, int(self.lengths[rows].sum()), metrics)
+        rate = self.state.optimizers.rate((epoch + 1) * self.steps - 1)
+        waste = padding_waste(self.lengths, batches)
+        self._epoch_end(epoch, {**metrics(), "learning_rate": rate, "padding_waste": waste})
+        return True
+
+    def _step(self, epoch: int, index: int, rows: NDArray[np.int64]) -> tuple[float, float, float]:
+        """One batch, forward and backward; its mean loss, weighted count of right answers, and weight."""
+        step = epoch * self.steps + index
+        reseed(self.settings.seed, step, self.device)
+        batch = collate(self.train.sequences, rows, self.device)
+        targets, weights = self._tensor(self.train.targets[rows]), self._tensor(self.train.weights[rows])
+        logits = self.network(batch)
+        if index == 0:
+            self.train.check(logits.shape[1])
+        batch_loss = loss(logits, targets, weights, self.settings.label_smoothing)
+        optimizers, average = self.state.optimizers, self.state.average
+        optimizers.zero_grad()
+        batch_loss.backward()  # type: ignore[no-untyped-call]
+        norm = optimizers.gradient_norm()
+        with torch.no_grad():
+            right = torch.dot(correct(logits, targets).to(weights.dtype), weights)
+            # Read in one go: on a GPU every reading waits for the device, and the check below needs one anyway.
+            numbers = torch.stack([part.double() for part in (batch_loss, norm, right, weights.sum())]).tolist()
+        if not (math.isfinite(numbers[0]) and math.isfinite(numbers[1])):
+            what, value = ("gradient norm", numbers[1]) if math.isfinite(numbers[0]) else ("loss", numbers[0])
+            where = f"epoch {epoch + 1}, step {index + 1} of {self.steps}"
+            reason = culprit(self.network, batch, logits)
+            raise NonFiniteError(f"{what} is {value} in {where}: {reason}", mend="lower learning_rate or clip_norm")
+        if average is not None:
+            average.before_step()
+        optimizers.step(step, numbers[1])
+        if average is not None:
+            average.after_step()
+        return numbers[0], numbers[2], numbers[3]
+
+    def _epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Validate, with the weights that would be kept, and let the callbacks look at them."""
+        average = self.state.average
+        with nullcontext() if average is None else average.applied():
+            if self.valid is not None:
+                self.progress.stage("validating")
+                measured = evaluate(self.network, self.valid, max(256, self.settings.batch_size))
+                logs.update({f"val_{name}": value for name, value in measured.items()})
+            for callback in self.callbacks:
+                callback.on_epoch_end(epoch, logs)
+        numbers = {name: float(value) for name, value in logs.items()}
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(f"{name} of epoch {epoch + 1} is {value}", mend="lower learning_rate")
+        self.history.on_epoch_end(epoch, numbers)
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array) if self.device is None else torch.from_numpy(array).to(self.device)
+
+
+def _overrides(callback: Callback, method: str) -> bool:
+    return method in vars(callback) or getattr(type(callback), method) is not getattr(Callback, method)

@@ -1,0 +1,134 @@
+"""Specifications with random weights and random inputs, for the tests of the runtime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.runtime.layout import network_tensors
+from timesteps.runtime.sequences import Bags, Sequences
+from timesteps.runtime.spec import (
+    BagSpec,
+    InputKind,
+    LayerSpec,
+    ModelSpec,
+    NetworkSpec,
+    NumericSpec,
+    PoolName,
+    TextSpec,
+)
+from timesteps.runtime.text.processor import TextProcessor
+
+TEXTS = ["정말 재미있는 영화", "너무 지루했다", "", "good film !!", "the film was bad , so bad", "재미 재미 재미"]
+
+
+def network(
+    cell: str = "lstm",
+    *,
+    input: InputKind = "ids",
+    input_size: int = 11,
+    embedding_size: int = 5,
+    hidden_sizes: tuple[int, ...] = (4,),
+    bidirectional: bool = False,
+    pool: PoolName = "last",
+    outputs: int = 1,
+    wide: bool = False,
+    **layer: Any,
+) -> NetworkSpec:
+    embedding_size = embedding_size if input in ("ids", "bag") else 0
+    layers, size = [], embedding_size or input_size
+    for hidden_size in hidden_sizes:
+        layers.append(
+            LayerSpec(cell=cell, input_size=size, hidden_size=hidden_size, bidirectional=bidirectional, **layer)
+        )
+        size = hidden_size * (2 if bidirectional else 1)
+    return NetworkSpec(
+        input=input,
+        input_size=input_size,
+        embedding_size=embedding_size,
+        layers=tuple(layers),
+        pool=pool,
+        outputs=outputs,
+        wide=wide,
+    )
+
+
+def weights(spec: NetworkSpec, seed: int = 0, dtype: type = np.float32) -> dict[str, NDArray[Any]]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(0, 0.7, shape).astype(dtype) for name, shape in network_tensors(spec).items()}
+
+
+def bags(rng: np.random.Generator, count: int, features: int, largest: int = 6) -> Bags:
+    offsets = np.zeros(count + 1, np.int64)
+    np.cumsum(rng.integers(0, largest + 1, count), out=offsets[1:])
+    return Bags(rng.integers(0, features, offsets[-1]).astype(np.int32), offsets)
+
+
+def sequences(spec: NetworkSpec, lengths: list[int], seed: int = 1, phrases: bool = False) -> Sequences:
+    rng = np.random.default_rng(seed)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    steps = int(offsets[-1])
+    if spec.input == "numeric":
+        return Sequences(rng.normal(size=(steps, spec.input_size)), offsets)
+    if spec.input != "bag":
+        return Sequences(rng.integers(0, spec.input_size, steps).astype(np.int32), offsets)
+    values = rng.integers(0, 9, steps).astype(np.int32)
+    extra = bags(rng, steps, spec.input_size, 3) if phrases else None
+    return Sequences(values, offsets, bags(rng, 9, spec.input_size), extra)
+
+
+def text_model(
+    members: int = 1, outputs: int = 1, seed: int = 0, hidden_size: int = 4
+) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """A small model of bags of n-grams, as `train classify` makes it."""
+    text = TextSpec(squeeze=2, max_length=20, bag=BagSpec(min_count=1, syllable=(1, 2), jamo=(4, 4)))
+    processor = TextProcessor.fit(TEXTS, text)
+    shape = network(
+        input="bag",
+        input_size=processor.input_size,
+        hidden_sizes=(hidden_size,),
+        bidirectional=True,
+        pool="mean+max",
+        outputs=outputs,
+        wide=True,
+    )
+    classes = ("negative", "positive") if outputs == 1 else tuple(f"class {k}" for k in range(outputs))
+    spec = ModelSpec(task="classify", classes=classes, text=processor.spec, network=shape, members=members)
+    return spec, {**processor.tensors(), **_members(shape, members, seed)}
+
+
+def ids_model(tokenizer: str = "word") -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """A small model of token ids: from texts, or given as they are with the tokenizer "ids"."""
+    text = TextSpec(tokenizer="ids", num_words=11, max_length=8)
+    if tokenizer != "ids":
+        text = TextProcessor.fit(TEXTS, TextSpec(tokenizer="word", num_words=11)).spec
+    shape = network("gru", input="ids", input_size=11, pool="attention", outputs=3)
+    return ModelSpec(task="classify", classes=(0, 1, 2), text=text, network=shape), weights(shape)
+
+
+def numeric_model(
+    features: int = 3, steps: int | None = None, members: int = 1
+) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    shape = network("gru", input="numeric", input_size=features, hidden_sizes=(4, 3), pool="mean+max")
+    spec = ModelSpec(
+        task="classify",
+        classes=(False, True),
+        numeric=NumericSpec(features=features, steps=steps),
+        network=shape,
+        members=members,
+    )
+    scaler = {"scaler.mean": np.arange(1.0, features + 1), "scaler.scale": np.full(features, 2.0)}
+    return spec, {**scaler, **_members(shape, members, 0)}
+
+
+def _members(shape: NetworkSpec, members: int, seed: int) -> dict[str, NDArray[Any]]:
+    if members == 1:
+        return weights(shape, seed)
+    return {
+        f"members.{member}.{name}": tensor
+        for member in range(members)
+        for name, tensor in weights(shape, seed + member).items()
+    }
