@@ -17,7 +17,7 @@ def info(
     from timesteps.inspect.summary import summary
     from timesteps.runtime.session import load
 
-    result = summary(load(run).spec)
+    result = summary(load(run))
     if as_json:
         print_json(result.to_dict())
     else:

@@ -1,1 +1,1 @@
-
+"""What the user asked for: estimators, recipes, baselines, runs."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from timesteps.inspect.summary import Summary, summary
 from timesteps.tasks.classify.fitting import build_network, settings_of
+from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.request import Request
-from timesteps.tasks.classify.run import Ready, Say, make_ready
 from timesteps.training.loop import train
 
 #: Batches that are really trained (on a copy that is thrown away) to know what a step costs.

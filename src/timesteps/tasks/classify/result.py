@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timesteps.runtime.metrics import Comparison, Evaluation, compare
 from timesteps.tasks.baselines import BaselineResult
@@ -19,7 +20,7 @@ class Result:
 
     folder: Path
     evaluation: Evaluation
-    predictions: np.ndarray[Any, np.dtype[np.int64]]
+    probabilities: NDArray[np.float64]  # (R, K) of the validation rows
     baselines: list[BaselineResult]
     baseline_evaluations: list[Evaluation]
     rows: Rows
@@ -38,7 +39,7 @@ class Result:
         if best is None:
             return None
         theirs = self.baselines[best].probabilities.argmax(axis=1)
-        return compare(self.rows.valid.targets, self.predictions, theirs)
+        return compare(self.rows.valid.targets, self.probabilities.argmax(axis=1), theirs)
 
     @property
     def verdict(self) -> str:

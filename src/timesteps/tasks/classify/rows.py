@@ -41,6 +41,7 @@ class Rows:
     classes: tuple[str, ...]
     source: str
     valid_source: str
+    valid_name: str  # the file that the validation rows' lines count in
     sha256: str
     read: int
     left_out: dict[str, int]  # reason -> rows
@@ -76,6 +77,7 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
             )
         train, valid = part(table, targets, train_rows), part(table, targets, valid_rows)
         valid_source = f"{share:.0%} of {table.source}, held out by a hash of the text"
+        valid_name = table.source
     else:
         other = open_source(request.valid, **options)
         read += other.rows_read
@@ -91,13 +93,14 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
             left_out["also in the validation file"] += len(twice)
         train = part(table, targets, np.setdiff1d(np.arange(len(table.texts)), twice))
         valid_source = other.source
+        valid_name = other.source
     missing = [label for number, label in enumerate(classes) if number not in train.targets]
     if missing:
         raise DataError(f"no training row is left of class {missing[0]!r}", path=table.source, mend="give more rows of it")
     for note in notes:
         say(note)
     _say_left_out(table, left_out, read, say)
-    return Rows(train, valid, classes, table.source, valid_source, table.sha256, read, dict(left_out), notes)
+    return Rows(train, valid, classes, table.source, valid_source, valid_name, table.sha256, read, dict(left_out), notes)
 
 
 def _classes(table: TextTable) -> tuple[str, ...]:

@@ -3,63 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from timesteps.data.vectors import load_vectors
 from timesteps.errors import UsageError
 from timesteps.runtime import modelfile
-from timesteps.runtime.metrics import Evaluation, evaluate
+from timesteps.runtime.metrics import evaluate
 from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
-from timesteps.tasks.classify.options import Options, choose
-from timesteps.tasks.classify.prepare import Prepared, prepare
+from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.reporting import write_reports
 from timesteps.tasks.classify.request import Request
 from timesteps.tasks.classify.result import Result
-from timesteps.tasks.classify.rows import Part, Rows, read_rows
-from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress
 
 GOLDEN_TEXTS = 4
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Ready:
-    """Everything before the first training step."""
-
-    options: Options
-    rows: Rows
-    prepared: Prepared
-    train: Examples
-    valid: Examples
-    vectors: NDArray[np.float32] | None
-
-
-def make_ready(request: Request, say: Say) -> Ready:
-    """Read the rows, learn how texts become steps, and encode them."""
-    options = choose(request.recipe, "text", request.choices)
-    rows = read_rows(request, options.seed, say)
-    prepared = prepare("text", rows.train.texts, options, rows.classes)
-    vectors = None
-    if request.vectors is not None:
-        vectors = _vectors(request.vectors, prepared, options, say)
-    return Ready(
-        options,
-        rows,
-        prepared,
-        _examples(prepared, rows.train, _class_weights(request, rows)),
-        _examples(prepared, rows.valid, None),
-        vectors,
-    )
 
 
 def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Progress) -> Result:
@@ -82,7 +42,12 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
     if request.baselines:
         with _clock(seconds, "baselines"):
             baselines = fit_baselines(
-                ready.rows.train.texts, ready.rows.train.targets, ready.rows.valid.texts, progress=say
+                ready.rows.train.texts,
+                ready.rows.train.targets,
+                ready.rows.valid.texts,
+                sample_weight=ready.train.weights,
+                num_classes=len(ready.rows.classes),
+                progress=say,
             )
     with _clock(seconds, "training"):
         fitted = fit_model(
@@ -98,7 +63,7 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
         )
     with _clock(seconds, "judging"):
         session, result = _judge(folder, fitted, ready, baselines, seconds)
-    write_reports(folder, session, ready, fitted, result)
+    write_reports(folder, request, session, ready, fitted, result)
     return result
 
 
@@ -114,8 +79,7 @@ def _judge(
     evaluations = [evaluate(valid.targets, each.probabilities, ready.rows.classes) for each in baselines]
     probabilities = session.predict_proba(valid.texts)
     evaluation = evaluate(valid.targets, probabilities, ready.rows.classes)
-    predictions = probabilities.argmax(axis=1)
-    return session, Result(folder, evaluation, predictions, baselines, evaluations, ready.rows, seconds)
+    return session, Result(folder, evaluation, probabilities, baselines, evaluations, ready.rows, seconds)
 
 
 def _fresh(folder: Path) -> None:
@@ -126,30 +90,6 @@ def _fresh(folder: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(f"cannot be made: {reason}", path=folder, mend="choose another --out") from error
-
-
-def _examples(prepared: Prepared, part: Part, class_weights: NDArray[np.float64] | None) -> Examples:
-    weights = np.ones(len(part), np.float32)
-    if class_weights is not None:
-        weights = class_weights[part.targets].astype(np.float32)
-    return Examples(prepared.steps(part.texts), part.targets, weights)
-
-
-def _class_weights(request: Request, rows: Rows) -> NDArray[np.float64] | None:
-    """Weights that make every class count the same in total: rows / (classes · rows of the class)."""
-    if request.class_weight is None:
-        return None
-    counts = np.bincount(rows.train.targets, minlength=len(rows.classes))
-    return np.asarray(len(rows.train) / (len(rows.classes) * counts))
-
-
-def _vectors(path: str, prepared: Prepared, options: Options, say: Say) -> NDArray[np.float32]:
-    text = prepared.spec.text
-    if options.input != "ids" or text is None or not text.words:
-        raise UsageError("--vectors needs word ids as input", mend="add --input ids")
-    found = load_vectors(path, text.words)
-    say(str(found))
-    return found.rows(text.index_from)
 
 
 @contextmanager
