@@ -24,7 +24,12 @@ def machine() -> dict[str, Any]:
                 model = line.split(":", 1)[1].strip()
                 break
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {"processor": model, "cores": os.cpu_count(), "memory_gib": round(pages / 2**30, 1), "system": platform.system()}
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "memory_gib": round(pages / 2**30, 1),
+        "system": platform.system(),
+    }
 
 
 def versions() -> dict[str, str]:
@@ -43,7 +48,7 @@ def commit() -> str:
     folder = Path(__file__).parent
     name = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True).stdout
     dirty = subprocess.run(
-        ["git", "status", "--porcelain", "--", "src", "native"], cwd=folder, capture_output=True, text=True
+        ["git", "status", "--porcelain", "--", ":/src", ":/native"], cwd=folder, capture_output=True, text=True
     ).stdout
     return (name.strip() or "unknown") + ("+changes" if dirty.strip() else "")
 

@@ -1,17 +1,21 @@
 """`python -m bench.quality [NAME …]`: train the named recipes by the same commands that a user types, seed by seed.
 
-Results go to bench/results/quality-<name>.json. NSMC and IMDB are read through TIMESTEPS_DATA or the download cache.
+Results go to bench/results/quality-<name>.json, after every seed. NSMC and IMDB are read through TIMESTEPS_DATA or the
+download cache.
 """
 
 from __future__ import annotations
 
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from bench.quality.recipes import RECIPES, Recipe
@@ -20,6 +24,7 @@ from timesteps.data.source import open_source
 from timesteps.data.split import hash_fraction
 
 SPLIT_SEED = 7
+EARLY_STOPPING_SHARE = "0.2"  # of the training rows, where a recipe stops early
 
 
 def cut(recipe: Recipe, folder: Path) -> tuple[Path, Path]:
@@ -33,42 +38,95 @@ def cut(recipe: Recipe, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+def timesteps(*words: str) -> tuple[dict[str, Any], float, int]:
+    """What a command prints as JSON, the seconds it took, and the most memory it held, in bytes."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "timesteps", *words, "--json"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)  # unlike RUSAGE_CHILDREN, of this child alone
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    if process.returncode:
+        raise SystemExit(f"timesteps {words[0]} ended with {process.returncode}")
+    return json.loads(output), time.perf_counter() - start, usage.ru_maxrss * 1024
+
+
 def measure(recipe: Recipe, seed: int, folder: Path) -> dict[str, Any]:
     """One run of the command line in a process of its own."""
     train, held_out = cut(recipe, folder)
-    command = [sys.executable, "-m", "timesteps", "train", "classify", str(train), "--valid", str(held_out)]
-    command += ["--out", str(folder / "run"), "--seed", str(seed), "--json", *recipe.arguments]
+    run = folder / "run"
+    words = ["train", "classify", str(train), "--out", str(run), "--seed", str(seed), *recipe.arguments]
     if not (recipe.baselines and seed == recipe.seeds[0]):
-        command.append("--no-baselines")
-    start = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    seconds = time.perf_counter() - start
-    result: dict[str, Any] = json.loads(done.stdout)
-    model = folder / "run" / "model.safetensors"
+        words.append("--no-baselines")
+    if recipe.stops_early:
+        words += ["--validation-split", EARLY_STOPPING_SHARE]
+    else:
+        words += ["--valid", str(held_out)]
+    result, seconds, memory = timesteps(*words)
+    judged = timesteps("evaluate", str(run), str(held_out))[0] if recipe.stops_early else result["model"]
     return {
         "seed": seed,
-        "accuracy": result["model"]["accuracy"],
-        "log_loss": result["model"]["log_loss"],
-        "rows": result["model"]["n"],
+        "accuracy": judged["accuracy"],
+        "accuracy_interval": judged["accuracy_interval"],
+        "macro_f1": judged["macro_f1"],
+        "log_loss": judged["log_loss"],
+        "judged_on": judged["n"],
         "trained_on": result["rows"]["train"],
+        "left_out": result["rows"]["left_out"],
         "seconds": {**result["seconds"], "whole command": seconds},
-        "model_bytes": model.stat().st_size,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        "model_bytes": (run / "model.safetensors").stat().st_size,
+        "peak_memory_bytes": memory,
         "baselines": result["baselines"],
+    }
+
+
+def spread(values: Iterable[float]) -> dict[str, float]:
+    """Mean, standard deviation (n - 1; 0 for one value), lowest, highest."""
+    found = list(values)
+    return {
+        "mean": fmean(found),
+        "stdev": stdev(found) if len(found) > 1 else 0.0,
+        "lowest": min(found),
+        "highest": max(found),
+    }
+
+
+def summarise(recipe: Recipe, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the tables need, and every run."""
+    return {
+        **{name: value for name, value in asdict(recipe).items() if name != "seeds"},
+        "command": recipe.command,
+        "split": f"held out: hash_fraction(text, {SPLIT_SEED}) < {recipe.held_out:g}",
+        "seeds": [run["seed"] for run in runs],
+        "seeds_planned": list(recipe.seeds),
+        "judged_on": runs[0]["judged_on"],
+        "trained_on": runs[0]["trained_on"],
+        "accuracy": spread(run["accuracy"] for run in runs),
+        "log_loss": spread(run["log_loss"] for run in runs),
+        "training_seconds": spread(run["seconds"]["training"] for run in runs),
+        "model_bytes": max(run["model_bytes"] for run in runs),
+        "peak_memory_bytes": max(run["peak_memory_bytes"] for run in runs),
+        "baselines": [baseline for run in runs for baseline in run["baselines"]],
+        "runs": [{name: value for name, value in run.items() if name != "baselines"} for run in runs],
     }
 
 
 def main(names: list[str]) -> None:
     """Measure the named recipes, or all."""
+    unknown = sorted(set(names) - {recipe.name for recipe in RECIPES})
+    if unknown:
+        raise SystemExit(f"no recipe {unknown[0]!r}; there are {', '.join(recipe.name for recipe in RECIPES)}")
     for recipe in RECIPES:
         if names and recipe.name not in names:
             continue
-        runs = []
+        runs: list[dict[str, Any]] = []
         for seed in recipe.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(measure(recipe, seed, Path(folder)))
             print(f"{recipe.name} seed {seed}: {100 * runs[-1]['accuracy']:.2f} %", file=sys.stderr)
-            write(f"quality-{recipe.name}", {"arguments": recipe.arguments, "owed": recipe.owed, "runs": runs})
+            write(f"quality-{recipe.name}", summarise(recipe, runs))
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -103,7 +103,8 @@ def torch_logits(spec: NetworkSpec, tensors: dict, rows: Sequences) -> np.ndarra
             }[spec.pool]()
         logits = torch.nn.functional.linear(pooled, weights["head.weight"], weights["head.bias"])
         if spec.wide:
-            logits = logits + weights["embedding.wide"][torch.cat([torch.zeros(0).long(), *features])].sum(0)
+            every = torch.cat([torch.zeros(0).long(), *features])
+            logits = logits + weights["embedding.wide"][every].sum(0) / max(1, len(every)) ** 0.5
         found.append(logits.detach().numpy())
     return np.array(found)
 

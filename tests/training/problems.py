@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -25,10 +26,10 @@ def examples(kind: Kind, rows: int = 60, seed: int = 0) -> Examples:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     if kind == "numeric":
         values = random.normal(size=(offsets[-1], 3)).astype(np.float32)
-        targets = np.array([values[a:b, 0].sum() > 0 for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
+        targets = np.array([values[a:b, 0].sum() > 0 for a, b in pairwise(offsets)])
         return Examples(Sequences(values, offsets), targets)
     values = random.integers(1, VOCABULARY, offsets[-1]).astype(np.int32)
-    targets = np.array([(values[a:b] < 4).any() for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
+    targets = np.array([(values[a:b] < 4).any() for a, b in pairwise(offsets)])
     if kind == "ids":
         return Examples(Sequences(values, offsets), targets)
     # Bag u holds u itself and, if there is one, u - 1; bag 0 is empty.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -113,7 +115,7 @@ def test_bags_lie_in_row_order(seed: int, with_phrases: bool) -> None:
     assert batch.bag_ids.dtype == batch.bag_offsets.dtype == torch.int64
     assert batch.lengths.tolist() == (offsets[1:] - offsets[:-1])[rows].tolist()
     ends = batch.bag_offsets.tolist()
-    assert [batch.bag_ids[a:b].tolist() for a, b in zip(ends[:-1], ends[1:], strict=True)] == expected
+    assert [batch.bag_ids[a:b].tolist() for a, b in pairwise(ends)] == expected
 
 
 @pytest.mark.parametrize("kind", ["ids", "numeric", "bag"])

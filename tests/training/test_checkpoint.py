@@ -20,7 +20,12 @@ from timesteps.training.log import JsonLines
 from timesteps.training.tensorfile import read_metadata, read_tensors, write_tensors
 
 CHECKPOINT = Checkpoint(
-    epoch=1, epochs=3, stopped=False, identity={"settings": {"seed": 1}}, history=[{"epoch": 1, "loss": 0.1}], callbacks=[]
+    epoch=1,
+    epochs=3,
+    stopped=False,
+    identity={"settings": {"seed": 1}},
+    history=[{"epoch": 1, "loss": 0.1}],
+    callbacks=[],
 )
 TENSORS = {
     "a.weight": torch.randn(3, 2, generator=torch.Generator().manual_seed(0)),

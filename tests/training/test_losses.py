@@ -11,7 +11,7 @@ import torch.nn.functional as F
 os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 
-from timesteps.training.losses import correct, cross_entropies, loss
+from timesteps.training.losses import correct, cross_entropies, disagreement, loss
 
 
 def drawn(outputs: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -61,6 +61,16 @@ def test_weight_two_is_the_row_twice(outputs: int) -> None:
     weights = torch.tensor([1.0, 2, 0, 1, 3, 1, 1])
     rows = torch.arange(7).repeat_interleave(weights.long())
     torch.testing.assert_close(loss(logits, targets, weights), loss(logits[rows], targets[rows], torch.ones(len(rows))))
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_disagreement_is_the_mean_of_both_divergences(outputs: int) -> None:
+    logits, weights = torch.cat([drawn(outputs)[0], drawn(outputs + 4)[0][:, :outputs]]), drawn(1)[2]
+    full = logits if outputs > 1 else torch.cat([torch.zeros_like(logits), logits], dim=1)
+    first, second = full.log_softmax(1).chunk(2)
+    both = [F.kl_div(p, q, log_target=True, reduction="none").sum(1) for p, q in ((first, second), (second, first))]
+    expected = ((both[0] + both[1]) / 2 * weights).sum() / weights.sum()
+    torch.testing.assert_close(disagreement(logits, weights.repeat(2)), expected)
 
 
 def test_correct() -> None:

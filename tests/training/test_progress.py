@@ -68,7 +68,7 @@ def test_a_resumed_run_counts_only_what_is_left(clock: list[float]) -> None:
     progress = PlainProgress(stream, interval=5.0)
     progress.begin(rows=10, epochs=3, steps=2, done=2)
     clock[0] += 10
-    progress.advance(3, 1, 5, lambda: {})
+    progress.advance(3, 1, 5, dict)
     assert stream.getvalue().splitlines() == [
         "training on 10 rows, 2 steps an epoch, 3 epochs, 2 of them done",
         "epoch 3/3 · step 1/2 · 0 tokens/s · ETA 0:10",
@@ -101,7 +101,7 @@ def test_silence_and_choice(clock: list[float]) -> None:
 def test_downloads() -> None:
     stream = io.StringIO()
     with download_progress(Console(file=stream)) as report:
-        for here in range(0, 101):
+        for here in range(101):
             report(here * 2**20, 100 * 2**20)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 11

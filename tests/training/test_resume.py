@@ -16,12 +16,20 @@ from problems import KINDS, Kind, examples, network, same_bits, weights
 from timesteps.errors import UsageError
 from timesteps.training.callbacks import Callback, CSVLogger, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
 from timesteps.training.checkpoint import checkpoint_path, load_checkpoint, peek_checkpoint
+from timesteps.training.examples import Examples
 from timesteps.training.loop import Interrupted, train
 from timesteps.training.nonfinite import NonFiniteError
 from timesteps.training.settings import Settings
 
 SETTINGS = Settings(
-    epochs=6, batch_size=16, learning_rate=0.02, schedule="cosine", warmup=0.2, ema=0.9, patience=4, label_smoothing=0.05
+    epochs=6,
+    batch_size=16,
+    learning_rate=0.02,
+    schedule="cosine",
+    warmup=0.2,
+    ema=0.9,
+    patience=4,
+    label_smoothing=0.05,
 )
 
 
@@ -110,7 +118,9 @@ def test_nan_leaves_the_last_good_epoch(tmp_path: Path) -> None:
 
     module, rows = network("ids"), examples("ids")
     with pytest.raises(NonFiniteError):
-        train(module, rows, None, Settings(epochs=5), callbacks=[LambdaCallback(on_epoch_begin=poison)], folder=tmp_path)
+        train(
+            module, rows, None, Settings(epochs=5), callbacks=[LambdaCallback(on_epoch_begin=poison)], folder=tmp_path
+        )
     checkpoint, tensors = load_checkpoint(checkpoint_path(tmp_path))
     assert checkpoint.epoch == 2
     assert all(tensor.isfinite().all() for tensor in tensors.values())
@@ -137,6 +147,18 @@ def test_resuming_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="had the callbacks none, now they are ReduceLROnPlateau"):
         resume(callbacks=[ReduceLROnPlateau(monitor="loss")])
     resume(changed=Settings(epochs=2, threads=1))
+
+
+def test_a_run_that_was_ended_early_stays_ended(tmp_path: Path) -> None:
+    rows = examples("ids", 30)
+    contrary = Examples(rows.sequences, 1 - rows.targets)
+    settings = Settings(epochs=30, patience=1, learning_rate=0.01)
+    first, again = network("ids"), network("ids", seed=2)
+    history = train(first, rows, contrary, settings, folder=tmp_path)
+    assert len(history.rows) < 30
+    resumed = train(again, rows, contrary, settings, folder=tmp_path, resume=True)
+    assert resumed.rows == history.rows
+    assert same_bits(weights(again), weights(first))
 
 
 def test_a_run_at_a_constant_rate_can_be_made_longer(tmp_path: Path) -> None:
@@ -166,17 +188,17 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         train(network("ids"), examples("ids"), None, SETTINGS, folder=tmp_path / "file" / "run")
 
 
-CHILD = """
+CHILD = f"""
 import sys, torch
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from problems import KINDS, examples, network
 from timesteps.training.callbacks import LambdaCallback
 from timesteps.training.loop import train
 from timesteps.training.settings import Settings
 from timesteps.training.weights import save_weights
 torch.set_num_threads(1)
-settings = Settings(epochs=10, batch_size=8, ema=0.9, schedule="linear", patience=9)
+settings = Settings(epochs=15, batch_size=8, ema=0.9, schedule="linear", patience=9)
 for kind in KINDS:
     folder = Path(sys.argv[1]) / kind
     say = LambdaCallback(on_epoch_end=lambda epoch, logs: print(kind, epoch + 1, flush=True))
@@ -184,7 +206,7 @@ for kind in KINDS:
     module = network(kind)
     train(module, examples(kind), examples(kind, 40, seed=1), settings, callbacks=[say], folder=folder, resume=True)
     save_weights(folder / "weights", module)
-""".format(tests=str(Path(__file__).parent))
+"""
 
 
 @pytest.mark.slow
@@ -196,18 +218,19 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     began = None
     with start(whole) as child:
         assert child.stdout is not None
-        for _ in child.stdout:
-            began = began or time.monotonic()
+        for line in child.stdout:
+            if line == "ids 1\n":
+                began = time.monotonic()
     assert child.returncode == 0
     assert began is not None
-    seconds = time.monotonic() - began  # that the training takes
+    seconds = time.monotonic() - began  # that the training takes, once it is warm
     moments = random.Random(7)
     done = dict.fromkeys(KINDS, 0)
     for _ in range(5):
         with start(killed) as child:
             assert child.stdout is not None
-            said = [child.stdout.readline()]
-            time.sleep(moments.uniform(0.02, 0.3) * seconds)
+            said = [child.stdout.readline(), child.stdout.readline()]  # torch loads much between the two
+            time.sleep(moments.uniform(0.0, 0.35) * seconds)
             child.send_signal(signal.SIGKILL)
             said += child.stdout.readlines()
         for line in said:
@@ -219,7 +242,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
                 checkpoint, tensors = load_checkpoint(path)
                 assert checkpoint.epoch >= done[kind] - 1
                 assert all(tensor.isfinite().all() for tensor in tensors.values())
-    assert any(done.values())
+    assert sum(done.values()) > 0
     with start(killed) as child:
         assert child.stdout is not None
         child.stdout.read()

@@ -6,22 +6,25 @@ from typing import Annotated, Any
 
 import typer
 
-from timesteps.cli.talk import print_json, say
+from timesteps.cli.fetch import fetch
+from timesteps.cli.talk import print_json
 
 
 def data(
-    name: Annotated[str | None, typer.Argument(help="A data set: say all about it.", show_default=False)] = None,
-    fetch: Annotated[bool, typer.Option("--download", help="Fetch it from its official source into the cache.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A data set: say all about it.", show_default=False)
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", metavar="", help="Fetch it from its official source into the cache.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="As JSON on standard output.")] = False,
 ) -> None:
     """Known data sets: where from, licence, size, already here?"""
-    from timesteps.data.catalogue import DATASETS, known, locate
-    from timesteps.data.download import download
+    from timesteps.data.catalogue import DATASETS, known
     from timesteps.errors import UsageError
-    from timesteps.training.progress import download_progress
 
     if name is None:
-        if fetch:
+        if download:
             raise UsageError("--download needs the name of a data set", mend=f"one of {', '.join(DATASETS)}")
         rows = [_facts(each) for each in DATASETS.values()]
         if as_json:
@@ -32,9 +35,8 @@ def data(
             typer.echo(f"{facts['name']:<8} {facts['what']} ({', '.join(facts['languages'])}; {here})")
         return
     dataset = known(name)
-    if fetch and locate(name) is None:
-        with download_progress() as report:
-            say(f"in {download(name, report)}")
+    if download:
+        fetch(name)
     facts = _facts(dataset)
     if as_json:
         print_json(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -10,28 +11,65 @@ from timesteps.cli.talk import percent, print_json, say
 
 
 def evaluate(
-    run: Annotated[str, typer.Argument(help="Run folder, or the model file in it.", show_default=False)],
-    data: Annotated[str, typer.Argument(help="Labelled data, in any form that `train` takes.", show_default=False)],
-    text_column: Annotated[str | None, typer.Option("--text-column", help="Name or number of the text column.")] = None,
-    label_column: Annotated[str | None, typer.Option("--label-column", help="Name or number of the label column.")] = None,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="Encoding of the file.", show_default="UTF-8")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on standard output.")] = False,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the model file in it.", show_default=False)],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Labelled data, in any form that `train` takes.", show_default=False)
+    ],
+    text_column: Annotated[
+        str | None, typer.Option("--text-column", metavar="NAME", help="Name or number of the text column.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option("--label-column", metavar="NAME", help="Name or number of the label column.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the file. Default: UTF-8.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="PART", help="Part of a known data set. Default: its test part, if it has one."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="The figures as JSON on standard output.")
+    ] = False,
 ) -> None:
     """Accuracy with a 95 % interval, macro-F1, log loss and the confusion matrix."""
-    from timesteps.data.source import open_source
+    from timesteps.cli.fetch import fetch
+    from timesteps.data.catalogue import Dataset
+    from timesteps.data.source import open_source, resolve
+    from timesteps.errors import UsageError
+    from timesteps.runtime.display import printable
     from timesteps.runtime.session import load
+    from timesteps.tasks.classify.rows import check_labels
 
+    found = resolve(data)
+    if isinstance(found, Dataset):
+        split = split or ("test" if "test" in found.parts else "train")
+        if split != "test":
+            say(f"{found.name}: judging on its part {split!r}, which the model may have been trained on")
+    elif split is not None:
+        raise UsageError("--split is for known data sets", path=data, mend="name the file of the part instead")
     session = load(run)
-    table = open_source(data, text_column=text_column, label_column=label_column, encoding=encoding)
+    fetch(data)
+    table = open_source(
+        data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
+    )
     for note in table.notes:
         say(note)
+    if table.skipped:
+        say(table.summary())
+    check_labels(table, session.classes)
     result = session.evaluate(table.texts, table.labels or [])
     if as_json:
-        print_json({**result.to_dict(), "rows_read": table.rows_read, "rows_skipped": len(table.skipped)})
+        skipped = dict(Counter(row.reason for row in table.skipped))
+        rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}
+        print_json({"run": run, "data": table.source, "split": split, "rows": rows, **result.to_dict()})
         return
     low, high = result.accuracy_interval
     typer.echo(f"accuracy   {percent(result.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
     typer.echo(f"macro-F1   {result.macro_f1:.4f}")
     typer.echo(f"log loss   {result.log_loss:.4f}")
-    typer.echo(f"rows       {result.n} judged, {len(table.skipped)} skipped, {table.rows_read} read")
-    typer.echo(result.matrix_text())
+    typer.echo(f"rows       {table.rows_read:,} read, {len(table):,} judged, {len(table.skipped):,} left out")
+    for line in result.matrix_text().split("\n"):
+        typer.echo(printable(line))

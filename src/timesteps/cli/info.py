@@ -10,8 +10,8 @@ from timesteps.cli.talk import print_json
 
 
 def info(
-    run: Annotated[str, typer.Argument(help="Run folder, or the model file in it.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the model file in it.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="As JSON on standard output.")] = False,
 ) -> None:
     """Layers, output shapes, parameters, size: like Keras' summary."""
     from timesteps.inspect.summary import summary

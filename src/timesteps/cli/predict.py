@@ -16,20 +16,26 @@ BATCH = 1024
 
 
 def predict(
-    run: Annotated[str, typer.Argument(help="Run folder, or the model file in it.", show_default=False)],
-    file: Annotated[str, typer.Argument(help="One text a line; - is standard input.")] = "-",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with every class.")] = False,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="Encoding of the file. Default: UTF-8.")] = None,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the model file in it.", show_default=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="One text a line; - is standard input.")] = "-",
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="One JSON object a line, with every class.")
+    ] = False,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the file. Default: UTF-8.")
+    ] = None,
 ) -> None:
     """Classify texts: for each line of the input, a line `label <tab> probability`."""
     from timesteps.data.lines import iter_lines
     from timesteps.errors import ModelError
+    from timesteps.runtime.display import printable
     from timesteps.runtime.session import load
 
     session = load(run)
     if session.spec.text is None or session.spec.text.tokenizer == "ids":
         raise ModelError("this model reads numbers, not lines of text", path=run, mend="use timesteps.load in Python")
     names = [str(label) for label in session.classes]
+    shown = [printable(name) for name in names]  # a label with a tab or a line's end in it would break the columns
     for batch in _waiting(text for _, text in iter_lines(file, encoding=encoding)):
         for row in session.predict_proba(batch):
             best = int(row.argmax())
@@ -38,7 +44,7 @@ def predict(
                 answer = {"label": names[best], "probability": float(row[best]), "probabilities": probabilities}
                 print(json.dumps(answer, ensure_ascii=False))
             else:
-                print(f"{names[best]}\t{row[best]:.4f}")
+                print(f"{shown[best]}\t{row[best]:.4f}")
         sys.stdout.flush()
 
 

@@ -6,10 +6,12 @@ import json
 import sys
 from typing import Any
 
+from timesteps.runtime.display import printable
+
 
 def say(sentence: str) -> None:
     """A sentence for the person at the terminal."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(printable(sentence), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:

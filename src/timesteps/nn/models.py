@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -151,7 +152,10 @@ class Network(nn.Module):
             wide = None
             if self.spec.wide:
                 rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
-                wide = scalars.new_zeros(len(lengths), self.spec.outputs).index_add(0, rows, scalars)
+                sums = scalars.new_zeros(len(lengths), self.spec.outputs).index_add(0, rows, scalars)
+                ends = F.pad(torch.cumsum(lengths, 0), (1, 0))
+                features = batch.bag_offsets[ends].diff().clamp(min=1)
+                wide = sums * features.to(sums.dtype).rsqrt().unsqueeze(1)
             return x.view(len(lengths), longest, units.shape[1]), steps, wide
         values = batch.values
         if values is None or values.dim() != (3 if kind == "numeric" else 2):

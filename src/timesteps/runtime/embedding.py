@@ -103,12 +103,18 @@ class Inputs:
         return [_table(cell.project(vectors), place) for cell in cells]
 
     def wide(self) -> Array:
-        """The wide term (R, outputs): the sum of the features' weights over all steps of a row."""
+        """The wide term (R, outputs): the sum of the features' weights over all steps of a row, by the root of their
+        number.
+        """
         table = self._tables["embedding.wide"]
         double = np.dtype(np.float64)  # a long row sums ten thousand weights
         sums = bag_sums(bag_sums(table, self._bags, double), Bags(self._values, self._offsets), double)
+        ends = np.concatenate([[0], np.cumsum(self._counts[self._values])])
+        features = np.diff(ends[self._offsets])
         if self._phrases is not None:
             sums += bag_sums(table, Bags(self._phrases.ids, self._phrases.offsets[self._offsets]), double)
+            features = features + np.diff(self._phrases.offsets[self._offsets])
+        sums /= _roots(features, double)
         return sums.astype(self._dtype)
 
 

@@ -86,7 +86,7 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
     layers: tuple[LayerSpec, ...]
     pool: PoolName = "last"
     outputs: int  # 1 logit for two classes, else one a class
-    wide: bool = False  # bag: a scalar weight a feature, summed into the logits
+    wide: bool = False  # bag: a scalar weight a feature, summed into the logits, by the root of the number of features
 
     @property
     def width(self) -> int:

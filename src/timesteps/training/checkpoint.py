@@ -103,9 +103,9 @@ def check_identity(path: Path, saved: Mapping[str, Mapping[str, Any]], now: Mapp
 def _equal_tensors(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Name of an equal tensor that comes earlier, for every tensor that has one."""
     aliases: dict[str, str] = {}
-    alike: dict[tuple[torch.dtype, torch.Size], list[str]] = defaultdict(list)
+    alike: dict[tuple[torch.device, torch.dtype, torch.Size], list[str]] = defaultdict(list)
     for name, tensor in tensors.items():
-        kept = alike[tensor.dtype, tensor.shape]
+        kept = alike[tensor.device, tensor.dtype, tensor.shape]
         for other in kept:
             if torch.equal(tensors[other], tensor):
                 aliases[name] = other

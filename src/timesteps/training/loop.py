@@ -18,7 +18,7 @@ from timesteps.errors import DataError
 from timesteps.training.batches import collate, padding_waste, training_batches
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
 from timesteps.training.examples import Examples
-from timesteps.training.losses import correct, loss
+from timesteps.training.losses import correct, disagreement, loss
 from timesteps.training.nonfinite import NonFiniteError, culprit
 from timesteps.training.predict import device_of, evaluate
 from timesteps.training.progress import Progress, SilentProgress
@@ -200,12 +200,16 @@ class _Training:
         """One batch, forward and backward; its mean loss, weighted count of right answers, and weight."""
         step = epoch * self.steps + index
         reseed(self.settings.seed, step, self.device)
+        if self.settings.consistency:
+            rows = np.concatenate([rows, rows])
         batch = collate(self.train.sequences, rows, self.device)
         targets, weights = self._tensor(self.train.targets[rows]), self._tensor(self.train.weights[rows])
         logits = self.network(batch)
         if index == 0:
             self.train.check(logits.shape[1])
         batch_loss = loss(logits, targets, weights, self.settings.label_smoothing)
+        if self.settings.consistency:
+            batch_loss = batch_loss + self.settings.consistency * disagreement(logits, weights)
         optimizers, average = self.state.optimizers, self.state.average
         optimizers.zero_grad()
         batch_loss.backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["correct", "cross_entropies", "loss"]
+__all__ = ["correct", "cross_entropies", "disagreement", "loss"]
 
 
 def cross_entropies(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -49,6 +49,27 @@ def loss(logits: Tensor, targets: Tensor, weights: Tensor, label_smoothing: floa
     tensor(0.5044)
     """
     return torch.dot(cross_entropies(logits, targets, label_smoothing), weights.to(logits.dtype)) / weights.sum()
+
+
+def disagreement(logits: Tensor, weights: Tensor) -> Tensor:
+    r"""How far two answers to the same rows are apart: mean of :math:`\frac12 (KL(p \| q) + KL(q \| p))`, in nats.
+
+    The regulariser of R-Drop (Wu et al. 2021, arXiv 2106.14448), whose two answers differ by dropout.
+
+    Args:
+        logits: (2B, outputs), the first answer to all rows, then the second.
+        weights: (2B,) of the rows, twice.
+
+    >>> disagreement(torch.tensor([[1.0], [2.0], [1.0], [0.0]]), torch.ones(4))
+    tensor(0.1904)
+    """
+    first, second = logits.chunk(2)
+    if logits.shape[1] == 1:
+        apart = (torch.sigmoid(first) - torch.sigmoid(second)) * (first - second)
+    else:
+        apart = (first.softmax(1) - second.softmax(1)) * (first.log_softmax(1) - second.log_softmax(1))
+    share = weights[: len(first)].to(logits.dtype)
+    return 0.5 * torch.dot(apart.sum(1), share) / share.sum()
 
 
 def correct(logits: Tensor, targets: Tensor) -> Tensor:

@@ -56,14 +56,22 @@ class Optimizers:
         self.dense = {name: parameter for name, parameter in trained if name not in tables}
         self.tables = {name: parameter for name, parameter in trained if name in tables}
         self.learning_rate = settings.learning_rate
-        self._table_ratio = (settings.table_learning_rate or settings.learning_rate) / settings.learning_rate
+        table_rate = settings.table_learning_rate or settings.learning_rate
+        wide_rate = settings.wide_learning_rate or table_rate
         self._settings, self._steps = settings, steps
         self._optimizers: dict[str, Optimizer] = {}
         if self.dense:
             self._optimizers["dense"] = _dense_optimizer(list(self.dense.values()), settings)
         if self.tables:
-            table_rate = settings.learning_rate * self._table_ratio
-            self._optimizers["tables"] = LazyAdam(list(self.tables.values()), lr=table_rate, betas=settings.betas)
+            vectors = [parameter for name, parameter in self.tables.items() if not _is_wide(name)]
+            wide = [parameter for name, parameter in self.tables.items() if _is_wide(name)]
+            groups = [{"params": vectors, "lr": table_rate}, {"params": wide, "lr": wide_rate}]
+            self._optimizers["tables"] = LazyAdam([group for group in groups if group["params"]], betas=settings.betas)
+        # What each group's rate is to the dense parameters'; the schedule moves them all.
+        self._ratios = {
+            kind: [group["lr"] / settings.learning_rate for group in optimizer.param_groups]
+            for kind, optimizer in self._optimizers.items()
+        }
 
     def rate(self, step: int) -> float:
         """The rate of the dense parameters in a step, schedule included."""
@@ -89,8 +97,8 @@ class Optimizers:
             torch._foreach_mul_(list(self._gradients()), scale)
         rate = self.rate(step)
         for kind, optimizer in self._optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = rate if kind == "dense" else rate * self._table_ratio
+            for group, ratio in zip(optimizer.param_groups, self._ratios[kind], strict=True):
+                group["lr"] = rate * ratio
             optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
@@ -130,6 +138,11 @@ class Optimizers:
                 if parameter.grad.is_sparse:
                     raise ModelError(f"{name} has a sparse gradient", mend="give its module the attribute sparse=True")
                 yield parameter.grad
+
+
+def _is_wide(name: str) -> bool:
+    """Whether a table is the scalar weights of a wide term, which want a rate of their own."""
+    return name.rpartition(".")[2] == "wide"
 
 
 def _dense_optimizer(parameters: list[nn.Parameter], settings: Settings) -> Optimizer:

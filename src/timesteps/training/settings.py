@@ -27,6 +27,7 @@ class Settings:
         learning_rate: of the dense parameters, above 0, before the schedule.
         table_learning_rate: of the sparse tables (bags of features, sparse embeddings), which lazy Adam trains
             whatever `optimizer` is; None takes `learning_rate`.
+        wide_learning_rate: of the tables' scalar weights (`wide`); None takes `table_learning_rate`.
         weight_decay: at least 0; of dense parameters with two or more dimensions. Biases and tables do not decay.
             Decoupled for `adamw`, part of the gradient for the others, as in torch.
         betas: decay of the moments of Adam, AdamW and lazy Adam, each in [0, 1).
@@ -35,11 +36,14 @@ class Settings:
         schedule: factor on both rates after the warm-up: 1, falling to 0 in a line, or as half a cosine.
         warmup: share of all steps, in [0, 1), in which the factor rises from 0 to 1 in a line.
         ema: decay in [0, 1) of an exponential moving average of the weights, which is then what is validated, kept
-            as the best and left in the network; 0 is off. The decay of step t = 1, 2, … is min(ema, t / (9 + t)), so that
-            short runs are not averages of their beginning.
+            as the best and left in the network; 0 is off. The decay of step t = 1, 2, … is min(ema, t / (9 + t)), so
+            that short runs are not averages of their beginning.
         patience: epochs without a lower `val_loss` after which training stops and the best epoch's weights are
             restored; None, or no validation rows, trains all epochs and keeps the last weights.
         label_smoothing: in [0, 1), share of each target spread evenly over the classes. Of the training loss only.
+        consistency: at least 0, weight of R-Drop (Wu et al. 2021, arXiv 2106.14448): every batch is run twice under
+            independent dropout, and half the symmetric Kullback-Leibler divergence of the two answers is added to the
+            loss. A step then costs twice as much; 0 is off.
         bucket: batches of rows of similar length (less padding) instead of plainly shuffled ones.
         seed: of the order of the rows and of dropout.
         threads: torch's number of threads during the run; None leaves it. Not part of what a resumed run must share,
@@ -60,6 +64,7 @@ class Settings:
     optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3
     table_learning_rate: float | None = None
+    wide_learning_rate: float | None = None
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.0
@@ -69,6 +74,7 @@ class Settings:
     ema: float = 0.0
     patience: int | None = None
     label_smoothing: float = 0.0
+    consistency: float = 0.0
     bucket: bool = True
     seed: int = 0
     threads: int | None = None
@@ -83,14 +89,16 @@ class Settings:
         for name, known in (("optimizer", get_args(OptimizerName)), ("schedule", get_args(ScheduleName))):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", mend=f"choose one of {', '.join(known)}")
-        for name in ("learning_rate", "table_learning_rate", "clip_norm"):
+        for name in ("learning_rate", "table_learning_rate", "wide_learning_rate", "clip_norm"):
             value = getattr(self, name)
             if value is None and name != "learning_rate":
                 continue
             if not (_is_number(value) and 0.0 < value < math.inf):
                 raise UsageError(f"{name} is {value!r}", mend="give a number above 0")
-        if not (_is_number(self.weight_decay) and 0.0 <= self.weight_decay < math.inf):
-            raise UsageError(f"weight_decay is {self.weight_decay!r}", mend="give a number of at least 0")
+        for name in ("weight_decay", "consistency"):
+            value = getattr(self, name)
+            if not (_is_number(value) and 0.0 <= value < math.inf):
+                raise UsageError(f"{name} is {value!r}", mend="give a number of at least 0")
         for name in ("momentum", "warmup", "ema", "label_smoothing"):
             _check_share(name, getattr(self, name))
         if len(self.betas) != 2:

@@ -2,57 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from timesteps.data.split import split_groups, split_rows
 from timesteps.errors import DataError, UsageError
+from timesteps.runtime import modelfile
 from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, PoolName, TokenizerName
 from timesteps.tasks.classify import inputs
 from timesteps.tasks.classify.fitting import fit_model
 from timesteps.tasks.classify.options import Options, choose
-from timesteps.tasks.classify.prepare import prepare
+from timesteps.tasks.classify.prepare import Prepared, class_factors, hold_out, prepare
 from timesteps.training.callbacks import Callback
 from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress, quiet, terminal
+
+#: Parameters that are not choices of a recipe.
+_OWN = frozenset({"recipe", "validation_split", "class_weight", "random_state", "verbose"})
 
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classify sequences with a recurrent network.
 
-    X may be a list of texts; a list of lists of token ids; a list of (T, I) arrays of different lengths; an array
-    (R, T, I); or a table (R, T), each row of which is one sequence of T numbers. Every parameter that is None takes
-    the value of the recipe: "default" (bags of n-grams into a bidirectional LSTM, beside a wide linear term), "ids",
-    "textbook" (Embedding(500, 16) → LSTM(8) → Dense(1)) or "numeric"; without a recipe, the one that fits X.
+    X may be a list or column of texts; a list of rows of token ids, of different lengths; a list of (T, I) or (T,)
+    arrays of numbers, of different lengths; an array (R, T, I); or a table (R, T), each row of which is one sequence of
+    T numbers: an array, a data frame or a list of lists of one length. An array of whole numbers (R, T) is a table too,
+    unless `input` or `recipe` calls for ids; a list of lists of whole numbers is ids, unless `recipe` is "numeric".
+
+    Every parameter that is None takes the value of the recipe: "default" (bags of n-grams into a bidirectional LSTM,
+    beside a wide linear term), "ids", "textbook" (Embedding(500, 16) → LSTM(8) → Dense(1)) or "numeric"; without a
+    recipe, the one that fits X. Choices that have no meaning for X, such as a tokenizer for numbers, change nothing.
 
     Parameters
     ----------
-    recipe : name of a complete set of choices, the rest of the parameters change it.
+    recipe : name of a complete set of choices; the rest of the parameters change it.
     input : "bag", "ids" or "one_hot": what a step of text is to the network.
-    tokenizer : "word", "char", "syllable", "jamo", "byte" or "subword".
+    tokenizer : "word", "char", "syllable", "jamo", "byte" or "subword"; `lowercase` before it, and `squeeze` cuts runs
+        of one character to this length (0: not).
     num_words : size of the vocabulary, the three reserved ids included.
-    max_length, truncating, padding, mask : longest sequence, where longer ones lose steps ("pre", "post",
-        "middle"), and whether padding is hidden from the network (True) or fed to it on the given side.
-    cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, pool, embedding_size : the network.
+    max_length, truncating, head_length, padding, mask : longest sequence, where longer ones lose steps ("pre", "post",
+        "middle": all but the first `head_length` and the last), and whether padding is hidden from the network (True)
+        or fed to it on the given side.
+    syllable, jamo, phrase, min_count : n-grams in a bag, as (smallest, largest) n of characters and of letters, as the
+        largest n of words; and how often a feature must occur.
+    cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, initial_state, pool, embedding_size, wide :
+        the network.
     input_dropout : Keras' `dropout`: a mask on the input of each layer, fixed over time (Gal & Ghahramani 2016,
         arXiv:1512.05287); `recurrent_dropout` : the same on the state; `dropout` : torch's, between layers, and
-        before the dense layer; `feature_dropout` : drops n-grams from bags.
-    epochs, batch_size, optimizer, learning_rate, table_learning_rate, weight_decay, schedule, warmup, clip_norm,
-    ema, label_smoothing : training.
+        before the dense layer; `feature_dropout` : drops n-grams from bags; `word_dropout` : drops words.
+    epochs, batch_size, optimizer, learning_rate, table_learning_rate, wide_learning_rate, weight_decay, schedule,
+    warmup, clip_norm, ema, label_smoothing, consistency : training, as in `timesteps.training.settings.Settings`.
     patience : stop when the validation loss has not improved for so many epochs; the best weights are restored.
     validation_split : share of the rows held out for validation when `fit` is given none; identical rows stay
         together. None holds out 0.1 when there is a patience, otherwise nothing.
     members : networks that answer together by their mean logit.
-    class_weight : None, "balanced" or {class: weight}.
-    random_state : seed of everything; the same seed gives the same bits.
+    class_weight : None, "balanced" or {class: weight}; multiplies `sample_weight`, and not on validation rows.
+    random_state : seed of everything; the same seed gives the same bits. None is the recipe's seed, 0.
     verbose : show progress on standard error.
 
     Attributes
@@ -67,8 +79,15 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> from timesteps import Classifier
     >>> texts = ["좋은 영화", "나쁜 영화", "아주 좋은", "너무 나쁜"] * 8
     >>> model = Classifier(cell="gru", hidden_size=8, epochs=20, min_count=1, random_state=0)
-    >>> list(model.fit(texts, [1, 0, 1, 0] * 8).predict(["좋은 이야기", "나쁜 이야기"]))
+    >>> model.fit(texts, [1, 0, 1, 0] * 8).predict(["좋은 이야기", "나쁜 이야기"]).tolist()
     [1, 0]
+
+    Numeric rows of different lengths:
+
+    >>> rows = [[0.1, 0.2, 0.4], [3.0, 2.0], [0.0, 0.3], [4.0, 2.0, 1.5, 1.0]] * 4
+    >>> model = Classifier(hidden_size=4, epochs=20, random_state=0).fit(rows, ["up", "down"] * 8)
+    >>> model.predict([[0.2, 0.3, 0.5, 0.6], [3.0, 1.0]]).tolist()
+    ['up', 'down']
     """
 
     def __init__(
@@ -78,13 +97,17 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         input: Literal["bag", "ids", "one_hot"] | None = None,
         tokenizer: TokenizerName | None = None,
         lowercase: bool | None = None,
+        squeeze: int | None = None,
         num_words: int | None = None,
         max_length: int | None = None,
         truncating: Literal["pre", "post", "middle"] | None = None,
+        head_length: int | None = None,
         padding: Literal["pre", "post"] | None = None,
         mask: bool | None = None,
-        min_count: int | None = None,
+        syllable: tuple[int, int] | None = None,
+        jamo: tuple[int, int] | None = None,
         phrase: int | None = None,
+        min_count: int | None = None,
         embedding_size: int | None = None,
         cell: CellName | None = None,
         hidden_size: int | None = None,
@@ -94,16 +117,20 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reset_after: bool | None = None,
         initial_state: Literal["zero", "learned"] | None = None,
         pool: PoolName | None = None,
+        wide: bool | None = None,
         input_dropout: float | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
         feature_dropout: float | None = None,
+        word_dropout: float | None = None,
         label_smoothing: float | None = None,
+        consistency: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
         optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] | None = None,
         learning_rate: float | None = None,
         table_learning_rate: float | None = None,
+        wide_learning_rate: float | None = None,
         weight_decay: float | None = None,
         schedule: Literal["constant", "linear", "cosine"] | None = None,
         warmup: float | None = None,
@@ -112,13 +139,59 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: int | None = None,
         validation_split: float | None = None,
         members: int | None = None,
-        class_weight: Literal["balanced"] | dict[Any, float] | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
-        for name, value in locals().items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+        self.recipe = recipe
+        self.input = input
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.squeeze = squeeze
+        self.num_words = num_words
+        self.max_length = max_length
+        self.truncating = truncating
+        self.head_length = head_length
+        self.padding = padding
+        self.mask = mask
+        self.syllable = syllable
+        self.jamo = jamo
+        self.phrase = phrase
+        self.min_count = min_count
+        self.embedding_size = embedding_size
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.nonlinearity = nonlinearity
+        self.reset_after = reset_after
+        self.initial_state = initial_state
+        self.pool = pool
+        self.wide = wide
+        self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.feature_dropout = feature_dropout
+        self.word_dropout = word_dropout
+        self.label_smoothing = label_smoothing
+        self.consistency = consistency
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.table_learning_rate = table_learning_rate
+        self.wide_learning_rate = wide_learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.warmup = warmup
+        self.clip_norm = clip_norm
+        self.ema = ema
+        self.patience = patience
+        self.validation_split = validation_split
+        self.members = members
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.verbose = verbose
 
     def fit(
         self,
@@ -131,31 +204,48 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """Train on rows X with labels y, each counting `sample_weight`. Returns self.
 
-        Raises DataError (a ValueError) for rows that cannot be used, UsageError for parameters that make no sense.
+        `validation_data`, rows and labels, is measured after every epoch, in place of a `validation_split`.
+
+        Raises:
+            DataError: rows, labels or weights that cannot be used; the message names the row. It is a ValueError, as
+                what scikit-learn's own checks raise.
+            UsageError: parameters that make no sense.
         """
-        kind = inputs.kind_of(X)
-        rows, labels = self._rows_and_labels(X, y, kind)
-        check_classification_targets(labels)
-        self.classes_, targets = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(f"there is only one class: {self.classes_[0]!r}", mend="give rows of at least two classes")
-        weights = self._weights(sample_weight, X, targets, len(rows))
-        if kind == "numeric":
-            index, targets, weights = inputs.merge_equal(rows, targets, weights)
-            rows = [rows[i] for i in index]
-            if len(np.unique(targets)) < 2:
-                raise DataError("only one class is left once rows of weight 0 are dropped", mend="check sample_weight")
+        X = inputs.listed(X)
+        kind = inputs.kind_of(X, self._wished())
         options = self._options(kind)
-        train_index, valid = self._held_out(kind, rows, targets, options, validation_data)
-        rows, targets, weights = [rows[i] for i in train_index], targets[train_index], weights[train_index]
-        flat = rows[0].shape[0] if kind == "numeric" and getattr(X, "ndim", 0) == 2 else None
-        classes = [label.item() if isinstance(label, np.generic) else label for label in self.classes_]
-        prepared = prepare(kind, rows, options, classes, flat)
-        examples = Examples(prepared.steps(rows), targets, (weights / weights.mean()).astype(np.float32))
-        if valid is not None:
-            valid = Examples(prepared.steps(valid[0]), valid[1], np.ones(len(valid[1]), np.float32))
+        rows = self._read(X, kind, fitting=True)
+        labels = inputs.labels(y, len(rows))
+        check_classification_targets(labels)
+        classes, targets = np.unique(labels, return_inverse=True)
+        index, weights = self._counted(kind, rows, targets, sample_weight)
+        rows, targets = [rows[i] for i in index], targets[index]
+        if len(np.unique(targets)) < 2:
+            counted = "" if len(classes) < 2 else " that counts (weight above 0)"
+            raise DataError(f"there is only one class{counted}: {labels[0]}", mend="give rows of at least two classes")
+        plain = classes.tolist()
+        factors = class_factors(self.class_weight, plain, targets, weights)
+        if validation_data is None:
+            share = self.validation_split
+            if share is None:
+                share = 0.0 if options.patience is None else 0.1
+            train, held = hold_out(kind, rows, targets, share, options.seed)
+            judged = [rows[i] for i in held], targets[held], weights[held]
+        else:
+            train, judged = np.arange(len(rows)), self._validation(validation_data, kind, rows, classes)
+        flat = len(rows[0]) if kind == "numeric" and inputs.is_table(X) else None
+        rows, targets, weights = [rows[i] for i in train], targets[train], weights[train]
+        prepared = prepare(kind, rows, options, plain, flat)
         progress: Progress = terminal() if self.verbose else quiet()
-        fitted = fit_model(prepared, options, examples, valid, progress=progress, callbacks=callbacks)
+        fitted = fit_model(
+            prepared,
+            options,
+            _examples(prepared, rows, targets, weights * factors[targets]),
+            _examples(prepared, *judged) if judged[0] else None,
+            progress=progress,
+            callbacks=callbacks,
+        )
+        self.classes_ = classes
         self.session_ = Session(fitted.spec, fitted.tensors)
         self.histories_ = [history.rows for history in fitted.histories]
         self.history_ = self.histories_[0]
@@ -163,101 +253,99 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities (R, K) of the classes, in the order of `classes_`."""
-        check_is_fitted(self)
-        return self.session_.predict_proba(self._rows(X))
+        rows = self._new_rows(X)
+        return self.session_.predict_proba(rows)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable label of each row."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]  # type: ignore[no-any-return]
+        """(R,) the most probable label of each row."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Logits: (R,) in favour of `classes_[1]` with two classes, else (R, K)."""
-        check_is_fitted(self)
-        logits = self.session_.logits(self._rows(X))
+        rows = self._new_rows(X)
+        logits = self.session_.logits(rows)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one file, for `timesteps.load` and the command line."""
-        from timesteps.runtime.modelfile import save
+        check_is_fitted(self, "session_")
+        modelfile.save(path, self.session_.spec, self.session_.tensors)
 
-        check_is_fitted(self)
-        save(path, self.session_.spec, self.session_.tensors)
+    def _wished(self) -> inputs.Kind | None:
+        """What whole numbers are, where a parameter says so."""
+        if self.recipe == "numeric":
+            return "numeric"
+        return "ids" if self.input in ("ids", "one_hot") or self.recipe in ("ids", "textbook") else None
 
     def _options(self, kind: inputs.Kind) -> Options:
-        changes = {name: getattr(self, name) for name in Options.names() if name != "seed" and hasattr(self, name)}
-        if isinstance(self.random_state, np.random.RandomState):
-            changes["seed"] = int(self.random_state.randint(2**31))
-        else:
-            changes["seed"] = self.random_state
+        changes = {name: value for name, value in self.get_params(deep=False).items() if name not in _OWN}
+        if kind == "numeric" and self.input is not None:
+            raise UsageError(f"numbers cannot be the input {self.input!r}", mend="leave input away")
+        if self.max_length is not None and self.head_length is None:
+            changes["head_length"] = min(
+                Options.head_length, self.max_length // 3
+            )  # the recipe's may be longer than all
+        seed = self.random_state
+        changes["seed"] = seed.randint(2**31) if isinstance(seed, np.random.RandomState) else seed
+        # A grid made with numpy has numpy's numbers in it.
+        changes = {name: value.item() if isinstance(value, np.generic) else value for name, value in changes.items()}
         return choose(self.recipe, kind, changes)
 
-    def _rows_and_labels(self, X: Any, y: ArrayLike, kind: inputs.Kind) -> tuple[list[Any], NDArray[Any]]:
-        if kind == "numeric" and not _ragged(X):
-            X, y = validate_data(self, X, y, dtype=np.float64, allow_nd=True, ensure_min_samples=2)
-            return inputs.numeric(X), y
-        if y is None:
-            raise UsageError("requires y to be passed, but the target y is None")
-        labels = np.asarray(y)
-        rows = self._rows(X, fitting=True)
-        if labels.ndim != 1 or len(labels) != len(rows):
-            raise DataError(f"{len(rows)} rows, but labels of shape {labels.shape}", mend="give one label a row")
-        if not rows:
-            raise DataError("there are no rows", mend="give at least two rows")
-        return rows, labels
+    def _new_rows(self, X: Any) -> list[Any]:
+        check_is_fitted(self, "session_")
+        spec = self.session_.spec
+        kind: inputs.Kind = "numeric" if spec.text is None else "ids" if spec.text.tokenizer == "ids" else "text"
+        return self._read(inputs.listed(X), kind, fitting=False)
 
-    def _rows(self, X: Any, fitting: bool = False) -> list[Any]:
-        kind = inputs.kind_of(X)
-        if not fitting:
-            spec = self.session_.spec
-            wanted: inputs.Kind = "numeric" if spec.numeric else "ids" if spec.text.tokenizer == "ids" else "text"
-            if kind != wanted and not (len(X) == 0 or wanted == "numeric"):
-                raise DataError(f"the model was trained on {wanted}, but X is {kind}")
-            kind = wanted
-        if kind == "text":
-            return inputs.texts(X)
-        if kind == "ids":
-            return inputs.ids(X)
-        if not fitting and not _ragged(X):
-            X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
-        return inputs.numeric(X)
+    def _read(self, X: Any, kind: inputs.Kind, *, fitting: bool) -> list[Any]:
+        """The rows of X; for tables after scikit-learn's own checks, which remember the columns and compare them."""
+        if fitting:
+            for name in {"n_features_in_", "feature_names_in_"} & set(vars(self)):
+                delattr(self, name)
+        if kind == "numeric" and inputs.is_table(X):
+            X = validate_data(self, X, reset=fitting, dtype=np.float64, ensure_min_samples=2 if fitting else 1)
+        if fitting:
+            rows = inputs.read(X, kind)
+            if not rows:
+                raise DataError("there are no rows", mend="give rows of at least two classes")
+            return rows
+        numeric = self.session_.spec.numeric
+        rows = inputs.read(X, kind, None if numeric is None else numeric.features)
+        if numeric is not None and numeric.steps is not None:
+            for number, row in enumerate(rows):
+                if len(row) != numeric.steps:
+                    raise DataError(f"row {number} has {len(row)} steps, the table that was trained on {numeric.steps}")
+        return rows
 
-    def _weights(
-        self, sample_weight: ArrayLike | None, X: Any, targets: NDArray[np.int64], rows: int
-    ) -> NDArray[np.float64]:
-        weights = _check_sample_weight(sample_weight, np.zeros((rows, 1)), dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            per_class = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[targets])
-            weights = weights * per_class[targets]
-        return np.asarray(weights)
+    def _counted(
+        self, kind: inputs.Kind, rows: list[Any], targets: NDArray[np.int64], sample_weight: ArrayLike | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Numbers and weights of the rows that count."""
+        weights = np.asarray(
+            _check_sample_weight(sample_weight, np.zeros((len(rows), 1)), dtype=np.float64, ensure_non_negative=True)
+        )
+        if kind == "numeric":
+            return inputs.merge_equal(rows, targets, weights)
+        index = np.flatnonzero(weights > 0)
+        return index, weights[index]
 
-    def _held_out(
-        self,
-        kind: inputs.Kind,
-        rows: list[Any],
-        targets: NDArray[np.int64],
-        options: Options,
-        validation_data: tuple[Any, ArrayLike] | None,
-    ) -> tuple[NDArray[np.int64], tuple[list[Any], NDArray[np.int64]] | None]:
-        everything = np.arange(len(rows))
-        if validation_data is not None:
-            valid_rows, labels = self._rows(validation_data[0], fitting=True), np.asarray(validation_data[1])
-            unknown = sorted(set(labels.tolist()) - set(self.classes_.tolist()))
-            if unknown:
-                raise DataError(f"the validation rows have labels unseen in training: {unknown}")
-            return everything, (valid_rows, np.searchsorted(self.classes_, labels))
-        share = self.validation_split
-        if share is None:
-            share = 0.1 if options.patience is not None else 0.0
-        if not 0 <= share < 1:
-            raise UsageError(f"validation_split is {share}", mend="give a share of at least 0 and less than 1")
-        if share == 0:
-            return everything, None
-        if kind == "text":
-            train_index, valid_index = split_rows(rows, targets, share, options.seed)
-        else:
-            keys = [np.ascontiguousarray(row).tobytes() for row in rows]
-            train_index, valid_index = split_groups(keys, targets, share, options.seed)
-        return train_index, ([rows[i] for i in valid_index], targets[valid_index])
+    def _validation(
+        self, data: tuple[Any, ArrayLike], kind: inputs.Kind, rows: list[Any], classes: NDArray[Any]
+    ) -> tuple[list[Any], NDArray[np.int64], NDArray[np.float64]]:
+        """Rows, targets and weights of validation data that the caller gave."""
+        found = inputs.read(inputs.listed(data[0]), kind, rows[0].shape[1] if kind == "numeric" else None)
+        if not found:
+            raise DataError("there are no validation rows", mend="give some, or leave validation_data away")
+        labels = inputs.labels(data[1], len(found)).tolist()
+        numbers = {label: number for number, label in enumerate(classes.tolist())}
+        for row, label in enumerate(labels):
+            if label not in numbers:
+                raise DataError(
+                    f"validation row {row} has the label {label!r}, unseen in training",
+                    mend="mend the label, or train with rows of that class",
+                )
+        return found, np.array([numbers[label] for label in labels], np.int64), np.ones(len(found))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -266,6 +354,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _ragged(X: Any) -> bool:
-    """Whether X is a list of sequences of its own rather than a table that scikit-learn's checks understand."""
-    return isinstance(X, (list, tuple)) and len(X) > 0 and any(np.ndim(row) == 2 or np.ndim(row) == 1 for row in X)
+def _examples(
+    prepared: Prepared, rows: list[Any], targets: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Examples:
+    # The mean weight is 1 whatever the unit, so that float32 holds them.
+    return Examples(prepared.steps(rows), targets, (weights / weights.mean()).astype(np.float32))

@@ -39,6 +39,8 @@ def settings_of(options: Options, member: int = 0, threads: int | None = None) -
         optimizer=options.optimizer,
         learning_rate=options.learning_rate,
         table_learning_rate=options.table_learning_rate,
+        wide_learning_rate=options.wide_learning_rate,
+        consistency=options.consistency,
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
         schedule=options.schedule,

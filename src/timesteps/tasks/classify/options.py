@@ -48,12 +48,14 @@ class Options:
     feature_dropout: float = 0.5
     word_dropout: float = 0.0
     label_smoothing: float = 0.0
+    consistency: float = 3.0
     # training
-    epochs: int = 2
+    epochs: int = 3
     batch_size: int = 128
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     table_learning_rate: float | None = 15e-3
+    wide_learning_rate: float | None = 0.07
     weight_decay: float = 0.01
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     warmup: float = 0.1
@@ -169,6 +171,8 @@ TEXTBOOK = Options(
     optimizer="rmsprop",
     learning_rate=1e-3,
     table_learning_rate=None,
+    wide_learning_rate=None,
+    consistency=0.0,
     weight_decay=0.0,
     schedule="constant",
     warmup=0.0,
@@ -188,6 +192,8 @@ IDS = Options(
     epochs=4,
     batch_size=64,
     table_learning_rate=None,
+    wide_learning_rate=None,
+    consistency=0.0,
     patience=2,
 )
 
@@ -208,14 +214,32 @@ NUMERIC = Options(
     optimizer="adam",
     learning_rate=1e-2,
     table_learning_rate=None,
+    wide_learning_rate=None,
+    consistency=0.0,
     weight_decay=0.0,
 )
 
-RECIPES: dict[str, Options] = {"default": Options(), "textbook": TEXTBOOK, "ids": IDS, "numeric": NUMERIC}
+#: Texts, when there are few: rarer n-grams, more and smaller steps, and five networks that answer together, for on few
+#: rows one network depends too much on its seed.
+SMALL = Options(min_count=2, epochs=4, batch_size=32, wide_learning_rate=0.14, members=5)
+SMALL_ROWS = 20_000  # training rows below which a text classifier starts from SMALL
+
+RECIPES: dict[str, Options] = {
+    "default": Options(),
+    "small": SMALL,
+    "textbook": TEXTBOOK,
+    "ids": IDS,
+    "numeric": NUMERIC,
+}
 
 
-def choose(recipe: str | None, kind: Literal["text", "ids", "numeric"], changes: dict[str, Any]) -> Options:
-    """The options of a recipe with the user's changes; without a recipe, the one that fits the input."""
+def choose(
+    recipe: str | None, kind: Literal["text", "ids", "numeric"], changes: dict[str, Any], rows: int | None = None
+) -> Options:
+    """The options of a recipe with the user's changes; without a recipe, the one that fits the input.
+
+    `rows` is the number of training rows, None while it is not known.
+    """
     if recipe is not None and recipe not in RECIPES:
         raise UsageError(f"there is no recipe {recipe!r}", mend=f"choose one of {', '.join(RECIPES)}")
     if recipe is None:
@@ -223,4 +247,6 @@ def choose(recipe: str | None, kind: Literal["text", "ids", "numeric"], changes:
         recipe = "numeric" if kind == "numeric" else "ids" if kind == "ids" or wished in ("ids", "one_hot") else "default"
         if kind == "text" and changes.get("tokenizer") not in (None, "word", "syllable"):
             recipe = "ids"  # bags are made of the characters of words; other units are plain ids
+        if recipe == "default" and rows is not None and rows < SMALL_ROWS:
+            recipe = "small"
     return RECIPES[recipe].but(**changes)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from timesteps.inspect.summary import Summary, summary
+from timesteps.runtime.display import printable
 from timesteps.tasks.classify.fitting import build_network, settings_of
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.request import Request
@@ -32,17 +33,19 @@ class Plan:
         rows = self.ready.rows
         lengths = self.ready.train.sequences.lengths
         return {
-            "rows": {"read": rows.read, "train": len(rows.train), "valid": len(rows.valid), "left_out": rows.left_out},
+            "rows": rows.to_dict(),
             "classes": {name: int(n) for name, n in zip(rows.classes, _counts(self.ready), strict=True)},
             "steps": {"median": float(np.median(lengths)), "longest": int(lengths.max())},
             "model": self.summary.to_dict(),
             "options": self.ready.options.as_dict(),
-            "estimate": {"seconds": round(self.seconds, 1), "bytes": self.bytes},
+            "estimate": {"seconds": round(self.seconds, 3), "bytes": self.bytes},
         }
 
     def __str__(self) -> str:
         rows, lengths = self.ready.rows, self.ready.train.sequences.lengths
-        classes = ", ".join(f"{name}: {n:,}" for name, n in zip(rows.classes, _counts(self.ready), strict=True))
+        classes = ", ".join(
+            f"{printable(name)}: {n:,}" for name, n in zip(rows.classes, _counts(self.ready), strict=True)
+        )
         return "\n".join(
             [
                 f"data      {rows.source}: {len(rows.train):,} rows to train on, {len(rows.valid):,} to validate",
@@ -54,7 +57,7 @@ class Plan:
                 f"time      about {_duration(self.seconds)} for {self.ready.options.epochs} epochs"
                 + (f" of {self.ready.options.members} members" if self.ready.options.members > 1 else "")
                 + ", baselines not counted",
-                f"memory    about {self.bytes / 2**20:,.0f} MiB for weights, their gradients and the optimiser, and data",
+                f"memory    about {self.bytes / 2**20:,.0f} MiB for weights, gradients, optimiser and data",
                 "",
                 "Nothing was trained or written (--dry-run).",
             ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.errors import UsageError
+from timesteps.data.split import split_groups, split_rows
+from timesteps.errors import DataError, UsageError
 from timesteps.runtime.reading import reader
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import ModelSpec, NumericSpec, TextSpec
@@ -43,7 +44,7 @@ def prepare(
     tensors: dict[str, NDArray[Any]] = {}
     if kind == "text":
         if options.input == "numeric":
-            raise UsageError("the recipe 'numeric' was given texts", mend="leave --recipe away")
+            raise UsageError("the recipe 'numeric' was given texts", mend="choose another recipe, or none")
         processor = TextProcessor.fit(list(rows), options.text_spec())
         text, tensors, size = processor.spec, processor.tensors(), processor.input_size
     elif kind == "ids":
@@ -55,10 +56,10 @@ def prepare(
     else:
         if options.input != "numeric":
             raise UsageError(f"numbers cannot be the input {options.input!r}", mend="leave recipe and input away")
-        everything = np.concatenate(list(rows))
-        size = everything.shape[1]
-        scale = everything.std(axis=0)
-        tensors = {"scaler.mean": everything.mean(axis=0), "scaler.scale": np.where(scale > 0, scale, 1.0)}
+        if options.max_length is not None:
+            raise UsageError(f"max_length is {options.max_length}", mend="cut numeric rows before; it is for texts")
+        tensors = _scaler(rows)
+        size = len(tensors["scaler.mean"])
         numeric = NumericSpec(features=size, steps=flat_steps)
     spec = ModelSpec(
         task="classify",
@@ -70,3 +71,60 @@ def prepare(
         training={name: value for name, value in options.as_dict().items() if not isinstance(value, tuple)},
     )
     return Prepared(spec, tensors)
+
+
+def _scaler(rows: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[Any]]:
+    """Mean and standard deviation of every feature over all steps."""
+    steps = np.concatenate(list(rows))
+    if len(steps) == 0:
+        raise DataError("no row has a step", mend="give rows of numbers")
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = steps.mean(axis=0), steps.std(axis=0)
+    for feature in np.flatnonzero(~np.isfinite(deviation)):
+        largest = np.abs(steps[:, feature]).max()
+        raise DataError(f"feature {feature} reaches {largest:g}, too large to scale", mend="divide it first")
+    # A constant feature's deviation may be a rounding error, by which nothing should be divided.
+    constant = (steps == steps[0]).all(axis=0) | (deviation == 0)
+    return {"scaler.mean": mean, "scaler.scale": np.where(constant, 1.0, deviation)}
+
+
+def hold_out(
+    kind: Kind, rows: Sequence[Any], targets: NDArray[np.int64], share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the rows to train on and to validate on; equal rows stay together. Nothing is held out for share 0."""
+    if not 0 <= share < 1:
+        raise UsageError(f"validation_split is {share}", mend="give a share of at least 0 and less than 1")
+    if share == 0:
+        return np.arange(len(rows)), np.zeros(0, np.int64)
+    if kind == "text":
+        return split_rows(rows, targets, share, seed)
+    return split_groups([np.ascontiguousarray(row).tobytes() for row in rows], targets, share, seed)
+
+
+def class_factors(
+    class_weight: Literal["balanced"] | Mapping[Any, float] | None,
+    classes: Sequence[Any],
+    targets: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """(K,) factor on the weights of each class: 1, as given, or such that all classes weigh the same in total.
+
+    "balanced" is total weight / (K · the class's weight), which for weights of 1 is scikit-learn's. A class that is not
+    in the mapping has factor 1.
+
+    >>> class_factors("balanced", ["a", "b"], np.array([0, 0, 0, 1]), np.ones(4))
+    array([0.66666667, 2.        ])
+    """
+    if class_weight is None:
+        return np.ones(len(classes))
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise UsageError(f"class_weight is {class_weight!r}", mend="give 'balanced', {class: weight} or None")
+        totals = np.bincount(targets, weights, len(classes))
+        return np.asarray(totals.sum() / (len(classes) * np.where(totals > 0, totals, 1.0)))
+    if unknown := [label for label in class_weight if label not in classes]:
+        raise UsageError(f"class_weight has {unknown[0]!r}, which is no class", mend=f"the classes: {list(classes)}")
+    factors = np.array([float(class_weight.get(label, 1.0)) for label in classes])
+    if not (np.isfinite(factors) & (factors > 0)).all():
+        raise UsageError(f"class_weight is {dict(class_weight)}", mend="give weights above 0")
+    return factors

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from timesteps.data.vectors import load_vectors
 from timesteps.errors import UsageError
+from timesteps.tasks.classify.fitting import settings_of
 from timesteps.tasks.classify.options import Options, choose
 from timesteps.tasks.classify.prepare import Prepared, prepare
 from timesteps.tasks.classify.request import Request
@@ -34,7 +35,9 @@ class Ready:
 def make_ready(request: Request, say: Say) -> Ready:
     """Read the rows, learn how texts become steps, and encode them."""
     options = choose(request.recipe, "text", request.choices)
+    settings_of(options)  # an option that makes no sense is said before the data is read
     rows = read_rows(request, options.seed, say)
+    options = choose(request.recipe, "text", request.choices, len(rows.train))
     prepared = prepare("text", rows.train.texts, options, rows.classes)
     vectors = None
     if request.vectors is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -69,12 +70,35 @@ def _whole_lengths(session: Session, texts: list[str]) -> NDArray[np.int64]:
     return TextProcessor.load(whole, session.tensors).steps(texts).lengths
 
 
+#: How the command line says no to a choice that is on or off.
+_OFF = {"bidirectional": "--forward-only", "reset_after": "--reset-before"}
+
+
 def _command(request: Request, folder: Path) -> str:
     """The command line that asks for the same, without the folders of this machine."""
     words = ["timesteps", "train", "classify"]
     words += [] if request.data is None else [Path(request.data).name]
-    if request.recipe is not None:
-        words += ["--recipe", request.recipe]
-    for name, value in request.choices.items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
+    given: dict[str, Any] = {
+        "text_column": request.text_column,
+        "label_column": request.label_column,
+        "encoding": request.encoding,
+        "valid": None if request.valid is None else Path(request.valid).name,
+        "validation_split": request.validation_split,
+        "baselines": None if request.baselines else False,
+        "recipe": request.recipe,
+        "vectors": None if request.vectors is None else Path(request.vectors).name,
+        "class_weight": request.class_weight,
+        "threads": request.threads,
+        **request.choices,
+    }
+    if given.get("input") == "one_hot":
+        given["input"], given["one_hot"] = None, True
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is False:
+            words.append(_OFF.get(name, option.replace("--", "--no-", 1)))
+        elif value is not None:
+            words += [option, str(value)]
     return shlex.join([*words, "--out", folder.name])

@@ -35,6 +35,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise UsageError(
                     f"--validation-split is {self.validation_split}", mend="give a share between 0 and 1, such as 0.2"
                 )
+        for name in ("input_dropout", "dropout", "recurrent_dropout", "feature_dropout"):
+            share = self.choices.get(name, 0.0)
+            if not 0 <= share < 1:
+                raise UsageError(f"--{name.replace('_', '-')} is {share}", mend="give a share from 0 to below 1")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads is {self.threads}", mend="give a whole number of at least 1")
 
@@ -42,6 +46,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Keep the request in the run folder."""
         with atomic_write(folder / "request.json") as file:
             file.write(msgspec.json.format(msgspec.json.encode(self), indent=2))
+
+    def resumed(self, folder: Path) -> Request:
+        """The request that started the run in this folder. `UsageError` if what is asked for here differs from it."""
+        started = Request.read(folder)
+        wanted, before = _flat(self), _flat(started)
+        for name, value in wanted.items():
+            if value != before.get(name) and value != _DEFAULTS.get(name):
+                raise UsageError(
+                    f"{name} is {_shown(value)}, but the run was begun with {_shown(before.get(name))}",
+                    path=folder,
+                    mend="leave options away when you resume, or train into another folder",
+                )
+        return started
 
     @classmethod
     def read(cls, folder: Path) -> Request:
@@ -53,3 +70,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise UsageError("there is no run to resume", path=folder, mend="start one without --resume") from error
         except (msgspec.MsgspecError, OSError) as error:
             raise DataError(f"cannot be read: {error}", path=path, mend="start anew without --resume") from error
+
+
+def _flat(request: Request) -> dict[str, Any]:
+    """The request under the names of the command line."""
+    values = msgspec.structs.asdict(request)
+    choices = values.pop("choices")
+    named = {f"--{name.replace('_', '-')}": value for name, value in {**values, **choices}.items()}
+    return {"DATA": named.pop("--data"), **named}
+
+
+def _shown(value: Any) -> str:
+    return "its default" if value is None else str(value)
+
+
+_DEFAULTS = _flat(Request())

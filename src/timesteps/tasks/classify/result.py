@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,7 @@ class Result:
                 {"name": each.name, "seconds": each.seconds, **evaluation.to_dict()}
                 for each, evaluation in zip(self.baselines, self.baseline_evaluations, strict=True)
             ],
-            "rows": {
-                "read": self.rows.read,
-                "train": len(self.rows.train),
-                "valid": len(self.rows.valid),
-                "left_out": self.rows.left_out,
-                "sha256": self.rows.sha256,
-            },
+            "rows": self.rows.to_dict(),
             "seconds": self.seconds,
         }
 
@@ -87,5 +82,5 @@ class Result:
         for name, evaluation, seconds in rows:
             lines.append(f"{name:<44} {100 * evaluation.accuracy:>7.2f} % {evaluation.macro_f1:>9.4f} {seconds:>9.1f}")
         lines += ["", self.verdict, "", f"report   {self.folder / 'report.html'}"]
-        lines.append(f"use it   timesteps predict {self.folder} FILE")
+        lines.append(f"use it   timesteps predict {shlex.quote(str(self.folder))} FILE")
         return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,18 @@ class Rows:
     left_out: dict[str, int]  # reason -> rows
     notes: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """What became of every row that was read, as plain values for --json: read = used + all left out."""
+        train, valid = len(self.train), len(self.valid)
+        return {
+            "read": self.read,
+            "used": train + valid,
+            "train": train,
+            "valid": valid,
+            "left_out": self.left_out,
+            "sha256": self.sha256,
+        }
+
 
 def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
     """Read the data that the request names and split it, saying what was guessed and what was left out."""
@@ -82,25 +94,31 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
         other = open_source(request.valid, **options)
         read += other.rows_read
         left_out.update(skipped.reason for skipped in other.skipped)
-        _known_labels(other, numbers)
+        check_labels(other, classes)
         valid = part(
             other, np.array([numbers[label] for label in other.labels or []], np.int64), np.arange(len(other.texts))
         )
         twice = shared_rows(table.texts, other.texts)
         if len(twice):
             lines = ", ".join(str(table.lines[i]) for i in twice[:3]) + (", …" if len(twice) > 3 else "")
-            notes.append(f"{len(twice)} training rows are in the validation file, too, and were left out (lines {lines})")
+            notes.append(
+                f"{len(twice)} training rows are in the validation file, too, and were left out (lines {lines})"
+            )
             left_out["also in the validation file"] += len(twice)
         train = part(table, targets, np.setdiff1d(np.arange(len(table.texts)), twice))
         valid_source = other.source
         valid_name = other.source
     missing = [label for number, label in enumerate(classes) if number not in train.targets]
     if missing:
-        raise DataError(f"no training row is left of class {missing[0]!r}", path=table.source, mend="give more rows of it")
+        raise DataError(
+            f"no training row is left of class {missing[0]!r}", path=table.source, mend="give more rows of it"
+        )
     for note in notes:
         say(note)
     _say_left_out(table, left_out, read, say)
-    return Rows(train, valid, classes, table.source, valid_source, valid_name, table.sha256, read, dict(left_out), notes)
+    return Rows(
+        train, valid, classes, table.source, valid_source, valid_name, table.sha256, read, dict(left_out), notes
+    )
 
 
 def _classes(table: TextTable) -> tuple[str, ...]:
@@ -127,13 +145,17 @@ def _natural(label: str) -> tuple[int, float, str]:
     return (0, value, label) if math.isfinite(value) else (1, 0.0, label)
 
 
-def _known_labels(table: TextTable, numbers: dict[str, int]) -> None:
-    for label, line in zip(table.labels or [], table.lines, strict=True):
-        if label not in numbers:
+def check_labels(table: TextTable, classes: Iterable[object]) -> None:
+    """`DataError`, with its line, for the first label that is none of the classes that a model was trained on."""
+    known = dict.fromkeys(map(str, classes))
+    for row, label in enumerate(table.labels or []):
+        if label not in known:
+            shown = ", ".join(map(repr, list(known)[:10])) + (", …" if len(known) > 10 else "")
+            inside = table.paths is None
             raise DataError(
-                f"label {label!r} does not occur in the training data (it has {', '.join(map(repr, numbers))})",
-                path=table.source,
-                line=line,
+                f"label {label!r} does not occur in the training data (it has {shown})",
+                path=table.source if inside else table.where(row),
+                line=table.lines[row] if inside else None,
                 mend="mend the label, or train with rows of that class",
             )
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from timesteps.errors import UsageError
 from timesteps.runtime import modelfile
 from timesteps.runtime.metrics import evaluate
 from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
+from timesteps.tasks.classify.folder import CHECKPOINT, claim, clear
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.reporting import write_reports
 from timesteps.tasks.classify.request import Request
@@ -26,17 +26,24 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
     """Train as the request says and leave everything in the folder.
 
     With `resume`, the request is the one that the folder remembers; members that are finished stay as they are.
+    Without, a finished run in the folder is replaced, once the data has been read.
 
-    Raises UsageError, DataError; and `Interrupted` (a KeyboardInterrupt) on Ctrl-C, when the run can be resumed.
+    Raises:
+        UsageError: options that make no sense; a folder with an unfinished run, without `resume`; resuming with other
+            options than the run was begun with; a folder that cannot be written.
+        DataError: data that cannot be used.
+        ModelError: a damaged checkpoint.
+        KeyboardInterrupt: Ctrl-C; the run can be resumed if `folder.can_resume` says so.
     """
     if resume:
-        request = Request.read(folder)
-    else:
-        _fresh(folder)
+        request = request.resumed(folder)
+    elif claim(folder):
+        say(f"{folder} holds a finished run, which this one replaces")
     seconds: dict[str, float] = {}
     with _clock(seconds, "data"):
         ready = make_ready(request, say)
     if not resume:
+        clear(folder)
         request.write(folder)
     baselines: list[BaselineResult] = []
     if request.baselines:
@@ -57,7 +64,7 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
             ready.valid,
             vectors=ready.vectors,
             threads=request.threads,
-            folder=folder / "checkpoint",
+            folder=folder / CHECKPOINT,
             resume=resume,
             progress=progress,
         )
@@ -80,16 +87,6 @@ def _judge(
     probabilities = session.predict_proba(valid.texts)
     evaluation = evaluate(valid.targets, probabilities, ready.rows.classes)
     return session, Result(folder, evaluation, probabilities, baselines, evaluations, ready.rows, seconds)
-
-
-def _fresh(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError("is a file, not a folder", path=folder, mend="choose another --out")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot be made: {reason}", path=folder, mend="choose another --out") from error
 
 
 @contextmanager
