@@ -64,7 +64,9 @@ def test_no_pickle_and_no_swallowed_errors(path: Path) -> None:
         assert name.split(".")[0] not in {"pickle", "dill", "joblib", "shelve", "marshal"}, f"{path} imports {name}"
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
-            broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+            broad = node.type is None or (
+                isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+            )
             empty = all(isinstance(line, ast.Pass) for line in node.body)
             assert not (broad and empty), f"{path}:{node.lineno} swallows errors"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -66,12 +68,13 @@ def test_the_report_tells_a_command_that_gives_the_same_model(
     timesteps: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(data.parent)
-    choices = ["--one-hot", "--num-words", 50, "--cell", "gru", "--reset-before", "--forward-only", "--max-length", 9]
+    choices = ["--one-hot", "--cell", "gru", "--reset-before", "--forward-only", "--truncating", "pre"]
     words = ["train", "classify", data, "--validation-split", 0.3, "--epochs", 1, *choices, *SMALL[2:]]
     assert timesteps(*words, "--out", tmp_path / "run").code == 0
-    card = (tmp_path / "run" / "card.md").read_text()
-    (told,) = {line.strip(" `$") for line in card.splitlines() if "timesteps train classify" in line}
-    again = [tmp_path / "again" if word == "run" else word for word in shlex.split(told)[1:]]
+    page = html.unescape((tmp_path / "run" / "report.html").read_text("utf-8"))
+    found = re.search(r"timesteps (train classify [^<\n]* --out run)", page)
+    assert found is not None
+    again = [tmp_path / "again" if word == "run" else word for word in shlex.split(found[1])]
     assert timesteps(*again).code == 0
     models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "again")]
     assert models[0] == models[1]

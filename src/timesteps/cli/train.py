@@ -17,8 +17,6 @@ if TYPE_CHECKING:  # msgspec would cost every --help some milliseconds
 app = typer.Typer(no_args_is_help=True, help="Train a model: classify.", add_completion=False)
 
 DATA, TEXT, NET, REG, FIT = "Data", "Text to steps", "Network", "Regularisation", "Training"
-
-
 NUMBER, SHARE, NAME, FILE = "N", "X", "NAME", "FILE"
 
 
@@ -67,7 +65,7 @@ def classify(
     ] = True,
     recipe: Annotated[
         str | None,
-        _option(DATA, "--recipe", value=NAME, help="Where every other option starts from: default, small, ids, textbook."),
+        _option(DATA, "--recipe", value=NAME, help="Where all options start from: default, small, ids, textbook."),
     ] = None,
     one_hot: Annotated[bool, _option(TEXT, "--one-hot", help="One-hot vectors of words, no embedding.")] = False,
     input: Annotated[
@@ -97,6 +95,10 @@ def classify(
     truncating: Annotated[
         Literal["pre", "post", "middle"] | None,
         _option(TEXT, "--truncating", value=NAME, help="Where they lose them: pre, post, middle."),
+    ] = None,
+    head_length: Annotated[
+        int | None,
+        _option(TEXT, "--head-length", value=NUMBER, help="Steps kept at the beginning with --truncating middle."),
     ] = None,
     padding: Annotated[
         Literal["pre", "post"] | None,
@@ -182,6 +184,9 @@ def classify(
     table_learning_rate: Annotated[
         float | None, _option(FIT, "--table-learning-rate", value=SHARE, help="Peak rate of the n-gram tables.")
     ] = None,
+    wide_learning_rate: Annotated[
+        float | None, _option(FIT, "--wide-learning-rate", value=SHARE, help="Peak rate of the linear model (--wide).")
+    ] = None,
     patience: Annotated[
         int | None,
         _option(FIT, "--patience", value=NUMBER, help="Stop after so many epochs without a better validation loss."),
@@ -216,6 +221,7 @@ def classify(
         "phrase": phrase,
         "max_length": max_length,
         "truncating": truncating,
+        "head_length": head_length,
         "padding": padding,
         "mask": mask,
         "embedding_size": embedding_size,
@@ -238,6 +244,7 @@ def classify(
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "table_learning_rate": table_learning_rate,
+        "wide_learning_rate": wide_learning_rate,
         "patience": patience,
         "members": members,
         "seed": seed,

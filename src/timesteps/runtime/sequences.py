@@ -56,6 +56,7 @@ class Sequences:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """Steps of each row (R,)."""
         return np.diff(self.offsets)
 
     def take(self, rows: Iterable[int] | NDArray[np.integer[Any]]) -> Sequences:

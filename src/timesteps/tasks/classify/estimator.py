@@ -283,9 +283,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if kind == "numeric" and self.input is not None:
             raise UsageError(f"numbers cannot be the input {self.input!r}", mend="leave input away")
         if self.max_length is not None and self.head_length is None:
-            changes["head_length"] = min(
-                Options.head_length, self.max_length // 3
-            )  # the recipe's may be longer than all
+            # The recipe's may be longer than the whole.
+            changes["head_length"] = min(Options.head_length, self.max_length // 3)
         seed = self.random_state
         changes["seed"] = seed.randint(2**31) if isinstance(seed, np.random.RandomState) else seed
         # A grid made with numpy has numpy's numbers in it.

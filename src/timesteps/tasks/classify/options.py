@@ -70,7 +70,9 @@ class Options:
             value = getattr(self, name)
             lowest = 0 if name == "embedding_size" and self.input in ("one_hot", "numeric") else 1
             if value is not None and value < lowest:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}", mend=f"give a whole number of at least {lowest}")
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is {value}", mend=f"give a whole number of at least {lowest}"
+                )
         if self.num_words is not None and self.input in ("ids", "one_hot") and self.num_words < 4:
             raise UsageError(
                 f"--num-words is {self.num_words}, but ids 0, 1 and 2 are reserved", mend="give at least 4"
@@ -244,7 +246,9 @@ def choose(
         raise UsageError(f"there is no recipe {recipe!r}", mend=f"choose one of {', '.join(RECIPES)}")
     if recipe is None:
         wished = changes.get("input")
-        recipe = "numeric" if kind == "numeric" else "ids" if kind == "ids" or wished in ("ids", "one_hot") else "default"
+        recipe = (
+            "numeric" if kind == "numeric" else "ids" if kind == "ids" or wished in ("ids", "one_hot") else "default"
+        )
         if kind == "text" and changes.get("tokenizer") not in (None, "word", "syllable"):
             recipe = "ids"  # bags are made of the characters of words; other units are plain ids
         if recipe == "default" and rows is not None and rows < SMALL_ROWS:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from timesteps.runtime import modelfile
+from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.metrics import evaluate
 from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
@@ -70,6 +73,7 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
         )
     with _clock(seconds, "judging"):
         session, result = _judge(folder, fitted, ready, baselines, seconds)
+    _write_log(folder, fitted)
     write_reports(folder, request, session, ready, fitted, result)
     return result
 
@@ -87,6 +91,17 @@ def _judge(
     probabilities = session.predict_proba(valid.texts)
     evaluation = evaluate(valid.targets, probabilities, ready.rows.classes)
     return session, Result(folder, evaluation, probabilities, baselines, evaluations, ready.rows, seconds)
+
+
+def _write_log(folder: Path, fitted: Fitted) -> None:
+    """`log.jsonl`: one line an epoch and member. No clock in it, so that a resumed run leaves the same bytes."""
+    lines = [
+        msgspec.json.encode({"member": member, **record})
+        for member, history in enumerate(fitted.histories)
+        for record in history.rows
+    ]
+    with atomic_write(folder / "log.jsonl") as file:
+        file.write(b"".join(line + b"\n" for line in lines))
 
 
 @contextmanager
