@@ -86,8 +86,8 @@ RECIPES = (
         _IMDB,
         0.16,
         Owed("≥ 91.5 %, no n-gram feature", least=91.5),
-        ("--recipe", "pretrained"),
-        'Classifier("pretrained")',
+        ("--recipe", "ids"),
+        'Classifier("ids")',
     ),
     Recipe(
         "imdb-textbook",

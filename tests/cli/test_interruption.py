@@ -67,7 +67,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bits(
     answer = finish(spawn("train", "classify", "--resume", "--out", folder))
     assert answer.code == 0, answer.err
     assert "of them done" in answer.err and "epoch 1/" not in answer.err
-    for name in ("model.safetensors", "checkpoint/log.jsonl"):
+    for name in ("model.safetensors", "log.jsonl", "checkpoint/log.jsonl"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 

@@ -36,7 +36,7 @@ def test_training_prints_the_result_and_leaves_a_folder(timesteps: Command, data
     assert "text column" in answer.err and "200 rows read, all used" in answer.err and "epoch 2/2" in answer.err
     names = {path.name for path in out.iterdir()}
     assert {"model.safetensors", "report.html", "card.md", "request.json", "checkpoint"} <= names
-    assert len((out / "checkpoint" / "log.jsonl").read_text().splitlines()) == 2
+    assert len((out / "log.jsonl").read_text().splitlines()) == 2
 
 
 def test_training_with_json_has_only_json_on_standard_output(timesteps: Command, data: Path, tmp_path: Path) -> None:

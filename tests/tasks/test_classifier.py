@@ -27,6 +27,7 @@ from timesteps import Classifier
 from timesteps.errors import DataError, UsageError
 from timesteps.tasks.classify.estimator import _OWN
 from timesteps.tasks.classify.options import Options
+from timesteps.tasks.classify.prepare import hold_out
 from timesteps.training.callbacks import LambdaCallback
 
 JAPANESE_VOWELS = Path(os.environ.get("TIMESTEPS_DATA", "no such folder"), "aeon_ts")
@@ -207,6 +208,17 @@ def test_validation() -> None:
     assert "val_loss" not in Classifier(**SMALL).fit(rows, targets).history_[0]
     text = text_model(validation_split=0.25).fit([f"{text} {n}" for n, text in enumerate(TEXTS)], MOODS)
     assert "val_loss" in text.history_[0]
+
+
+def test_held_out_rows_count_by_their_weight() -> None:
+    texts = [f"{text} {n}" for n, text in enumerate(TEXTS)]
+    targets = (MOODS == "pos").astype(int)
+    weights = np.random.default_rng(0).uniform(0.1, 5, 40)
+    model = text_model(validation_split=0.25, epochs=3, class_weight="balanced").fit(texts, targets, weights)
+    held = hold_out("text", texts, targets, 0.25, 0)[1]
+    right = model.predict_proba([texts[i] for i in held])[np.arange(len(held)), targets[held]]
+    expected = -np.average(np.log(right), weights=weights[held])
+    assert model.history_[-1]["val_loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_patience_stops_and_restores() -> None:

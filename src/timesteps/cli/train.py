@@ -195,9 +195,7 @@ def classify(
         int | None, _option(FIT, "--members", value=NUMBER, help="Networks that answer together, in one file.")
     ] = None,
     seed: Annotated[int | None, _option(FIT, "--seed", value=NUMBER, help="The same seed gives the same bits.")] = None,
-    threads: Annotated[
-        int | None, _option(FIT, "--threads", value=NUMBER, help="CPU threads. Default: all cores.")
-    ] = None,
+    threads: Annotated[int | None, _option(FIT, "--threads", value=NUMBER, help="CPU threads. Default: 1.")] = None,
     resume: Annotated[bool, _option(FIT, "--resume", help="Go on with the run in --out.")] = False,
     dry_run: Annotated[
         bool, _option(FIT, "--dry-run", help="Check the data, show the model, estimate memory and time; train nothing.")
@@ -206,7 +204,7 @@ def classify(
 ) -> None:
     """Train a text classifier, judge it beside n-gram baselines on the same rows, and leave a run folder.
 
-    The folder holds model.safetensors (all that `predict` needs), report.html, card.md and checkpoint/ for --resume.
+    The folder holds model.safetensors (all that `predict` needs), report.html, card.md, log.jsonl and checkpoint/.
 
     Options that are left away are the recipe's; --dry-run --json lists them all.
     """

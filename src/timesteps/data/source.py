@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ def load(
             chosen.setdefault(key, column)
     table = read_texts(folder / form.path, labelled=False if split == "unsup" else labelled, **chosen)
     check_recorded(folder / form.path, table.sha256)
+    table = replace(table, source=name)  # results name the set, not where it lies on this machine
     if form.note:
         table.notes.append(form.note)
     return table

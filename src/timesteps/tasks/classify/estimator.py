@@ -213,7 +213,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         X = inputs.listed(X)
         kind = inputs.kind_of(X, self._wished())
-        options = self._options(kind)
+        options = self._options(kind, len(X))
         rows = self._read(X, kind, fitting=True)
         labels = inputs.labels(y, len(rows))
         check_classification_targets(labels)
@@ -278,18 +278,15 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return "numeric"
         return "ids" if self.input in ("ids", "one_hot") or self.recipe in ("ids", "textbook") else None
 
-    def _options(self, kind: inputs.Kind) -> Options:
+    def _options(self, kind: inputs.Kind, rows: int) -> Options:
         changes = {name: value for name, value in self.get_params(deep=False).items() if name not in _OWN}
         if kind == "numeric" and self.input is not None:
             raise UsageError(f"numbers cannot be the input {self.input!r}", mend="leave input away")
-        if self.max_length is not None and self.head_length is None:
-            # The recipe's may be longer than the whole.
-            changes["head_length"] = min(Options.head_length, self.max_length // 3)
         seed = self.random_state
         changes["seed"] = seed.randint(2**31) if isinstance(seed, np.random.RandomState) else seed
         # A grid made with numpy has numpy's numbers in it.
         changes = {name: value.item() if isinstance(value, np.generic) else value for name, value in changes.items()}
-        return choose(self.recipe, kind, changes)
+        return choose(self.recipe, kind, changes, rows)
 
     def _new_rows(self, X: Any) -> list[Any]:
         check_is_fitted(self, "session_")

@@ -49,7 +49,9 @@ def settings_of(options: Options, member: int = 0, threads: int | None = None) -
         patience=options.patience,
         label_smoothing=options.label_smoothing,
         seed=options.seed + 1000 * member,
-        threads=threads,
+        # One thread unless the user says otherwise: the steps of these networks are too short to share, on a busy
+        # machine two threads wait for each other, and the bits then do not depend on the number of cores.
+        threads=threads or 1,
     )
 
 

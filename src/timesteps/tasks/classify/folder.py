@@ -51,7 +51,7 @@ def claim(folder: Path) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run wrote here, and nothing else. `UsageError` if that is not possible."""
-    files = [folder / LAST, folder / "report.html", folder / modelfile.FILE_NAME]
+    files = [folder / name for name in (LAST, "report.html", "log.jsonl", modelfile.FILE_NAME)]
     for path in _checkpoints(folder):
         files += [path, path.with_name("log.jsonl"), path.with_name("timings.jsonl")]
     for path in files:

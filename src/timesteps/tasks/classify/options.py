@@ -253,4 +253,9 @@ def choose(
             recipe = "ids"  # bags are made of the characters of words; other units are plain ids
         if recipe == "default" and rows is not None and rows < SMALL_ROWS:
             recipe = "small"
-    return RECIPES[recipe].but(**changes)
+    options = RECIPES[recipe]
+    longest = changes.get("max_length")
+    if longest is not None and changes.get("head_length") is None and options.truncating == "middle":
+        # Keep the recipe's share of beginning and end, about a third and two thirds.
+        changes = {**changes, "head_length": min(options.head_length, longest // 3)}
+    return options.but(**changes)
