@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --disable-pip-version-check --quiet
-SOURCES := $(shell find native src/timesteps -name '*.h' -o -name '*.cpp') CMakeLists.txt pyproject.toml constraints.txt
+SOURCES := $(shell find native src/timesteps -name '*.h' -o -name '*.cpp') native/CMakeLists.txt pyproject.toml constraints.txt
 
 .PHONY: demo test check bench quality clean
 
@@ -41,4 +41,4 @@ $(VENV)/.tested: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf build dist demo $(VENV)/.installed $(VENV)/.tested src/timesteps/_core*.so
+	rm -rf build dist demo native/CMakeFiles native/CMakeCache.txt $(VENV)/.installed $(VENV)/.tested src/timesteps/_core*.so
