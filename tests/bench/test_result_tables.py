@@ -120,7 +120,7 @@ def test_a_recipe_is_judged_beside_the_baselines_of_its_own_rows() -> None:
     ensemble = line_of(table, "`timesteps train classify nsmc --members 5` ")
     assert "TF-IDF 87.20 %" in ensemble
     assert ensemble.endswith("TF-IDF: **not reached** |")
-    imdb = line_of(table, "`timesteps train classify imdb --recipe pretrained` ")
+    imdb = line_of(table, "`timesteps train classify imdb --recipe ids` ")
     assert "TF-IDF" not in imdb
     assert UNMEASURED in imdb
 

@@ -214,7 +214,7 @@ def test_held_out_rows_count_by_their_weight() -> None:
     texts = [f"{text} {n}" for n, text in enumerate(TEXTS)]
     targets = (MOODS == "pos").astype(int)
     weights = np.random.default_rng(0).uniform(0.1, 5, 40)
-    model = text_model(validation_split=0.25, epochs=3, class_weight="balanced").fit(texts, targets, weights)
+    model = text_model(members=1, validation_split=0.25, epochs=3, class_weight="balanced").fit(texts, targets, weights)
     held = hold_out("text", texts, targets, 0.25, 0)[1]
     right = model.predict_proba([texts[i] for i in held])[np.arange(len(held)), targets[held]]
     expected = -np.average(np.log(right), weights=weights[held])

@@ -213,8 +213,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         X = inputs.listed(X)
         kind = inputs.kind_of(X, self._wished())
-        options = self._options(kind, len(X))
         rows = self._read(X, kind, fitting=True)
+        options = self._options(kind, len(rows))
         labels = inputs.labels(y, len(rows))
         check_classification_targets(labels)
         classes, targets = np.unique(labels, return_inverse=True)
