@@ -184,12 +184,14 @@ def test_folders_that_cannot_be_written(timesteps: Command, data: Path, tmp_path
 
 
 @pytest.mark.parametrize("limit", [200, 20_000])
-def test_a_full_disk(limit: int, data: Path, tmp_path: Path) -> None:
+def test_a_full_disk(limit: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files may not grow beyond a limit: a small one stops the request, a larger one the checkpoint or the report."""
 
     def full() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
+    # Python's own cache of compiled modules must not be cut by the limit: it would stay broken for everyone after.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     process = spawn("train", "classify", data, "--out", tmp_path / "run", "--epochs", 1, *SMALL, preexec_fn=full)
     refused(finish(process), 2, "run/.*: cannot be written: file too large; free some space")
     assert not list((tmp_path / "run").rglob("*.tmp"))
