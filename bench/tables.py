@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
-from timesteps.tasks.classify.options import RECIPES as BUILT
+from timesteps.tasks.classify.recipes import RECIPES as BUILT
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "quality.md")

@@ -5,6 +5,9 @@
 #include <nanobind/stl/pair.h>
 
 #include "bags.h"
+#include "cbow.h"
+#include "dropout.h"
+#include "grams.h"
 #include "ngrams.h"
 
 namespace nb = nanobind;
@@ -96,6 +99,53 @@ auto phrases_to_bags(const nb::bytes& bytes, const In<std::int64_t>& lengths, co
     return arrays(std::move(bags));
 }
 
+void add_grams(HashCounts& counts, const nb::bytes& bytes, const In<std::int64_t>& lengths,
+               const In<std::int32_t>& steps, const In<std::int64_t>& offsets, bool characters, int longest) {
+    const std::string_view utf8 = text(bytes);
+    const nb::gil_scoped_release release;
+    count_grams(counts, Units(utf8, view(lengths)), view(steps), view(offsets), Grams(characters, longest));
+}
+
+auto grams_to_bags(const nb::bytes& bytes, const In<std::int64_t>& lengths, const In<std::int32_t>& steps,
+                   const In<std::int64_t>& offsets, bool characters, int longest, const In<std::uint64_t>& features) {
+    const std::string_view utf8 = text(bytes);
+    Bags bags;
+    {
+        const nb::gil_scoped_release release;
+        bags = look_up_grams(Units(utf8, view(lengths)), view(steps), view(offsets), Grams(characters, longest),
+                             view(features));
+    }
+    return arrays(std::move(bags));
+}
+
+using Table = nb::ndarray<float, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+std::uint64_t train_cbow(const Table& input, const Table& output, const In<std::int32_t>& words,
+                         const In<std::int64_t>& offsets, const In<std::uint64_t>& kept,
+                         const In<std::uint64_t>& noise, std::size_t first, std::size_t last, std::uint64_t state,
+                         int window, int negative, double learning_rate, std::int64_t words_before,
+                         std::int64_t words_in_all) {
+    const std::size_t vectors = input.shape(0);
+    if (output.shape(0) != vectors || kept.shape(0) != vectors || noise.shape(0) != vectors ||
+        output.shape(1) != input.shape(1) || input.shape(1) % kLanes != 0)
+        throw std::invalid_argument("tables, shares and noise do not fit together");
+    if (last >= offsets.shape(0) || first > last) throw std::invalid_argument("there are no such rows");
+    const nb::gil_scoped_release release;
+    return cbow({input.data(), output.data(), static_cast<std::int64_t>(vectors),
+                 static_cast<std::int64_t>(input.shape(1))},
+                {view(words), view(offsets)}, view(kept), NoiseWords(view(noise)), first, last, state,
+                {window, negative, learning_rate, words_before, words_in_all});
+}
+
+auto distinct(const In<std::int32_t>& ids, const In<std::int64_t>& ends) {
+    Bags bags;
+    {
+        const nb::gil_scoped_release release;
+        bags = distinct_ids(view(ids), view(ends));
+    }
+    return arrays(std::move(bags));
+}
+
 using Address = std::uintptr_t;  // of a tensor's data; 0 for none
 
 template <class T>
@@ -122,11 +172,20 @@ NB_MODULE(_core, module) {
              "syllable_smallest"_a, "syllable_largest"_a, "jamo_smallest"_a, "jamo_largest"_a)
         .def("add_phrases", &add_phrases, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
              "offsets"_a.noconvert(), "order"_a)
+        .def("add_grams", &add_grams, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
+             "offsets"_a.noconvert(), "characters"_a, "longest"_a)
         .def("features", &frequent, "least"_a, "most"_a);
     module.def("look_up", &units_to_bags, "bytes"_a, "lengths"_a.noconvert(), "word"_a, "syllable_smallest"_a,
                "syllable_largest"_a, "jamo_smallest"_a, "jamo_largest"_a, "features"_a.noconvert());
     module.def("look_up_phrases", &phrases_to_bags, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
                "offsets"_a.noconvert(), "order"_a, "features"_a.noconvert());
+    module.def("distinct_ids", &distinct, "ids"_a.noconvert(), "ends"_a.noconvert());
+    module.def("look_up_grams", &grams_to_bags, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
+               "offsets"_a.noconvert(), "characters"_a, "longest"_a, "features"_a.noconvert());
+
+    module.def("cbow", &train_cbow, "input"_a.noconvert(), "output"_a.noconvert(), "words"_a.noconvert(),
+               "offsets"_a.noconvert(), "kept"_a.noconvert(), "noise"_a.noconvert(), "first"_a, "last"_a, "state"_a,
+               "window"_a, "negative"_a, "learning_rate"_a, "words_before"_a, "words_in_all"_a);
 
     module.def(
         "bag_forward",
@@ -138,6 +197,14 @@ NB_MODULE(_core, module) {
         },
         "ids"_a, "offsets"_a, "kept"_a, "bags"_a, "weight"_a, "width"_a, "wide"_a, "outputs"_a, "wide_scale"_a,
         "units"_a, "linear"_a, "scales"_a, "threads"_a, unlocked);
+    module.def(
+        "keep_features",
+        [](Address keys, Address starts, std::int64_t rows, std::int64_t stream, std::int64_t threshold, Address kept,
+           int threads) {
+            keep_features(at<const std::int64_t>(keys), at<const std::int64_t>(starts), rows, stream, threshold,
+                          at<bool>(kept), threads);
+        },
+        "keys"_a, "starts"_a, "rows"_a, "stream"_a, "threshold"_a, "kept"_a, "threads"_a, unlocked);
     nb::class_<BagTranspose>(module, "BagTranspose")
         .def(
             "__init__",

@@ -69,8 +69,8 @@ RECIPES = (
         _NSMC,
         0.10,
         Owed("≥ 1.3 points above TF-IDF", above="TF-IDF", points=1.3),
-        ("--members", "5"),
-        "Classifier(members=5)",
+        ("--members", "5", "--unguided", "2"),
+        "Classifier(members=5, unguided=2)",
     ),
     Recipe(
         "imdb",
@@ -78,6 +78,8 @@ RECIPES = (
         _IMDB,
         0.16,
         Owed("≥ 92.5 % and above NBSVM", least=92.5, above="NBSVM"),
+        ("--unlabeled", "imdb"),
+        "Classifier().fit(…, unlabeled=texts)",
         baselines=True,
     ),
     Recipe(
@@ -85,9 +87,9 @@ RECIPES = (
         "imdb",
         _IMDB,
         0.16,
-        Owed("≥ 91.5 %, no n-gram feature", least=91.5),
-        ("--recipe", "ids"),
-        'Classifier("ids")',
+        Owed("≥ 91.5 %, single words only", least=91.5),
+        ("--unlabeled", "imdb", "--guide-longest", "1", "--guide-share", "0.3", "--members", "3"),
+        "Classifier(guide_longest=1, guide_share=0.3, members=3).fit(…, unlabeled=texts)",
     ),
     Recipe(
         "imdb-textbook",

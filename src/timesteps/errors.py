@@ -6,7 +6,27 @@ with the class's exit code; in Python they are ordinary exceptions (and `ValueEr
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Callable
 from os import PathLike
+
+# Marks of an option within a message: noncharacters, which Unicode reserves for use inside a program.
+_OPTION = re.compile("\ufdd0(\\w+)(?:=([^\ufdd1]*))?\ufdd1")
+
+
+def option(name: str, value: str | int | bool | None = None) -> str:
+    """An option within a message, perhaps with the value that is meant.
+
+    Python reads its bare name; the command line spells it as a flag (`TimestepsError.spelled`).
+
+    >>> error = UsageError(f"{option('batch_size')} is 0", mend=f"or choose {option('cell', 'gru')}")
+    >>> print(error)
+    batch_size is 0; or choose cell='gru'
+    >>> error.spelled(lambda name, value: f"--{name.replace('_', '-')}" + (f" {value}" if value else ""))
+    '--batch-size is 0; or choose --cell gru'
+    """
+    return f"\ufdd0{name}\ufdd1" if value is None else f"\ufdd0{name}={value!r}\ufdd1"
 
 
 class TimestepsError(Exception):
@@ -19,7 +39,14 @@ class TimestepsError(Exception):
     ) -> None:
         self.what, self.path, self.line, self.mend = what, path, line, mend
         where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(f"{where}{what}" + (f"; {mend}" if mend else ""))
+        self._marked = f"{where}{what}" + (f"; {mend}" if mend else "")
+        super().__init__(_OPTION.sub(lambda found: found[0][1:-1], self._marked))
+
+    def spelled(self, spell: Callable[[str, str | int | bool | None], str]) -> str:
+        """The message with every option in it as `spell` writes its name and value (None: only the name is meant)."""
+        return _OPTION.sub(
+            lambda found: spell(found[1], None if found[2] is None else ast.literal_eval(found[2])), self._marked
+        )
 
 
 class UsageError(TimestepsError, ValueError):

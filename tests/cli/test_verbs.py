@@ -32,7 +32,7 @@ def test_training_prints_the_result_and_leaves_a_folder(timesteps: Command, data
     out = tmp_path / "run"
     answer = timesteps("train", "classify", data, "--out", out, "--epochs", 2, *SMALL)
     assert answer.code == 0
-    assert "of 40 validation rows are right" in answer.out and f"timesteps predict {out} FILE" in answer.out
+    assert "Judged on 40 validation rows." in answer.out and f"timesteps predict {out} FILE" in answer.out
     assert "text column" in answer.err and "200 rows read, all used" in answer.err and "epoch 2/2" in answer.err
     names = {path.name for path in out.iterdir()}
     assert {"model.safetensors", "report.html", "card.md", "request.json", "checkpoint"} <= names
@@ -50,6 +50,12 @@ def test_training_with_json_has_only_json_on_standard_output(timesteps: Command,
     assert {"n", "accuracy", "accuracy_interval", "macro_f1", "log_loss", "confusion"} <= set(found["model"])
     assert len(found["baselines"]) >= 2 and all(each["n"] == found["rows"]["valid"] for each in found["baselines"])
     assert "epoch 1/1" not in answer.err
+
+
+def test_the_members_of_an_ensemble_are_counted(timesteps: Command, data: Path, tmp_path: Path) -> None:
+    answer = timesteps("train", "classify", data, "--out", tmp_path / "run", "--epochs", 1, "--members", 2, *SMALL)
+    lines = [line for line in answer.err.splitlines() if "epoch 1/1" in line or line.startswith("member")]
+    assert [line.split(" · ")[0] for line in lines] == ["member 1 of 2"] * 2 + ["member 2 of 2"] * 2
 
 
 def test_dry_run_writes_nothing(timesteps: Command, data: Path, tmp_path: Path) -> None:

@@ -144,6 +144,30 @@ def network(pool: str = "mean+max", seed: int = 0) -> Network:
     return build(spec, rates, seed=seed, initialization="torch").double()
 
 
+def test_law_12_holds_for_the_features_of_bags() -> None:
+    """The same key of a row, the same features: however rows are split into batches, and whatever lies around them."""
+    layer = LayerSpec(cell="gru", input_size=5, hidden_size=4)
+    spec = NetworkSpec(input="bag", input_size=30, embedding_size=5, layers=(layer,), outputs=2, wide=True)
+    model = build(spec, Regularization(feature_dropout=0.5), seed=0).double()
+    torch.nn.init.normal_(model.embedding.wide)
+    rows = [[[3, 1, 4], [1, 5]], [], [[9, 2, 6, 5], [], [3, 5, 8]], [[9, 7]]]
+
+    def batch(part: slice) -> Batch:
+        bags = [bag for row in rows[part] for bag in row]
+        ids = torch.tensor([feature for bag in bags for feature in bag], dtype=torch.int64)
+        offsets = torch.tensor([0, *(len(bag) for bag in bags)]).cumsum(0)
+        return Batch(torch.tensor([len(row) for row in rows[part]]), bag_ids=ids, bag_offsets=offsets)
+
+    assert model.draws
+    whole = model(batch(slice(4)), torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    parts = [model(batch(part), generator) for part in (slice(1), slice(1, 3), slice(3, 4))]
+    assert_close(whole, torch.cat(parts), **F64)
+    other = model(batch(slice(4)), torch.Generator().manual_seed(2))
+    assert not torch.allclose(whole, other) and not torch.allclose(whole, model.eval()(batch(slice(4))))
+    assert not model.draws
+
+
 @pytest.mark.parametrize("pool", ["last", "mean", "max", "mean+max", "attention"])
 def test_network_laws_3_11_and_12(pool: str) -> None:
     model = network(pool)

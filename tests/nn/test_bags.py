@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from timesteps.nn.bags import BagEmbedding
+from timesteps.nn.dropout import draw_keys, kept_features
 
 IDS = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
 OFFSETS = torch.tensor([0, 3, 3, 4, 8])  # a bag of three, an empty one, one of one, one of four
@@ -97,7 +98,7 @@ def test_gradcheck(training: bool) -> None:
 def test_dropout_removes_the_same_features_from_both_terms_and_rescales_as_said() -> None:
     bags = filled(feature_dropout=0.5)
     torch.manual_seed(5)
-    kept = torch.rand(len(IDS)) >= 0.5
+    kept = kept_features(draw_keys(1), OFFSETS[[0, -1]], 0.5, 0)
     assert 0 < kept.sum() < len(IDS)
     bag_of = torch.repeat_interleave(torch.arange(4), OFFSETS.diff())
     counts = torch.bincount(bag_of[kept], minlength=4)
@@ -134,6 +135,37 @@ def test_reseeding_repeats_dropout_and_evaluation_draws_nothing() -> None:
     state = torch.get_rng_state()
     bags.eval()(IDS, OFFSETS)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_row_loses_the_same_features_whatever_the_batch() -> None:
+    bags = filled(feature_dropout=0.5)
+    rows, keys = torch.tensor([0, 2, 2, 4]), torch.tensor([7, 8, 9])  # two bags each, and a row of none
+    together = bags(IDS, OFFSETS, rows, keys)
+    alone = bags(IDS[3:], OFFSETS[2:] - 3, torch.tensor([0, 2]), keys[2:])
+    swapped = bags(IDS[[3, 4, 5, 6, 7, 0, 1, 2]], torch.tensor([0, 1, 5, 8, 8]), torch.tensor([0, 2, 4]), keys[[2, 0]])
+    for all_, last, other in zip(together, alone, swapped, strict=True):
+        assert torch.equal(all_[2:], last)
+        assert torch.equal(other, all_[[2, 3, 0, 1]])
+    for key in (10, 11, 12):  # other keys, other features
+        if not torch.equal(bags(IDS, OFFSETS, rows, torch.tensor([7, 8, key]))[0], together[0]):
+            break
+    else:
+        pytest.fail("the key changes nothing")
+
+
+@pytest.mark.parametrize(
+    ("rows", "keys", "match"),
+    [
+        ([0, 3], [1], "rows must rise"),
+        ([1, 4], [1], "rows must rise"),
+        ([0, 3, 2, 4], [1, 2, 3], "rows must rise"),
+        ([0, 4], [1, 2], "keys must be"),
+        ([0, 4], [0.5], "keys must be"),
+    ],
+)
+def test_rows_and_keys_that_do_not_fit_are_refused(rows: list[int], keys: list[float], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        filled()(IDS, OFFSETS, torch.tensor(rows), torch.tensor(keys))
 
 
 def test_initial_parameters() -> None:

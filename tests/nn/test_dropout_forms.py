@@ -8,7 +8,7 @@ from torch import nn
 
 from timesteps.errors import UsageError
 from timesteps.nn import Dropout, EmbeddingDropout, VariationalDropout, WordDropout
-from timesteps.nn.dropout import draw_keys, dropout_mask, mask_at, random_bits, random_normal
+from timesteps.nn.dropout import draw_keys, dropout_mask, kept_features, mask_at, random_bits, random_normal
 
 torch.set_num_threads(1)
 
@@ -104,3 +104,26 @@ def test_normal_numbers_are_normal() -> None:
 def test_p_is_a_probability(p: object) -> None:
     with pytest.raises(UsageError, match="probability"):
         Dropout(p)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.999])
+@pytest.mark.parametrize("stream", [0, -3, 5])
+def test_kept_features_are_the_same_compiled_and_plain(p: float, stream: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = torch.tensor([0, 3, 500, 0, 1, 20])
+    starts = nn.functional.pad(counts.cumsum(0), (1, 0))
+    found = kept_features(keys(6), starts, p, stream)
+    monkeypatch.setattr("timesteps.runtime.native.core", None)
+    assert torch.equal(found, kept_features(keys(6), starts, p, stream))
+    for row, count in enumerate(counts.tolist()):  # as every other mask of the row's key
+        mask = dropout_mask(keys(6)[row : row + 1], count, p, stream).ne(0).squeeze(0)
+        assert torch.equal(found[starts[row] : starts[row + 1]], mask)
+
+
+def test_kept_features_are_as_many_as_said_and_independent() -> None:
+    starts = torch.arange(0, 200_001, 1000)
+    kept = kept_features(keys(200), starts, 0.3, 0).view(200, 1000).float()
+    assert float(kept.mean()) == pytest.approx(0.7, abs=0.005)
+    places, rows = (torch.corrcoef(part[:, :100].t() if part is kept else part[:100]) for part in (kept, kept.t()))
+    for correlation in (places, rows):
+        assert float((correlation - torch.eye(100)).abs().mean()) < 0.1
+    assert torch.equal(kept_features(keys(200), starts, 0.3, 0).view(200, 1000).float(), kept)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime.layout import network_tensors
+from timesteps.runtime.layout import member_network, member_prefix, network_tensors
 from timesteps.runtime.sequences import Bags, Sequences
 from timesteps.runtime.spec import (
     BagSpec,
+    GuideSpec,
     InputKind,
     LayerSpec,
     ModelSpec,
@@ -19,6 +21,8 @@ from timesteps.runtime.spec import (
     PoolName,
     TextSpec,
 )
+from timesteps.runtime.text.grams import GramCounter
+from timesteps.runtime.text.guide import Guide
 from timesteps.runtime.text.processor import TextProcessor
 
 TEXTS = ["정말 재미있는 영화", "너무 지루했다", "", "good film !!", "the film was bad , so bad", "재미 재미 재미"]
@@ -98,6 +102,31 @@ def text_model(
     classes = ("negative", "positive") if outputs == 1 else tuple(f"class {k}" for k in range(outputs))
     spec = ModelSpec(task="classify", classes=classes, text=processor.spec, network=shape, members=members)
     return spec, {**processor.tensors(), **_members(shape, members, seed)}
+
+
+def guided_model(
+    members: int = 3, outputs: int = 1, unguided: int = 1, unit: str = "character"
+) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """The same with a guide, and members that do without its channels."""
+    spec, tensors = text_model(1, outputs)
+    guide = GuideSpec(unit=unit, longest=2, min_count=1)
+    counter = GramCounter(guide)
+    counter.add(TextProcessor.load(spec.text, tensors).units(TEXTS, guide))
+    rng, features = np.random.default_rng(7), counter.features()
+    numbers = [rng.normal(0, 0.5, (len(features), outputs)).astype(np.float32) for _ in range(2)]
+    fixed = {
+        "text.features": tensors["text.features"],
+        **Guide(guide, features, *numbers, np.ones(outputs, np.float32)).tensors(),
+    }
+    channels = 2 * outputs
+    layer = msgspec.structs.replace(spec.network.layers[0], input_size=spec.network.embedding_size + channels)
+    shape = msgspec.structs.replace(spec.network, channels=channels, share=0.25, layers=(layer,))
+    text = msgspec.structs.replace(spec.text, guide=guide)
+    spec = msgspec.structs.replace(spec, text=text, network=shape, members=members, unguided=unguided)
+    for member in range(members):
+        own = weights(member_network(spec, member), member)
+        fixed |= {member_prefix(spec, member) + name: tensor for name, tensor in own.items()}
+    return spec, fixed
 
 
 def ids_model(tokenizer: str = "word") -> tuple[ModelSpec, dict[str, NDArray[Any]]]:

@@ -25,6 +25,7 @@ MODELS = {
     "text": models.text_model(),
     "members": models.text_model(members=3),
     "classes": models.text_model(outputs=3),
+    "guided": models.guided_model(),
     "words": models.ids_model(),
     "ids": models.ids_model("ids"),
     "numeric": models.numeric_model(),

@@ -94,6 +94,7 @@ def test_mutations(tmp_path: Path, name: str):
     spec, tensors = {
         "text": models.text_model,
         "members": lambda: models.text_model(members=2, outputs=3),
+        "guided": lambda: models.guided_model(members=2, outputs=3),
         "numeric": lambda: models.numeric_model(steps=2),
         "ids": lambda: models.ids_model("ids"),
     }[name]()

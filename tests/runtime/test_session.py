@@ -180,6 +180,7 @@ def test_golden_vectors(tmp_path, name):
     spec, tensors = {
         "text": models.text_model,
         "members": lambda: models.text_model(members=2, outputs=3),
+        "guided": models.guided_model,
         "words": models.ids_model,
         "ids": lambda: models.ids_model("ids"),
         "numeric": models.numeric_model,

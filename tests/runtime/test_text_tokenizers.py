@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from timesteps.errors import UsageError
@@ -36,6 +36,14 @@ def test_normalising_twice_changes_nothing(text, lowercase, squeeze):
     assert unicodedata.is_normalized("NFC", once)
 
 
+@given(st.text(st.sampled_from("<<bBrR/> >\n=\u0338"), max_size=30), st.booleans(), st.integers(0, 3))
+@example("<bbr>", True, 1)  # cutting runs must not make a break
+@example("<br<br>>", True, 0)  # nor must replacing one
+def test_normalising_line_breaks_twice_changes_nothing(text, lowercase, squeeze):
+    once = normalize(text, lowercase=lowercase, squeeze=squeeze)
+    assert normalize(once, lowercase=lowercase, squeeze=squeeze) == once
+
+
 @pytest.mark.parametrize(
     ("text", "options", "expected"),
     [
@@ -48,10 +56,21 @@ def test_normalising_twice_changes_nothing(text, lowercase, squeeze):
         ("İ", {}, "i\u0307"),
         ("J\u030c", {}, "\u01f0"),
         ("\ud83d\ude00 \ud800", {}, "😀 \ufffd"),
+        ("good.<br /><br />Bad", {}, "good.\n\nbad"),
+        ("a<br>b<BR/>c<Br >d", {"lowercase": False}, "a\nb\nc\nd"),
+        ('a<br clear="all" />b', {}, "a\nb"),
+        ("<br", {}, "<br"),
+        ("<broken> <b>bold</b> x<y", {}, "<broken> <b>bold</b> x<y"),
+        ("<br>" * 5, {"squeeze": 2}, "\n\n"),
     ],
 )
 def test_normalize(text, options, expected):
     assert normalize(text, **options) == expected
+
+
+def test_line_breaks_of_html_are_no_tokens():
+    for rule in ("word", "syllable"):
+        assert tokenize(normalize("It was<br /><br />good"), rule) == tokenize("it was good", rule)
 
 
 def test_negative_squeeze_is_refused():

@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from timesteps.errors import DataError, UsageError
 from timesteps.tasks.classify import inputs
-from timesteps.tasks.classify.options import RECIPES
 from timesteps.tasks.classify.prepare import class_factors, hold_out, prepare
+from timesteps.tasks.classify.recipes import RECIPES
 
 TEXTS = ["좋아요", "별로"]
 IDS = [[4, 7, 2], [5]]

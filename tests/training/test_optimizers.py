@@ -163,3 +163,59 @@ def test_an_undeclared_sparse_gradient_is_named() -> None:
     network(torch.tensor([1])).sum().backward()
     with pytest.raises(ModelError, match="table has a sparse gradient"):
         Optimizers(network, Settings(), 1).gradient_norm()
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(("wide_rate", "expected"), [(0.3, 0.3), (None, 0.01)])
+def test_the_wide_term_has_a_rate_of_its_own(
+    wide_rate: float | None, expected: float, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adam's first step is as long as the rate, whatever the gradient: so the rates can be read off the tables."""
+    if not native:
+        monkeypatch.setattr("timesteps.runtime.native.core", None)
+    network = seeded(Mixed)
+    settings = Settings(learning_rate=0.002, table_learning_rate=0.01, wide_learning_rate=wide_rate, clip_norm=None)
+    optimizers = Optimizers(network, settings, 10)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    advance(network, optimizers, range(1))
+    touched = inputs(0).unique()
+    moved = {name: (p.detach() - before[name]).abs() for name, p in network.named_parameters()}
+    rates = {"bags.wide": expected, "bags.weight": 0.01, "ids.weight": 0.01}
+    for name, rate in rates.items():
+        torch.testing.assert_close(moved[name][touched], torch.full_like(moved[name][touched], rate), rtol=1e-3, atol=0)
+        rest = torch.ones(8, dtype=torch.bool).index_fill(0, touched, False)
+        assert not moved[name][rest].any()
+    assert 0 < float(moved["head.weight"].max()) < 0.0021
+
+
+def test_a_larger_wide_rate_moves_only_the_wide_term() -> None:
+    after = []
+    for rate in (0.05, 0.1):
+        network = seeded(Mixed)
+        settings = Settings(learning_rate=0.002, wide_learning_rate=rate, schedule="linear", warmup=0.5)
+        optimizers = Optimizers(network, settings, 4)
+        optimizers.zero_grad()
+        network(inputs(0)).square().sum().backward()
+        optimizers.step(
+            0, optimizers.gradient_norm().item()
+        )  # in the middle of the warm-up: the schedule is a factor on every rate
+        after.append(dict(network.named_parameters()))
+    wide = [tables["bags.wide"] for tables in after]
+    torch.testing.assert_close(2 * wide[0], wide[1])  # both began at zero
+    assert wide[0].any()
+    for name in set(after[0]) - {"bags.wide"}:
+        assert torch.equal(after[0][name], after[1][name]), name
+
+
+def test_gradients_of_distinct_rows_are_not_copied() -> None:
+    network = seeded(Mixed)
+    optimizers = Optimizers(network, Settings(), 1)
+    ids = torch.tensor([4, 2, 4])  # one twice: the gradient of the plain embedding has its row twice
+    network(ids).square().sum().backward()
+    places = {name: table.grad._values().data_ptr() for name, table in optimizers.tables.items()}
+    norm = optimizers.gradient_norm()
+    same = {name: table.grad._values().data_ptr() == places[name] for name, table in optimizers.tables.items()}
+    assert same == {"bags.weight": True, "bags.wide": True, "ids.weight": False}
+    assert all(table.grad.is_coalesced() for table in optimizers.tables.values())
+    dense = [parameter.grad.to_dense() for parameter in network.parameters()]
+    torch.testing.assert_close(norm, torch.cat([each.flatten() for each in dense]).norm())

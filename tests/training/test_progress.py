@@ -108,3 +108,27 @@ def test_downloads() -> None:
     assert lines[-1] == "downloading: 100 of 100 MiB"
     with download_progress(Console(file=stream, force_terminal=True)) as report:
         report(1, 10)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_several_members_are_named_on_every_line(clock: list[float], live: bool) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=120)
+    progress: Progress = LiveProgress(console) if live else PlainProgress(stream, interval=1.0)
+    progress.member(2, 5)
+    progress.begin(rows=10, epochs=2, steps=4, done=0)
+    clock[0] += 2
+    progress.advance(1, 1, 5, dict)
+    progress.epoch_end({"epoch": 1, "loss": 0.5})
+    progress.end()
+    shown = stream.getvalue()
+    begin = "epoch 1/2 · first of 4 steps on 10 rows" if live else "training on 10 rows, 4 steps an epoch, 2 epochs"
+    # Seven steps are left of this member, and eight each of the three to come.
+    for line in (begin, "epoch 1/2 · step 1/4 · 2 tokens/s · ETA 1:02", "epoch 1/2 · loss 0.5000 · 0:02"):
+        assert f"member 2 of 5 · {line}" in shown
+
+
+def test_a_run_of_one_network_names_no_member(clock: list[float]) -> None:
+    stream = io.StringIO()
+    run(PlainProgress(stream, interval=1.0), clock, 2.0)
+    assert "member" not in stream.getvalue()

@@ -60,7 +60,6 @@ def content(
     ]
     made = ReportContent(
         title="Reviews",
-        verdict="One sentence.",
         evaluation=evaluate(targets, p, names),
         targets=targets,
         probabilities=p,
@@ -124,7 +123,7 @@ def test_says_all_there_is_to_say() -> None:
     text = Reader(page(given)).text
     low, high = given.evaluation.accuracy_interval
     for part in [
-        "Reviews", "One sentence.", "TF-IDF", f"{100 * given.evaluation.accuracy:.2f} %",
+        "Reviews", given.verdict.headline, given.verdict.detail, "TF-IDF", f"{100 * given.evaluation.accuracy:.2f} %",
         f"{100 * low:.2f} – {100 * high:.2f}", "Learning curves", "The lowest validation loss came with epoch 3.",
         "Confusion matrix", "precision", "Calibration",
         "Hardest errors", "reviews.csv:", "read 1,003", "used for training 700", "used for validation 300",
@@ -158,7 +157,7 @@ def test_row_by_row_adds_up() -> None:
 @pytest.mark.parametrize(
     ("ours", "baseline", "begins", "tone"),
     [
-        (3.0, 0.5, r"\d\d\.\d\d % accuracy, \d+\.\d\d points more than the best baseline$", "banner good"),
+        (3.0, 0.5, r"\d\d\.\d\d % accuracy, \d+\.\d\d points more than the best baseline, TF-IDF$", "banner good"),
         (0.5, 3.0, r"Worse than the baseline TF-IDF: \d\d\.\d\d % accuracy, \d+\.\d\d points less$", "banner bad"),
         (2.0, None, r"\d\d\.\d\d % accuracy; no baseline was trained beside it$", "banner"),
     ],
@@ -166,9 +165,9 @@ def test_row_by_row_adds_up() -> None:
 def test_first_line(ours: float, baseline: float | None, begins: str, tone: str) -> None:
     given = content(ours=ours, baseline=baseline)
     html = page(given)
-    assert re.match(begins, given.headline)
+    assert re.match(begins, given.verdict.headline)
     reader = Reader(html)
-    assert reader.words[1:3] == ["Reviews", given.headline]  # after the page's title
+    assert reader.words[1:3] == ["Reviews", given.verdict.headline]  # after the page's title
     assert f'class="{tone}"' in html
     assert re.search(begins.rstrip("$"), card(given).splitlines()[2].replace("\\", ""))
 
@@ -176,20 +175,20 @@ def test_first_line(ours: float, baseline: float | None, begins: str, tone: str)
 def test_a_lead_within_chance_says_so() -> None:
     given = content(ours=1.05, baseline=1.0)
     assert given.comparison is not None and given.comparison.interval[0] <= 0 <= given.comparison.interval[1]
-    assert given.headline.endswith("which may be chance")
+    assert given.verdict.headline.endswith("which may be chance")
 
 
 def test_a_baseline_that_equals_us_is_no_win() -> None:
     given = content()
     same = Baseline("NBSVM", "", given.evaluation, 1.0)
     given = dataclasses.replace(given, baselines=[*given.baselines, same])
-    assert given.headline.endswith("no better than the baseline NBSVM")
-    assert not given.loses and 'class="banner"' in page(given)
+    assert given.verdict.headline.endswith("no better than the baseline NBSVM")
+    assert not given.verdict.loses and 'class="banner"' in page(given)
 
 
 def test_nothing_from_the_data_becomes_markup() -> None:
     given = content(
-        title=EVIL, verdict=EVIL, texts=[EVIL] * 300, places=[EVIL] * 300, source=EVIL, valid_source=EVIL, licence=EVIL,
+        title=EVIL, texts=[EVIL] * 300, places=[EVIL] * 300, source=EVIL, valid_source=EVIL, licence=EVIL,
         sha256=EVIL, settings={EVIL: EVIL, "list": [EVIL]}, seconds={EVIL: 1.0}, versions={EVIL: EVIL}, command=EVIL,
         written=EVIL, rows=RowAccount(3, 1, 1, {EVIL: 1}, 0, [EVIL]),
     )  # fmt: skip
@@ -346,7 +345,7 @@ def test_a_page_stays_below_one_megabyte() -> None:
 def test_little_content_makes_a_page_too() -> None:
     targets = np.array([0, 1])
     p = np.array([[0.9, 0.1], [0.2, 0.8]])
-    bare = ReportContent("t", "v", evaluate(targets, p, (0, 1)), targets, p)
+    bare = ReportContent("t", evaluate(targets, p, (0, 1)), targets, p)
     text = Reader(page(bare)).text
     assert "Hardest errors" not in text and "Learning curves" not in text and "nan" not in text.lower()
     assert "## How to run it" in card(bare)

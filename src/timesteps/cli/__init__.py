@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Sequence
@@ -60,7 +61,9 @@ def _explain(error: Exception) -> int:
     from timesteps.errors import TimestepsError
 
     if isinstance(error, TimestepsError):
-        return _fail(_one_line(error), error.exit_code)
+        from timesteps.tasks.classify.request import flag_words
+
+        return _fail(_one_line(error.spelled(lambda *option: shlex.join(flag_words(*option)))), error.exit_code)
     if isinstance(error, MemoryError):
         return _fail("out of memory; lower --batch-size, --max-length or --num-words", 1)
     # Typer's own usage errors (they are click's, whichever copy of click it brings) know how to say themselves.
@@ -87,7 +90,7 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException | str) -> str:
     from timesteps.runtime.display import printable
 
     return printable(" ".join(str(error).split()))

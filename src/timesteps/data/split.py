@@ -127,3 +127,16 @@ def shared_rows(train: Sequence[str], valid: Sequence[str]) -> Rows:
     """
     known = {text_key(text) for text in valid}
     return np.array([row for row, text in enumerate(train) if text_key(text) in known], np.int64)
+
+
+def without(rows: list[Any], held_out: Sequence[Any]) -> list[Any]:
+    """The rows, texts or arrays of ids, but for those that are held out, too.
+
+    >>> without(["good", "bad", "fine"], ["Bad"])
+    ['good', 'fine']
+    """
+    if rows and isinstance(rows[0], str):
+        twice = set(shared_rows(rows, held_out).tolist())
+        return [row for number, row in enumerate(rows) if number not in twice]
+    known = {row.tobytes() for row in held_out}
+    return [row for row in rows if row.tobytes() not in known]

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from timesteps.runtime.counting import count_layers
+from timesteps.runtime.counting import count_layers, count_parameters
 from timesteps.runtime.display import fitted, printable
+from timesteps.runtime.layout import member_network
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 
 __all__ = ["Loaded", "Summary", "SummaryRow", "summary"]
@@ -47,6 +48,7 @@ class Summary:
     keras_parameters: int  # of one member, with one bias a recurrent layer (two in a GRU that resets after)
     torch_parameters: int  # of one member, with two biases a recurrent layer, as stored
     members: int
+    all_parameters: tuple[int, int]  # of all members, as Keras and as torch count them
     bytes: int  # of all members' weights, in float32 where the weights are not at hand
     streams: bool  # whether steps can be fed one at a time, as they come
     streams_because: str
@@ -82,8 +84,8 @@ class Summary:
             lines.append(_line(f"{row.name} ({row.kind})", shape, *counts))
         lines += ["-" * 80, _line("Total", "", _number(self.keras_parameters), _number(self.torch_parameters))]
         if self.members > 1:
-            keras, torch = self.members * self.keras_parameters, self.members * self.torch_parameters
-            lines.append(_line(f"{self.members} members, mean logit", "", _number(keras), _number(torch)))
+            keras, torch = map(_number, self.all_parameters)
+            lines.append(_line(f"{self.members} members, mean logit", "", keras, torch))
         facts = {
             "Reads": self.reads,
             "Classes": _listed(self.classes),
@@ -133,19 +135,26 @@ def summary(model: ModelSpec | NetworkSpec | Loaded) -> Summary:
     for keras, torch in zip(count_layers(network, "keras"), count_layers(network, "torch"), strict=True):
         rows.append(SummaryRow(keras.name, keras.kind, keras.output_shape, keras.parameters, torch.parameters))
     members = 1 if spec is None else spec.members
-    total = sum(row.torch_parameters for row in rows)
+    every = _all_parameters(spec or network, "torch")
     streams, because = _streams(network, spec)
     return Summary(
         rows=tuple(rows),
         keras_parameters=sum(row.keras_parameters for row in rows),
-        torch_parameters=total,
+        torch_parameters=sum(row.torch_parameters for row in rows),
         members=members,
-        bytes=_FLOAT32 * members * total if tensors is None else sum(tensor.nbytes for tensor in tensors.values()),
+        all_parameters=(_all_parameters(spec or network, "keras"), every),
+        bytes=_FLOAT32 * every if tensors is None else sum(tensor.nbytes for tensor in tensors.values()),
         streams=streams,
         streams_because=because,
         reads="" if spec is None else _reads(spec),
         classes=() if spec is None else spec.classes,
     )
+
+
+def _all_parameters(model: ModelSpec | NetworkSpec, biases: str) -> int:
+    if isinstance(model, NetworkSpec):
+        return count_parameters(model, biases)
+    return sum(count_parameters(member_network(model, member), biases) for member in range(model.members))
 
 
 def _streams(network: NetworkSpec, spec: ModelSpec | None) -> tuple[bool, str]:
@@ -169,7 +178,8 @@ def _reads(spec: ModelSpec) -> str:
     what = "token ids" if text.tokenizer == "ids" else f"texts, a step a {text.tokenizer}"
     bag = ", each a bag of n-grams" if text.bag is not None else ""
     longest = "" if text.max_length is None else f", at most {text.max_length:,} steps"
-    return what + bag + longest
+    guide = "" if text.guide is None else f", guided by the log-count ratios of n-grams of {text.guide.unit}s"
+    return what + bag + longest + guide
 
 
 def _line(layer: str, shape: str, keras: str, torch: str) -> str:

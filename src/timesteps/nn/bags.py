@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from timesteps.nn.bag_kernels import BagSums, why_not_native
+from timesteps.nn.dropout import draw_keys, kept_features
 
 __all__ = ["BagEmbedding"]
 
@@ -74,8 +75,8 @@ class BagEmbedding(nn.Module):
     mode only. The same occurrences are missing from both terms. The vector needs no further factor, for the count
     under the root is the count of what was kept: :math:`|S_u|` independent rows then have the same variance with and
     without dropout. The wide term is a linear model, so it is rescaled like ordinary (inverted) dropout: its
-    expectation is its value in evaluation mode. Random numbers come from torch's default generator of the ids'
-    device, one a feature occurrence, so `torch.manual_seed` before a step makes that step reproducible.
+    expectation is its value in evaluation mode. What is dropped is a function of the row's key and of the place of the
+    feature in its row, so that a row loses the same features whatever the batch around it.
 
     The idea: Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information" (arXiv 1607.04606), a word as
     the sum of its character n-grams, and Cheng et al. 2016, "Wide & Deep Learning" (arXiv 1606.07792), here at every
@@ -95,6 +96,7 @@ class BagEmbedding(nn.Module):
             starts at zero.
         wide: False leaves the wide parameter out (`self.wide` is None); its output is then zero.
         feature_dropout: probability in [0, 1) of leaving a feature occurrence out in training.
+        stream: tells its random numbers from others of the same keys.
 
     Raises:
         ValueError: sizes that are not positive, or a probability outside [0, 1).
@@ -120,6 +122,7 @@ class BagEmbedding(nn.Module):
         num_outputs: int = 1,
         wide: bool = True,
         feature_dropout: float = 0.5,
+        stream: int = 0,
     ) -> None:
         super().__init__()
         for name, size in (
@@ -134,7 +137,7 @@ class BagEmbedding(nn.Module):
         self.num_features = num_features
         self.embedding_dim = embedding_dim
         self.num_outputs = num_outputs
-        self.feature_dropout = feature_dropout
+        self.feature_dropout, self.stream = feature_dropout, stream
         self.weight = nn.Parameter(torch.empty(num_features, embedding_dim))
         self.register_parameter("wide", nn.Parameter(torch.empty(num_features, num_outputs)) if wide else None)
         self.reset_parameters()
@@ -145,24 +148,29 @@ class BagEmbedding(nn.Module):
         if self.wide is not None:
             nn.init.zeros_(self.wide)
 
-    def forward(self, ids: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, ids: Tensor, offsets: Tensor, rows: Tensor | None = None, keys: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Embed U bags that lie end to end in one list of ids.
 
         Args:
             ids: (N,) int64, the features of all bags, each in [0, num_features).
             offsets: (U + 1,) int64, bag `u` is `ids[offsets[u]:offsets[u + 1]]`; from 0 to N, never falling.
+            rows: (B + 1,) int64, row `b` is the bags from `rows[b]` to `rows[b + 1]`; None: all are one row.
+            keys: (B,) int64, what each row's dropout is a function of; drawn from torch's generator when None.
 
         Returns:
             The unit vectors (U, D) and the wide terms (U, num_outputs), in the parameters' dtype.
 
         Raises:
-            ValueError: arrays of another shape or dtype, or offsets that do not cover the ids.
+            ValueError: arrays of another shape or dtype, offsets that do not cover the ids, or rows that do not cover
+                the bags.
             IndexError: an id outside [0, num_features), in evaluation and training alike.
         """
         counts = self._check(ids, offsets)
         kept, scale = None, 1.0
         if self.training and self.feature_dropout > 0.0:
-            kept = torch.rand(ids.shape, device=ids.device) >= self.feature_dropout
+            kept = self._kept(offsets, rows, keys)
             scale = 1.0 / (1.0 - self.feature_dropout)
         if why_not_native(self.weight, self.wide) is None:
             bags: tuple[Tensor, Tensor] = BagSums.apply(  # type: ignore[no-untyped-call]
@@ -178,6 +186,20 @@ class BagEmbedding(nn.Module):
         if self.wide is None:
             return units, units.new_zeros(len(units), self.num_outputs)
         return units, wide * scale
+
+    def _kept(self, offsets: Tensor, rows: Tensor | None, keys: Tensor | None) -> Tensor:
+        """Which features stay, (N,) booleans."""
+        if rows is None:
+            starts = offsets[[0, -1]]
+        else:
+            if int(rows[0]) != 0 or int(rows[-1]) != len(offsets) - 1 or bool((rows.diff() < 0).any()):
+                raise ValueError(f"rows must rise from 0 to the number of bags ({len(offsets) - 1}) without falling")
+            starts = offsets[rows]
+        if keys is None:
+            keys = draw_keys(len(starts) - 1, device=offsets.device)
+        if keys.dtype != torch.int64 or keys.shape != (len(starts) - 1,):
+            raise ValueError(f"keys must be ({len(starts) - 1},) int64, got {tuple(keys.shape)} {keys.dtype}")
+        return kept_features(keys, starts, self.feature_dropout, self.stream)
 
     def _check(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """Bag sizes (U,), once it is sure that ids and offsets can be read."""

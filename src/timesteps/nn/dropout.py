@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from timesteps.errors import UsageError
+from timesteps.runtime import native
 
 # Constants of SplitMix64 (Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators), as int64.
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
@@ -46,6 +47,24 @@ def mask_at(keys: Tensor, counters: Tensor, p: float, stream: int, dtype: torch.
     """The dropout factors of single elements: counters (B or 1, N) -> (B, N): 0 with probability p, else 1/(1-p)."""
     kept = random_bits(keys, stream, counters) >= round(check_probability(p) * (1 << _BITS))
     return kept.to(dtype) * (0.0 if p == 1 else 1 / (1 - p))
+
+
+def kept_features(keys: Tensor, starts: Tensor, p: float, stream: int) -> Tensor:
+    """Which of N features stay, (N,) booleans, False with probability p.
+
+    Features of row b are those from starts[b] to starts[b + 1] (B + 1,); their counters are their places in the row.
+    """
+    threshold = round(check_probability(p) * (1 << _BITS))
+    if native.core is not None and keys.device.type == "cpu" and not torch.compiler.is_compiling():
+        kept = torch.empty(int(starts[-1]), dtype=torch.bool)
+        keys, starts = keys.contiguous(), starts.contiguous()
+        native.core.keep_features(
+            keys.data_ptr(), starts.data_ptr(), len(keys), stream, threshold, kept.data_ptr(), torch.get_num_threads()
+        )
+        return kept
+    counts = starts.diff()
+    counters = torch.arange(int(starts[-1]), device=keys.device) - starts[:-1].repeat_interleave(counts)
+    return random_bits(keys.repeat_interleave(counts), stream, counters.unsqueeze(1)).squeeze(1) >= threshold
 
 
 def dropout_mask(keys: Tensor, size: int, p: float, stream: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -22,7 +22,7 @@ from timesteps.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
 from timesteps.nn.stack import Layer, RecurrentStack
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
 
-_WORD_STREAM, _HEAD_STREAM = -1, -2  # the layers' streams are 0 and up
+_WORD_STREAM, _HEAD_STREAM, _FEATURE_STREAM = -1, -2, -3  # the layers' streams are 0 and up
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,23 @@ class Batch(NamedTuple):
     """Rows of a batch, padded on the right.
 
     `values` are (B, T) int64 ids or (B, T, I) floats; a network of bags takes `bag_ids` (N,) and `bag_offsets` (U + 1,)
-    instead: the bags of all real steps in row order, U = lengths.sum().
+    instead: the bags of all real steps in row order, U = lengths.sum(). With a guide there are also its `channels`
+    (B, T, C) and the logits of its `linear` model (B, outputs).
     """
 
     lengths: Tensor
     values: Tensor | None = None
     bag_ids: Tensor | None = None
     bag_offsets: Tensor | None = None
+    channels: Tensor | None = None
+    linear: Tensor | None = None
 
 
 class Network(nn.Module):
     """input → (embedding) → recurrent layers → pooling → dense [+ wide term], as a `NetworkSpec` says.
+
+    A guide's channels follow the embedding, and no dropout touches them. Its linear model answers with the network in
+    evaluation mode only: the network learns to answer alone, and the two then make different errors.
 
     The names of its tensors are those of the specification. Built by `build`.
 
@@ -99,8 +105,9 @@ class Network(nn.Module):
                 num_outputs=spec.outputs,
                 wide=spec.wide,
                 feature_dropout=rates.feature_dropout,
+                stream=_FEATURE_STREAM,
             )
-        first = spec.embedding_size if spec.input in ("ids", "bag") else spec.input_size
+        first = spec.embedding_size + spec.channels if spec.input in ("ids", "bag") else spec.input_size
         if not spec.layers or spec.layers[0].input_size != first:
             raise UsageError(f"the first layer must read {first} features", mend="mend layers[0].input_size")
         self.rnn = RecurrentStack(
@@ -124,27 +131,37 @@ class Network(nn.Module):
         """
         lengths = batch.lengths
         keys = draw_keys(len(lengths), device=self.head.weight.device, generator=generator) if self.draws else None
-        x, steps, wide = self._input(batch)
+        x, steps, wide = self._input(batch, keys)
         x = self._drop_words(x, keys)
-        y, _ = self.rnn.run(x, steps, keys=keys)
+        if self.spec.channels:
+            x = torch.cat([x, _given(batch.channels, "channels").to(x.dtype)], 2)
+        y, _ = self.rnn.run(x, steps, keys=keys, spared=self.spec.channels)
         pooled = self._pool(y, mask_of(lengths, y.shape[1]))
         logits: Tensor = self.head(self.head_dropout(pooled, keys))
-        return logits if wide is None else logits + wide
+        if wide is not None:
+            logits = logits + wide
+        if self.spec.share and not self.training:
+            logits = logits.lerp(_given(batch.linear, "linear logits").to(logits.dtype), self.spec.share)
+        return logits
 
     @property
     def draws(self) -> bool:
         """Whether the next call needs random keys."""
-        return self.training and (self.rnn.draws or self.word_dropout.p > 0 or self.head_dropout.p > 0)
+        rates = self.regularization
+        features = self.spec.input == "bag" and rates.feature_dropout > 0
+        return self.training and (self.rnn.draws or features or self.word_dropout.p > 0 or self.head_dropout.p > 0)
 
-    def _input(self, batch: Batch) -> tuple[Tensor, Steps, Tensor | None]:
+    def _input(self, batch: Batch, keys: Tensor | None) -> tuple[Tensor, Steps, Tensor | None]:
         """What the first layer reads, which steps are real, and the wide term of each row."""
         lengths, kind = batch.lengths, self.spec.input
         if kind == "bag":
             if batch.bag_ids is None or batch.bag_offsets is None:
                 raise UsageError("the batch has no bags", mend="give bag_ids and bag_offsets")
-            units, scalars = self.embedding(batch.bag_ids, batch.bag_offsets)
-            if len(units) != int(lengths.sum()):
-                raise UsageError(f"{len(units)} bags for {int(lengths.sum())} steps", mend="give one bag a step")
+            ends = F.pad(torch.cumsum(lengths, 0), (1, 0))
+            bags = len(batch.bag_offsets) - 1
+            if bags != int(ends[-1]):
+                raise UsageError(f"{bags} bags for {int(ends[-1])} steps", mend="give one bag a step")
+            units, scalars = self.embedding(batch.bag_ids, batch.bag_offsets, ends, keys)
             longest = int(lengths.max()) if len(lengths) else 0
             steps = read_steps(len(lengths), longest, lengths, None, lengths.device)
             real = mask_of(lengths, longest).flatten().nonzero().squeeze(1)
@@ -153,7 +170,6 @@ class Network(nn.Module):
             if self.spec.wide:
                 rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
                 sums = scalars.new_zeros(len(lengths), self.spec.outputs).index_add(0, rows, scalars)
-                ends = F.pad(torch.cumsum(lengths, 0), (1, 0))
                 features = batch.bag_offsets[ends].diff().clamp(min=1)
                 wide = sums * features.to(sums.dtype).rsqrt().unsqueeze(1)
             return x.view(len(lengths), longest, units.shape[1]), steps, wide
@@ -195,6 +211,12 @@ class Network(nn.Module):
         if self.spec.input not in ("ids", "bag"):
             raise UsageError(f"a network of {self.spec.input} has no embedding", mend="use input ids")
         return set_rows(self.embedding.weight, vectors)  # type: ignore[arg-type]
+
+
+def _given(part: Tensor | None, name: str) -> Tensor:
+    if part is None:
+        raise UsageError(f"the batch has no {name}", mend="encode the rows with the model's guide")
+    return part
 
 
 def _layer(spec: LayerSpec) -> Layer:

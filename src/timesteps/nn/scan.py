@@ -20,13 +20,17 @@ IMPLEMENTATIONS = ("torch", "loop")
 
 @dataclass(frozen=True)
 class Dropped:
-    """Dropout of one scan: probabilities, the rows' keys, and the streams of random numbers of the masks."""
+    """Dropout of one scan: probabilities, the rows' keys, and the streams of random numbers of the masks.
+
+    Input dropout leaves the last `spared` inputs alone.
+    """
 
     input: float = 0.0
     recurrent: float = 0.0
     keys: Tensor | None = None
     input_stream: int = 0
     recurrent_stream: int = 1
+    spared: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,10 @@ def _drop_input(cell: Cell, x: Tensor, dropped: Dropped) -> tuple[Tensor, Tensor
     if not p or keys is None:
         return x, None
     if x.is_floating_point():
-        return x * dropout_mask(keys, x.shape[2], p, stream, x.dtype).unsqueeze(1), None
+        mask = dropout_mask(keys, x.shape[2] - dropped.spared, p, stream, x.dtype)
+        if dropped.spared:
+            mask = torch.cat([mask, mask.new_ones(len(mask), dropped.spared)], 1)
+        return x * mask.unsqueeze(1), None
     return x, mask_at(keys, x, p, stream, cell.weight_ih.dtype)
 
 

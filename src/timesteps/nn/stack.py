@@ -157,6 +157,7 @@ class RecurrentStack(nn.Module):
         *,
         reset: Tensor | None = None,
         keys: Tensor | None = None,
+        spared: int = 0,
         implementation: str | None = None,
     ) -> tuple[Tensor, list[State]]:
         """x (B, T, I), or (B, T) one-hot positions -> y (B, T, output_size()), final states.
@@ -167,6 +168,7 @@ class RecurrentStack(nn.Module):
             states: where to go on from, one for each layer and direction (layer 0, its reverse, layer 1, …).
             reset: (B, T) booleans, see `scan`.
             keys: (B,) of `draw_keys`; needed when `draws`.
+            spared: the first layer's input dropout leaves so many inputs, the last ones, alone.
             implementation: see `scan`.
         """
         finals: list[State] = []
@@ -177,7 +179,12 @@ class RecurrentStack(nn.Module):
                 dropped = Dropped()
                 if self.training and keys is not None:
                     dropped = Dropped(
-                        self.input_dropout, self.recurrent_dropout, keys, streams.input, streams.recurrent[reverse]
+                        self.input_dropout,
+                        self.recurrent_dropout,
+                        keys,
+                        streams.input,
+                        streams.recurrent[reverse],
+                        0 if k else spared,
                     )
                 y, final = scan_steps(
                     cell,

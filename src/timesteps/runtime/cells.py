@@ -26,6 +26,7 @@ class Cell(Protocol):
 
     dtype: np.dtype[Any]
     hidden_size: int
+    weight_ih: Array  # (I, G * H)
 
     def project(self, x: Array) -> Array:
         """The input's share of the gates: x (N, I) -> (N, G * H)."""

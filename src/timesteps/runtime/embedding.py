@@ -70,6 +70,10 @@ class Inputs:
             _check_ids(self._values, spec.input_size)
         if spec.input == "ids":
             self._vectors = tables["embedding.weight"]
+        self._channels = sequences.channels if spec.channels else None
+        shape = None if self._channels is None else self._channels.shape
+        if spec.channels and shape != (len(self._values), spec.channels):
+            raise DataError(f"channels of shape {shape}, this network reads {spec.channels}")
 
     def _read_bags(self, bags: Bags) -> None:
         """Sum each bag that occurs once, however often it does."""
@@ -88,19 +92,33 @@ class Inputs:
         """For each cell, the input's share of its gates at the given steps."""
         if self._spec.input == "numeric":
             return [projection(cell, self._values[steps].astype(self._dtype)) for cell in cells]
+        if self._channels is not None:
+            channels = self._channels[steps].astype(self._dtype)
+            return [
+                _added(gates, channels, cell.weight_ih[self._spec.embedding_size :])
+                for gates, cell in zip(self._embedded(cells, steps), cells, strict=True)
+            ]
+        return self._embedded(cells, steps)
+
+    def _embedded(self, cells: list[Cell], steps: NDArray[np.int64]) -> list[Gates]:
+        """What the vectors, without the channels, are to the gates."""
         values = self._values[steps]
         if self._phrases is not None:
             phrases = self._phrases.take(steps)
             x = bag_sums(self._tables["embedding.weight"], phrases, self._dtype)
             x += self._vectors[values]
             x /= _roots(self._counts[values] + np.diff(phrases.offsets), self._dtype)
-            return [projection(cell, x) for cell in cells]
+            return [projection(cell, self._widened(x)) for cell in cells]
         # A text repeats itself: multiply each distinct vector once and look the product up.
         distinct, place = _distinct(values, self._spec.input_size if self._spec.input != "bag" else len(self._bags))
         if self._spec.input == "one_hot":
             return [_table(cell.lookup(distinct), place) for cell in cells]
         vectors = self._vectors[distinct].astype(self._dtype, copy=False)
-        return [_table(cell.project(vectors), place) for cell in cells]
+        return [_table(cell.project(self._widened(vectors)), place) for cell in cells]
+
+    def _widened(self, vectors: Array) -> Array:
+        """With zeros where the channels will be."""
+        return np.pad(vectors, ((0, 0), (0, self._spec.channels))) if self._spec.channels else vectors
 
     def wide(self) -> Array:
         """The wide term (R, outputs): the sum of the features' weights over all steps of a row, by the root of their
@@ -125,6 +143,17 @@ def projection(cell: Cell, x: Array) -> Gates:
         return cell.project(x[index])
 
     return gates
+
+
+def _added(gates: Gates, x: Array, weight: Array) -> Gates:
+    """The gates and the share of more inputs."""
+
+    def added(index: Index) -> Array:
+        found = gates(index)
+        found += x[index] @ weight
+        return found
+
+    return added
 
 
 def _table(projected: Array, place: NDArray[np.int32]) -> Gates:

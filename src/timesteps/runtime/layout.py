@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # row blocks of weight_ih and weight_hh
 MAX_TENSORS = 65_536
 
 _FLOAT = ("float32", "float64")
+_PER_NGRAM = ("features", "ratio", "weight")
 _MAX_SIZE = 2**31 - 1  # ids are int32
 _MAX_LAYERS = 1000
 _MAX_MEMBERS = 1000
@@ -86,11 +88,16 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
         expected["text.features"] = (("int64",), (None,))
     if spec.text is not None and spec.text.tokenizer == "subword":
         expected["text.subword"] = (("uint8",), (None,))
+    if spec.text is not None and spec.text.guide is not None:
+        outputs = spec.network.outputs
+        expected["guide.features"] = (("int64",), (None,))
+        expected["guide.ratio"] = expected["guide.weight"] = (("float32",), (None, outputs))
+        expected["guide.bias"] = (("float32",), (outputs,))
     if spec.numeric is not None:
         expected["scaler.mean"] = expected["scaler.scale"] = (("float64",), (spec.numeric.features,))
-    network = network_tensors(spec.network)
     for member in range(spec.members):
         prefix = member_prefix(spec, member)
+        network = network_tensors(member_network(spec, member))
         expected |= {prefix + name: (_FLOAT, shape) for name, shape in network.items()}
     return expected
 
@@ -98,6 +105,16 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
 def member_prefix(spec: ModelSpec, member: int) -> str:
     """What stands before the names of a member's network tensors."""
     return f"members.{member}." if spec.members > 1 else ""
+
+
+def member_network(spec: ModelSpec, member: int) -> NetworkSpec:
+    """The network of one member: of the last `unguided` ones, without channels."""
+    network = spec.network
+    if member < spec.members - spec.unguided or not network.channels:
+        return network
+    first, *others = network.layers
+    first = msgspec.structs.replace(first, input_size=first.input_size - network.channels)
+    return msgspec.structs.replace(network, channels=0, layers=(first, *others))
 
 
 def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -124,6 +141,8 @@ def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
             raise ModelError(f"tensor {name} has shape {tensor.shape}, the specification calls for {wanted}")
         if tensor.dtype.kind == "f" and not all_finite(tensor):
             raise ModelError(f"tensor {name} holds NaN or infinite numbers", mend="train the model again")
+    if "guide.features" in expected and len({len(tensors[f"guide.{name}"]) for name in _PER_NGRAM}) > 1:
+        raise ModelError("the guide's tensors do not have one row an n-gram each", mend="train the model again")
     if spec.numeric is not None and not (tensors["scaler.scale"] > 0).all():
         raise ModelError("tensor scaler.scale holds numbers that are not positive")
 
@@ -154,17 +173,20 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
         network.outputs,
         *(n for layer in layers for n in (layer.input_size, layer.hidden_size)),
     ]
-    first = network.embedding_size if embeds else network.input_size
+    first = network.embedding_size + network.channels if embeds else network.input_size
     inputs = [layer.input_size for layer in layers]
     outputs = [layer.hidden_size * (2 if layer.bidirectional else 1) for layer in layers]
     text, numeric = spec.text, spec.numeric
     found = [
         (spec.version != FORMAT_VERSION, f"format version {spec.version}"),
         (not 1 <= spec.members <= _MAX_MEMBERS, f"members is {spec.members}"),
+        (not 0 <= spec.unguided <= (spec.members if network.channels else 0), f"unguided is {spec.unguided}"),
         (not 1 <= len(layers) <= _MAX_LAYERS, f"{len(layers)} layers"),
         (any(not 1 <= size <= _MAX_SIZE for size in sizes), "a size is not between 1 and 2147483647"),
         (embeds != (0 < network.embedding_size <= _MAX_SIZE), f"embedding_size is {network.embedding_size}"),
         (inputs != [first, *outputs[:-1]], f"the layers' input sizes {inputs} do not follow from what is below them"),
+        (network.channels != _channels(spec), f"{network.channels} channels, its guide"),
+        (not 0 <= network.share <= 1 or (network.share > 0 and _channels(spec) == 0), f"share is {network.share}"),
         (network.wide and network.input != "bag", f"a wide term with input {network.input}"),
         (len(set(spec.classes)) != len(spec.classes) or len(spec.classes) < 2, "classes are fewer than two or repeat"),
         (network.outputs != len(spec.classes) and (network.outputs, len(spec.classes)) != (1, 2), "outputs ≠ classes"),
@@ -189,6 +211,7 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             (any(not 0 <= count <= _MAX_SIZE for count in counts), "a count of the text part is negative or too large"),
             (text.max_length is None and not text.mask, "mask is false without max_length"),
             (text.truncating == "middle" and text.head_length > length, "head_length is above max_length"),
+            (text.guide is not None and (not embeds or not text.mask or text.start), "its guide"),
         ]
         if text.bag is not None:
             orders = [(1, text.bag.phrase), *(family for family in (text.bag.syllable, text.bag.jamo) if family)]
@@ -203,6 +226,13 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             numbers = [number for step in golden.input for number in step]
             found.append((not all(map(math.isfinite, numbers)), "a golden vector's input is not finite"))
     return found
+
+
+def _channels(spec: ModelSpec) -> int:
+    guide = None if spec.text is None else spec.text.guide
+    if guide is None:
+        return 0
+    return guide.longest * spec.network.outputs if 1 <= guide.longest <= _MAX_ORDER else -1
 
 
 def shorten(value: object, limit: int = 60) -> str:

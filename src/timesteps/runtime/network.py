@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
+from timesteps.errors import DataError
 from timesteps.runtime.cells import CELLS, Array, Cell
 from timesteps.runtime.embedding import Inputs, projection
 from timesteps.runtime.layout import directions, network_tensors
@@ -76,6 +77,11 @@ class Network:
         logits += self._bias
         if self.spec.wide:
             logits += inputs.wide()
+        if self.spec.share:
+            if sequences.linear is None:
+                raise DataError("sequences without the guide's logits")
+            logits *= 1 - self.spec.share
+            logits += self.spec.share * sequences.linear.astype(self.dtype)
         return logits
 
     def _chunks(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

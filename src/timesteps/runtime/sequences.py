@@ -35,12 +35,17 @@ class Sequences:
 
     `values` holds one entry a step: token ids (N,) int32; numbers (N, I) float32; or, with `bags`, numbers of bags (N,)
     int32: the features of a step s are those of bag `values[s]` and, where `phrases` is given, those of phrase bag s.
+
+    With a guide there are also `channels` (N, C), numbers beside each step, and `linear` (R, outputs), the logits of
+    the guide's linear model.
     """
 
     values: NDArray[Any]
     offsets: NDArray[np.int64]  # (R + 1,)
     bags: Bags | None = None
     phrases: Bags | None = None
+    channels: NDArray[np.float32] | None = None
+    linear: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, rows: Sequence[Any], dtype: type = np.int32, bags: Bags | None = None) -> Sequences:
@@ -67,4 +72,6 @@ class Sequences:
         np.cumsum(counts, out=offsets[1:])
         steps = np.arange(offsets[-1]) + np.repeat(self.offsets[index] - offsets[:-1], counts)
         phrases = None if self.phrases is None else self.phrases.take(steps)
-        return Sequences(self.values[steps], offsets, self.bags, phrases)
+        channels = None if self.channels is None else self.channels[steps]
+        linear = None if self.linear is None else self.linear[index]
+        return Sequences(self.values[steps], offsets, self.bags, phrases, channels, linear)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from timesteps.errors import ModelError, UsageError
 from timesteps.runtime import modelfile
-from timesteps.runtime.layout import member_prefix, reads_texts
+from timesteps.runtime.layout import member_network, member_prefix, reads_texts
 from timesteps.runtime.metrics import Evaluation, evaluate, label_targets, probabilities
 from timesteps.runtime.network import Network
 from timesteps.runtime.reading import reader
@@ -79,7 +79,7 @@ class Session:
         for member in range(spec.members):
             prefix = member_prefix(spec, member)
             own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-            self._members.append(Network(spec.network, own, self.dtype))
+            self._members.append(Network(member_network(spec, member), own, self.dtype))
 
     def __reduce__(self) -> tuple[type[Session], tuple[Any, ...]]:
         """A copy, in this process or another, is made anew from the same parts."""

@@ -35,6 +35,18 @@ class BagSpec(_Strict, frozen=True, kw_only=True):
     min_count: int = 4  # a feature must occur so often in the training texts
 
 
+class GuideSpec(_Strict, frozen=True, kw_only=True):
+    """n-grams of a whole text whose naive Bayes log-count ratios guide the network; see `runtime.text.guide`.
+
+    Tensors: `guide.features` (F,) the n-grams' sorted hashes; `guide.ratio` (F, outputs) their scaled log-count ratios;
+    `guide.weight` (F, outputs) and `guide.bias` (outputs,), the linear model.
+    """
+
+    unit: Literal["token", "character"] = "token"
+    longest: int = 3  # n-grams of 1 … longest units
+    min_count: int = 2  # an n-gram must occur in so many training texts
+
+
 class TextSpec(_Strict, frozen=True, kw_only=True):
     """How a text becomes a sequence of steps."""
 
@@ -51,6 +63,7 @@ class TextSpec(_Strict, frozen=True, kw_only=True):
     start: bool = False  # every sequence begins with id 1
     words: tuple[str, ...] = ()  # vocabulary by rank (input "ids" and "one_hot"; empty for "byte" and "bag")
     bag: BagSpec | None = None  # for input "bag"
+    guide: GuideSpec | None = None
 
 
 class NumericSpec(_Strict, frozen=True, kw_only=True):
@@ -75,6 +88,9 @@ class LayerSpec(_Strict, frozen=True, kw_only=True):
 class NetworkSpec(_Strict, frozen=True, kw_only=True):
     """input → (embedding) → recurrent layers → pooling → dense [+ wide term].
 
+    With a guide, each step's vector is followed by `channels` numbers, what the n-grams that end there say, by order
+    and output; and the trained network's logits are (1 − share) · its own + share · those of the guide's linear model.
+
     Tensors, in torch's names: `embedding.weight`, `embedding.wide` (bag with wide), `rnn.weight_ih_l0`,
     `rnn.weight_hh_l0_reverse`, `rnn.bias_ih_l0`, …, `rnn.h0_l0`, `rnn.c0_l0` (learned initial state; the reverse
     direction's with `_reverse`), `attention.weight`, `head.weight` (outputs, features), `head.bias`.
@@ -86,6 +102,8 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
     layers: tuple[LayerSpec, ...]
     pool: PoolName = "last"
     outputs: int  # 1 logit for two classes, else one a class
+    channels: int = 0  # of the guide; the first layer reads embedding_size + channels numbers
+    share: float = 0.0  # of the guide's linear model in the logits, from 0 to 1
     wide: bool = False  # bag: a scalar weight a feature, summed into the logits, by the root of the number of features
 
     @property
@@ -104,7 +122,8 @@ class Golden(_Strict, frozen=True, kw_only=True):
 
 
 class ModelSpec(_Strict, frozen=True, kw_only=True):
-    """All of it. `members` networks of the same shape answer together by their mean logit."""
+    """All of it. `members` networks answer together by their mean logit; the last `unguided` of them read no channels,
+    for networks that read the same hints make the same errors."""
 
     format: Literal["timesteps"] = "timesteps"
     version: int = FORMAT_VERSION
@@ -114,5 +133,6 @@ class ModelSpec(_Strict, frozen=True, kw_only=True):
     numeric: NumericSpec | None = None
     network: NetworkSpec
     members: int = 1
+    unguided: int = 0
     golden: tuple[Golden, ...] = ()
     training: dict[str, str | int | float | bool | None] = {}  # for the reader of the card; nothing runs from it

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NBSVM", "log_count_ratio"]
+__all__ = ["NBSVM", "log_count_ratio", "ratio_of_counts"]
 
 
 def log_count_ratio(
@@ -31,8 +31,14 @@ def log_count_ratio(
     >>> log_count_ratio(f, np.array([True, False]), np.ones(2))  # ln (2/3) − ln (2/4) and ln (1/3) − ln (2/4)
     array([ 0.2876821, -0.4054651], dtype=float32)
     """
-    p = alpha + features.T @ (weight * positive)
-    q = alpha + features.T @ (weight * ~positive)
+    return ratio_of_counts(features.T @ (weight * positive), features.T @ (weight * ~positive), alpha)
+
+
+def ratio_of_counts(
+    positive: NDArray[np.float64], others: NDArray[np.float64], alpha: float = 1.0
+) -> NDArray[np.float32]:
+    """`log_count_ratio` of features that occur so often (F,) in positive rows and in the others."""
+    p, q = alpha + positive, alpha + others
     return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()), np.float32)
 
 
@@ -63,6 +69,12 @@ class NBSVM:
             linear.fit(features.multiply(ratio).tocsr(), positive, sample_weight=weight)
             self._parts.append((ratio, linear))
         return self
+
+    def coefficients(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights (F, outputs) of the features themselves, and biases (outputs,); one output for two classes."""
+        weights = [ratio * linear.coef_[0].astype(np.float32) for ratio, linear in self._parts]
+        biases = [linear.intercept_[0] for _, linear in self._parts]
+        return np.stack(weights, axis=1), np.array(biases, np.float32)
 
     def predict_proba(self, features: Any) -> NDArray[np.float64]:
         """Probabilities (R, K) of the rows of a sparse matrix (R, F)."""

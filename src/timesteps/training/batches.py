@@ -78,7 +78,7 @@ def collate(sequences: Sequences, rows: NDArray[np.integer[Any]], device: torch.
 
     Token ids become int64 and numbers float32, padded with 0 to the longest row (to one step if all rows are empty).
     Bags are laid end to end for all steps of all rows in order; where a step has a phrase bag, its features follow
-    those of the step's own.
+    those of the step's own. A guide's channels are padded like numbers.
 
     >>> batch = collate(Sequences.of([[4, 5, 6], [7], []]), np.array([1, 0, 2]))
     >>> batch.lengths.tolist(), batch.values.tolist()
@@ -90,17 +90,23 @@ def collate(sequences: Sequences, rows: NDArray[np.integer[Any]], device: torch.
     total = int(ends[-1]) if len(ends) else 0
     counter = np.arange(total)
     steps = counter + np.repeat(starts - (ends - lengths), lengths)
+    width = max(1, int(lengths.max(initial=0)))
+    place = counter + np.repeat(np.arange(len(rows)) * width - (ends - lengths), lengths)
+
+    def padded(values: NDArray[Any]) -> torch.Tensor:
+        block = np.zeros((len(rows) * width, *values.shape[1:]), np.int64 if values.dtype.kind in "iu" else np.float32)
+        block[place] = values[steps]
+        return _tensor(block.reshape(len(rows), width, *values.shape[1:]), device)
+
+    channels = None if sequences.channels is None else padded(sequences.channels)
+    linear = None if sequences.linear is None else _tensor(sequences.linear[rows], device)
     if sequences.bags is not None:
         bags = sequences.bags.take(sequences.values[steps])
         if sequences.phrases is not None:
             bags = _joined(bags, sequences.phrases.take(steps))
         ids, offsets = _tensor(bags.ids.astype(np.int64), device), _tensor(bags.offsets, device)
-        return Batch(_tensor(lengths, device), bag_ids=ids, bag_offsets=offsets)
-    width = max(1, int(lengths.max(initial=0)))
-    values = sequences.values
-    padded = np.zeros((len(rows) * width, *values.shape[1:]), np.int64 if values.dtype.kind in "iu" else np.float32)
-    padded[counter + np.repeat(np.arange(len(rows)) * width - (ends - lengths), lengths)] = values[steps]
-    return Batch(_tensor(lengths, device), _tensor(padded.reshape(len(rows), width, *values.shape[1:]), device))
+        return Batch(_tensor(lengths, device), None, ids, offsets, channels, linear)
+    return Batch(_tensor(lengths, device), padded(sequences.values), channels=channels, linear=linear)
 
 
 def _joined(first: Bags, second: Bags) -> Bags:

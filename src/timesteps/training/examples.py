@@ -95,6 +95,7 @@ class Examples:
         arrays = [sequences.values, sequences.offsets, self.targets, self.weights]
         for bags in (sequences.bags, sequences.phrases):
             arrays += [] if bags is None else [bags.ids, bags.offsets]
+        arrays += [array for array in (sequences.channels, sequences.linear) if array is not None]
         for array in arrays:
             state.update(f"{array.dtype.str}{array.shape};".encode())
             state.update(np.ascontiguousarray(array).data)

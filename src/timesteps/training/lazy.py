@@ -13,7 +13,7 @@ from torch.optim.optimizer import ParamsT
 
 from timesteps.runtime import native
 
-__all__ = ["LazyAdam"]
+__all__ = ["LazyAdam", "distinct_rows"]
 
 
 class LazyAdam(Optimizer):
@@ -167,6 +167,20 @@ def _correction(beta: float, steps: Tensor) -> Tensor:
     return torch.expm1(steps * math.log(beta)).reciprocal_().neg_()
 
 
+def distinct_rows(grad: Tensor) -> Tensor:
+    """A sparse gradient with each touched row once, in rising order, and marked as coalesced.
+
+    Autograd drops that mark when it stores a gradient in a leaf (torch 2.13), and `coalesce` then sorts the rows and
+    copies every value, though `BagEmbedding` has given distinct ones. So the rows themselves are asked, which is far
+    cheaper, and the mark is set again.
+    """
+    if grad.is_coalesced() or grad.sparse_dim() != 1:
+        return grad.coalesce()
+    if bool((grad._indices().squeeze(0).diff() > 0).all()):
+        return grad._coalesced_(True)
+    return grad.coalesce()
+
+
 def _touched(parameter: Tensor) -> tuple[Tensor, Tensor]:
     """Distinct rows (R,) that have a gradient, and the gradient (R, ...) of each."""
     grad = parameter.grad
@@ -175,10 +189,5 @@ def _touched(parameter: Tensor) -> tuple[Tensor, Tensor]:
         return torch.arange(len(parameter), device=parameter.device), grad
     if grad.sparse_dim() != 1:
         raise ValueError(f"a sparse gradient must be sparse in its first dimension only, got {grad.sparse_dim()}")
-    # Autograd drops the mark "coalesced" when it stores a gradient in a leaf (torch 2.13), so the rows themselves are
-    # asked: seeing that they rise is far cheaper than sorting them and copying every value once more.
-    rows = grad._indices().squeeze(0)
-    if bool((rows.diff() > 0).all()):
-        return rows, grad._values()
-    grad = grad.coalesce()
+    grad = distinct_rows(grad)
     return grad.indices().squeeze(0), grad.values()

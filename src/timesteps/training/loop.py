@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from timesteps.errors import DataError
+from timesteps.errors import DataError, option
 from timesteps.training.batches import collate, padding_waste, training_batches
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
 from timesteps.training.examples import Examples
@@ -222,7 +222,8 @@ class _Training:
             what, value = ("gradient norm", numbers[1]) if math.isfinite(numbers[0]) else ("loss", numbers[0])
             where = f"epoch {epoch + 1}, step {index + 1} of {self.steps}"
             reason = culprit(self.network, batch, logits)
-            raise NonFiniteError(f"{what} is {value} in {where}: {reason}", mend="lower learning_rate or clip_norm")
+            mend = f"lower {option('learning_rate')} or {option('clip_norm')}"
+            raise NonFiniteError(f"{what} is {value} in {where}: {reason}", mend=mend)
         if average is not None:
             average.before_step()
         optimizers.step(step, numbers[1])
@@ -243,7 +244,8 @@ class _Training:
         numbers = {name: float(value) for name, value in logs.items()}
         for name, value in numbers.items():
             if not math.isfinite(value):
-                raise NonFiniteError(f"{name} of epoch {epoch + 1} is {value}", mend="lower learning_rate")
+                mend = f"lower {option('learning_rate')}"
+                raise NonFiniteError(f"{name} of epoch {epoch + 1} is {value}", mend=mend)
         self.history.on_epoch_end(epoch, numbers)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:

@@ -10,7 +10,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from timesteps.errors import ModelError
 from timesteps.nn.bags import BagEmbedding
-from timesteps.training.lazy import LazyAdam
+from timesteps.training.lazy import LazyAdam, distinct_rows
 from timesteps.training.schedules import factor
 from timesteps.training.settings import Settings
 
@@ -84,10 +84,10 @@ class Optimizers:
                 parameter.grad = None
 
     def gradient_norm(self) -> Tensor:
-        """() Euclidean norm of all gradients as one vector. Sparse gradients are coalesced on the way, once."""
+        """() Euclidean norm of all gradients as one vector. Sparse gradients are coalesced on the way if need be."""
         for parameter in self.tables.values():
             if parameter.grad is not None and parameter.grad.is_sparse:
-                parameter.grad = parameter.grad.coalesce()
+                parameter.grad = distinct_rows(parameter.grad)
         return torch.nn.utils.get_total_norm(list(self._gradients()))
 
     def step(self, step: int, norm: float) -> None:

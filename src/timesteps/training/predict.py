@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,8 +33,7 @@ def logits(network: nn.Module, sequences: Sequences, batch_size: int = 256) -> N
     device = device_of(network)
     with torch.inference_mode(), _evaluating(network):
         if len(sequences) == 0:  # a row without steps tells how wide the answer is
-            empty = Sequences(sequences.values[:0], np.zeros(2, np.int64), sequences.bags, sequences.phrases)
-            return _numpy(network(collate(empty, np.zeros(1, np.int64), device)))[:0]
+            return _numpy(network(collate(_stepless(sequences), np.zeros(1, np.int64), device)))[:0]
         batches = evaluation_batches(sequences.lengths, batch_size)
         answers = [_numpy(network(collate(sequences, rows, device))) for rows in batches]
     joined = np.empty((len(sequences), answers[0].shape[1]), np.float32)
@@ -51,6 +51,12 @@ def evaluate(network: nn.Module, examples: Examples, batch_size: int = 256) -> d
         "loss": float(torch.dot(cross_entropies(answer, targets), weights) / total),
         "accuracy": float(torch.dot(correct(answer, targets).double(), weights) / total),
     }
+
+
+def _stepless(empty: Sequences) -> Sequences:
+    """No rows -> one row of no steps."""
+    linear = None if empty.linear is None else np.zeros((1, empty.linear.shape[1]), np.float32)
+    return replace(empty, offsets=np.zeros(2, np.int64), linear=linear)
 
 
 def device_of(network: nn.Module) -> torch.device | None:

@@ -22,7 +22,10 @@ Metrics = Callable[[], Mapping[str, float]]
 
 
 class Progress(Protocol):
-    """What the loop tells. Epochs and steps count from 1."""
+    """What the loop tells. Epochs, steps and members count from 1."""
+
+    def member(self, number: int, members: int) -> None:
+        """The run that begins next trains this one of several networks. Not called where there is one."""
 
     def begin(self, *, rows: int, epochs: int, steps: int, done: int) -> None:
         """A run begins: so many rows, epochs, steps an epoch, and epochs done before."""
@@ -42,6 +45,9 @@ class Progress(Protocol):
 
 class SilentProgress:
     """Says nothing."""
+
+    def member(self, number: int, members: int) -> None:
+        """Nothing."""
 
     def begin(self, *, rows: int, epochs: int, steps: int, done: int) -> None:
         """Nothing."""
@@ -64,11 +70,22 @@ class _Clock:
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
+        self._number = self._members = 1
+
+    def member(self, number: int, members: int) -> None:
+        """Which network of how many comes next."""
+        self._number, self._members = number, members
+
+    @property
+    def who(self) -> list[str]:
+        """The member as the first part of a line; nothing where there is one network."""
+        return [f"member {self._number} of {self._members}"] if self._members > 1 else []
 
     def begin(self, *, rows: int, epochs: int, steps: int, done: int) -> None:
         """Start the clock."""
         self._epochs, self._steps = epochs, steps
-        self._left, self._over, self._tokens = (epochs - done) * steps, 0, 0
+        self._left = (epochs - done + epochs * (self._members - self._number)) * steps  # the members to come, too
+        self._over, self._tokens = 0, 0
         self._begin = self._epoch_begin = self._spoke = time.monotonic()
 
     def tick(self, tokens: int) -> bool:
@@ -86,6 +103,7 @@ class _Clock:
         seconds = time.monotonic() - self._begin
         eta = seconds / max(1, self._over) * (self._left - self._over)
         parts = [
+            *self.who,
             f"epoch {epoch}/{self._epochs}",
             f"step {step}/{self._steps}",
             *(f"{name} {value:.4f}" for name, value in metrics.items()),
@@ -100,6 +118,7 @@ class _Clock:
         seconds, self._epoch_begin, self._spoke = now - self._epoch_begin, now, now
         shown = {name: value for name, value in record.items() if name not in _HIDDEN}
         parts = [
+            *self.who,
             f"epoch {int(record['epoch'])}/{self._epochs}",
             *(f"{name} {value:.4f}" for name, value in shown.items()),
             _clock(seconds),
@@ -122,11 +141,16 @@ class PlainProgress:
     def __init__(self, stream: TextIO | None = None, interval: float = 30.0) -> None:
         self._stream, self._clock = stream, _Clock(interval)
 
+    def member(self, number: int, members: int) -> None:
+        """Name the member on its lines."""
+        self._clock.member(number, members)
+
     def begin(self, *, rows: int, epochs: int, steps: int, done: int) -> None:
         """Say what is to come."""
         self._clock.begin(rows=rows, epochs=epochs, steps=steps, done=done)
         before = f", {done} of them done" if done else ""
-        self._say(f"training on {rows} rows, {steps} steps an epoch, {epochs} epochs{before}")
+        line = f"training on {rows} rows, {steps} steps an epoch, {epochs} epochs{before}"
+        self._say(" · ".join([*self._clock.who, line]))
 
     def advance(self, epoch: int, step: int, tokens: int, metrics: Metrics) -> None:
         """Say where the run is, now and then."""
@@ -160,12 +184,17 @@ class LiveProgress:
         self._text = ""
         self._live: Live | None = None
 
+    def member(self, number: int, members: int) -> None:
+        """Name the member on its lines."""
+        self._clock.member(number, members)
+
     def begin(self, *, rows: int, epochs: int, steps: int, done: int) -> None:
         """Draw the line."""
         self._clock.begin(rows=rows, epochs=epochs, steps=steps, done=done)
         self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
         self._live.start()
-        self._draw(f"epoch {min(done + 1, epochs)}/{epochs} · first of {steps} steps on {rows} rows")
+        line = f"epoch {min(done + 1, epochs)}/{epochs} · first of {steps} steps on {rows} rows"
+        self._draw(" · ".join([*self._clock.who, line]))
 
     def advance(self, epoch: int, step: int, tokens: int, metrics: Metrics) -> None:
         """Redraw the line, ten times a second."""

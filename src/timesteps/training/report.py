@@ -27,7 +27,7 @@ def write_report(folder: str | PathLike[str], content: ReportContent) -> Path:
     >>> import numpy as np, tempfile
     >>> from timesteps.runtime.metrics import evaluate
     >>> targets, shares = np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]])
-    >>> content = ReportContent("Reviews", "Half of it.", evaluate(targets, shares, ("bad", "good")), targets, shares)
+    >>> content = ReportContent("Reviews", evaluate(targets, shares, ("bad", "good")), targets, shares)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_report(folder, content).name, write_card(folder, content).name
     ('report.html', 'card.md')

@@ -17,7 +17,7 @@ def card(content: ReportContent) -> str:
     e = content.evaluation
     paragraphs = [
         f"# {plain(content.title)}",
-        f"**{plain(content.headline)}.** {plain(content.verdict)}",
+        f"**{plain(content.verdict.headline)}.** {plain(content.verdict.detail)}",
         "## What it is",
         _what(content),
         "## Data",
@@ -96,7 +96,7 @@ def _limits(content: ReportContent) -> str:
     if content.max_length is not None:
         share = "" if content.truncated is None else f" ({percent(content.truncated, 1)} of the training rows were)"
         lines.append(f"- Inputs of more than {content.max_length:,} steps are truncated{share}.")
-    if content.loses and content.best_baseline is not None:
+    if content.verdict.loses and content.best_baseline is not None:
         lines.append(
             f"- A cheaper model, {plain(content.best_baseline.name)}, is more accurate: prefer it to this one."
         )

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime.metrics import Comparison, Evaluation, wilson_interval
+from timesteps.training.verdict import Verdict
 
 __all__ = ["Baseline", "Bin", "HardRow", "ReportContent", "RowAccount", "calibration", "calibration_error"]
 
 Plain = str | int | float | bool | None
-
-_SAME = 5e-5  # accuracies that print alike
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,6 @@ class ReportContent:
     """Everything that `report.html` and `card.md` are made from."""
 
     title: str
-    verdict: str  # one sentence: ours beside the baselines'
     evaluation: Evaluation
     targets: NDArray[np.int64]  # (R,) class numbers of the validation rows
     probabilities: NDArray[np.float64]  # (R, K) what the model said of them
@@ -100,31 +98,12 @@ class ReportContent:
         return max(self.baselines, key=lambda each: each.evaluation.accuracy, default=None)
 
     @property
-    def difference(self) -> float | None:
-        """Accuracy less the best baseline's, or None without baselines."""
+    def verdict(self) -> Verdict:
+        """How good the model is, in words."""
         best = self.best_baseline
-        return None if best is None else self.evaluation.accuracy - best.evaluation.accuracy
-
-    @property
-    def loses(self) -> bool:
-        """Whether a baseline is more accurate."""
-        return self.difference is not None and self.difference < -_SAME
-
-    @property
-    def headline(self) -> str:
-        """The first line that a reader sees. It does not hide a loss, nor a lead that may be chance."""
-        best, difference = self.best_baseline, self.difference
-        share = f"{percent(self.evaluation.accuracy)} accuracy"
-        if best is None or difference is None:
-            return f"{share}; no baseline was trained beside it"
-        points = f"{100 * abs(difference):.2f} points"
-        unsure = self.comparison is not None and self.comparison.interval[0] <= 0 <= self.comparison.interval[1]
-        chance = ", which may be chance" if unsure else ""
-        if difference < -_SAME:
-            return f"Worse than the baseline {best.name}: {share}, {points} less{chance}"
-        if difference > _SAME:
-            return f"{share}, {points} more than the best baseline{chance}"
-        return f"{share}, no better than the baseline {best.name}"
+        if best is None:
+            return Verdict(self.evaluation)
+        return Verdict(self.evaluation, best.name, best.evaluation.accuracy, self.comparison)
 
     @property
     def truncated(self) -> float | None:

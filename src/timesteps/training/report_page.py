@@ -35,7 +35,8 @@ def page(content: ReportContent) -> str:
         model_section(content),
         settings_section(content),
     ]
-    tone = "" if content.difference is None else " bad" if content.loses else " good" if content.difference > 0 else ""
+    verdict = content.verdict
+    tone = " bad" if verdict.loses else " good" if verdict.wins else ""
     # The policy forbids the page to fetch or run anything, whatever texts it shows.
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -43,15 +44,15 @@ def page(content: ReportContent) -> str:
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{clean(content.title)}: {clean(content.headline)}</title>
+<title>{clean(content.title)}: {clean(verdict.headline)}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <main>
 <header class="banner{tone}">
 <p class="over">{clean(content.title)}</p>
-<h1>{clean(content.headline)}</h1>
-<p class="verdict">{clean(content.verdict)}</p>
+<h1>{clean(verdict.headline)}</h1>
+<p class="verdict">{clean(verdict.detail)}</p>
 </header>
 {"".join(sections)}
 </main>

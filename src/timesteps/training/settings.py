@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from timesteps.errors import UsageError
+from timesteps.errors import UsageError, option
 
 __all__ = ["OptimizerName", "ScheduleName", "Settings"]
 
@@ -85,24 +85,24 @@ class Settings:
             if value is None and name in ("patience", "threads"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise UsageError(f"{name} is {value!r}", mend=f"give a whole number of at least {lowest}")
+                raise UsageError(f"{option(name)} is {value!r}", mend=f"give a whole number of at least {lowest}")
         for name, known in (("optimizer", get_args(OptimizerName)), ("schedule", get_args(ScheduleName))):
             if getattr(self, name) not in known:
-                raise UsageError(f"{name} is {getattr(self, name)!r}", mend=f"choose one of {', '.join(known)}")
+                raise UsageError(f"{option(name)} is {getattr(self, name)!r}", mend=f"choose one of {', '.join(known)}")
         for name in ("learning_rate", "table_learning_rate", "wide_learning_rate", "clip_norm"):
             value = getattr(self, name)
             if value is None and name != "learning_rate":
                 continue
             if not (_is_number(value) and 0.0 < value < math.inf):
-                raise UsageError(f"{name} is {value!r}", mend="give a number above 0")
+                raise UsageError(f"{option(name)} is {value!r}", mend="give a number above 0")
         for name in ("weight_decay", "consistency"):
             value = getattr(self, name)
             if not (_is_number(value) and 0.0 <= value < math.inf):
-                raise UsageError(f"{name} is {value!r}", mend="give a number of at least 0")
+                raise UsageError(f"{option(name)} is {value!r}", mend="give a number of at least 0")
         for name in ("momentum", "warmup", "ema", "label_smoothing"):
             _check_share(name, getattr(self, name))
         if len(self.betas) != 2:
-            raise UsageError(f"betas is {self.betas!r}", mend="give two numbers")
+            raise UsageError(f"{option('betas')} is {self.betas!r}", mend="give two numbers")
         for beta in self.betas:
             _check_share("betas", beta)
 
@@ -125,4 +125,4 @@ def _is_number(value: object) -> bool:
 
 def _check_share(name: str, value: object) -> None:
     if not (isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < 1.0):
-        raise UsageError(f"{name} is {value!r}", mend="give a number of at least 0 and below 1")
+        raise UsageError(f"{option(name)} is {value!r}", mend="give a number of at least 0 and below 1")

@@ -36,7 +36,7 @@ def check_bag(spec: BagSpec) -> None:
         raise UsageError(f"min_count is {spec.min_count}", mend="give 1 or more")
 
 
-def _packed(units: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:
+def packed(units: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:
     """Units as the core takes them: their UTF-8 one after another, and their numbers of code points."""
     lengths = np.fromiter(map(len, units), np.int64, len(units))
     return "".join(units).encode("utf-8", "surrogatepass"), lengths
@@ -72,7 +72,7 @@ class FeatureCounter:
         if len(units) != len(counts) or (len(counts) and counts.min() < 1):
             raise UsageError("a unit needs one count, of 1 or more")
         if self._core is not None:
-            self._core.add(*_packed(units), np.ascontiguousarray(counts, np.int64), *_families(self.spec))
+            self._core.add(*packed(units), np.ascontiguousarray(counts, np.int64), *_families(self.spec))
             return
         for unit, count in zip(units, counts.tolist(), strict=True):
             for key in unit_features(unit, self.spec):
@@ -81,7 +81,7 @@ class FeatureCounter:
     def add_phrases(self, units: Sequence[str], steps: NDArray[np.int32], offsets: NDArray[np.int64]) -> None:
         """Counts the phrases of rows: step s is `units[steps[s]]`, row r is `steps[offsets[r]:offsets[r + 1]]`."""
         if self._core is not None:
-            self._core.add_phrases(*_packed(units), steps, offsets, self.spec.phrase)
+            self._core.add_phrases(*packed(units), steps, offsets, self.spec.phrase)
             return
         for row in _rows(units, steps, offsets):
             for found in phrase_features(row, self.spec.phrase):
@@ -129,7 +129,7 @@ def look_up(units: Sequence[str], spec: BagSpec, features: Features) -> Bags:
     """
     check_bag(spec)
     if native.core is not None:
-        return Bags(*native.core.look_up(*_packed(units), *_families(spec), features))
+        return Bags(*native.core.look_up(*packed(units), *_families(spec), features))
     return _bags([sorted(unit_features(unit, spec)) for unit in units], features)
 
 
@@ -139,6 +139,6 @@ def look_up_phrases(
     """One bag a step: the ids of the phrases that end there, ascending. Steps, rows: `FeatureCounter.add_phrases`."""
     check_bag(spec)
     if native.core is not None:
-        return Bags(*native.core.look_up_phrases(*_packed(units), steps, offsets, spec.phrase, features))
+        return Bags(*native.core.look_up_phrases(*packed(units), steps, offsets, spec.phrase, features))
     rows = _rows(units, steps, offsets)
     return _bags([sorted(set(found)) for row in rows for found in phrase_features(row, spec.phrase)], features)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from timesteps.errors import UsageError
 from timesteps.runtime.spec import TextSpec
 from timesteps.runtime.text.bags import check_bag
+from timesteps.runtime.text.grams import check_guide
 
 T = TypeVar("T")
 
@@ -25,6 +30,15 @@ def check_text(spec: TextSpec) -> None:
         )
     if spec.squeeze < 0:
         raise UsageError(f"squeeze is {spec.squeeze}", mend="give 0 or more")
+    if spec.guide is not None:
+        check_guide(spec.guide)
+        if spec.start or not spec.mask:
+            raise UsageError("start steps and padding have no n-grams for a guide", mend="leave the guide out")
+        if spec.guide.unit == "character" and spec.tokenizer not in ("word", "syllable", "char"):
+            raise UsageError(
+                f"the tokens of {spec.tokenizer} are not pieces of the text, which a guide of characters needs",
+                mend="choose a guide of tokens",
+            )
     if spec.bag is not None:
         check_bag(spec.bag)
         if spec.tokenizer == "byte" or spec.start:
@@ -42,6 +56,32 @@ def check_text(spec: TextSpec) -> None:
         raise UsageError("the tokenizer byte has 256 words", mend="leave num_words out")
 
 
+def kept(length: int, spec: TextSpec) -> tuple[int, int]:
+    """What truncation leaves of a text of so many tokens: those before the first number, and from the second on.
+
+    >>> kept(7, TextSpec(max_length=4, truncating="middle", head_length=1)), kept(3, TextSpec(max_length=4))
+    ((1, 4), (3, 3))
+    """
+    room = length if spec.max_length is None else spec.max_length - spec.start
+    if length <= room:
+        return length, length
+    head = {"pre": 0, "post": room, "middle": spec.head_length}[spec.truncating]
+    return head, length - (room - head)
+
+
+def kept_steps(offsets: NDArray[np.int64], spec: TextSpec) -> NDArray[np.int64]:
+    """Numbers of the steps that truncation leaves, where row r has the steps from offsets[r] to offsets[r + 1].
+
+    >>> kept_steps(np.array([0, 3, 5]), TextSpec(max_length=2))
+    array([1, 2, 3, 4])
+    """
+    parts = [np.zeros(0, np.int64)]
+    for start, end in pairwise(offsets.tolist()):
+        head, tail = kept(end - start, spec)
+        parts += [np.arange(start, start + head), np.arange(start + tail, end)]
+    return np.concatenate(parts)
+
+
 def frame(tokens: list[T], spec: TextSpec, start: T, filler: T) -> tuple[list[T], int]:
     """One entry a step, and the number of steps before a cut in the middle (0 without one).
 
@@ -52,13 +92,10 @@ def frame(tokens: list[T], spec: TextSpec, start: T, filler: T) -> tuple[list[T]
     >>> frame(list("ab"), TextSpec(max_length=4, start=True, mask=False), "<", "-")
     (['-', '<', 'a', 'b'], 0)
     """
-    cut = 0
-    if spec.max_length is not None:
-        room = spec.max_length - spec.start
-        if len(tokens) > room:
-            cut = {"pre": 0, "post": room, "middle": spec.head_length}[spec.truncating]
-            tokens = tokens[:cut] + tokens[len(tokens) - (room - cut) :]
-            cut = cut + spec.start if 0 < cut < room else 0
+    head, tail = kept(len(tokens), spec)
+    cut = head + spec.start if 0 < head < tail < len(tokens) else 0
+    if head < tail:
+        tokens = tokens[:head] + tokens[tail:]
     if spec.start:
         tokens = [start, *tokens]
     if not spec.mask and spec.max_length is not None and len(tokens) < spec.max_length:

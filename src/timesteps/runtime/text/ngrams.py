@@ -20,7 +20,7 @@ from timesteps.runtime.spec import BagSpec
 from timesteps.runtime.text.normalize import decompose_hangul
 
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
-_BEFORE, _BEHIND, _JOINT = "\x02", "\x03", "\x1f"
+BEFORE, BEHIND, JOINT = "\x02", "\x03", "\x1f"
 
 
 def fnv1a(data: bytes) -> int:
@@ -46,7 +46,7 @@ def ngrams(text: str, smallest: int, largest: int) -> Iterator[str]:
     >>> [ngram.replace("\\x02", "<").replace("\\x03", ">") for ngram in ngrams("ab", 1, 3)]
     ['<a', '<ab', 'a', 'ab', 'ab>', 'b', 'b>']
     """
-    marked = f"{_BEFORE}{text}{_BEHIND}"
+    marked = f"{BEFORE}{text}{BEHIND}"
     last = len(marked) - 1
     for start in range(last + 1):
         for end in range(start + smallest, min(start + largest, last + 1) + 1):
@@ -69,4 +69,4 @@ def phrase_features(units: Sequence[str], order: int) -> Iterator[list[int]]:
     """For each step of a row of units, the features of the phrases of 2 to `order` units that end at the step."""
     for step in range(len(units)):
         starts = range(step - 1, max(step - order, -1), -1)
-        yield [feature("p", _JOINT.join(units[start : step + 1])) for start in starts]
+        yield [feature("p", JOINT.join(units[start : step + 1])) for start in starts]

@@ -1,4 +1,4 @@
-"""One spelling for one text: normal form C, lower case, cut runs; Hangul syllables taken apart and put together.
+"""One spelling for one text: line breaks, normal form C, lower case, cut runs; syllables taken apart and put together.
 
 Hangul composition is arithmetic (The Unicode Standard, section 3.12): a syllable is a leading consonant, a vowel and
 perhaps a trailing consonant, and the 19 × 21 × 28 syllables stand in that order from U+AC00.
@@ -10,13 +10,16 @@ import functools
 import re
 import unicodedata
 
-from timesteps.errors import UsageError
+from timesteps.errors import UsageError, option
 
 _SYLLABLES, _LEADING, _VOWELS, _TRAILING = 0xAC00, 0x1100, 0x1161, 0x11A7
 _LEADING_COUNT, _VOWEL_COUNT, _TRAILING_COUNT = 19, 21, 28
 _SYLLABLE_COUNT = _LEADING_COUNT * _VOWEL_COUNT * _TRAILING_COUNT
 _JAMO = re.compile("([\u1100-\u1112])([\u1161-\u1175])([\u11a8-\u11c2])?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# b+ and r+, so that cutting runs cannot make a line break of what was none; and nothing that may hold a line's end, so
+# that replacing one break cannot make another. Each normal text then stays as it is.
+_BREAK = re.compile(r"<b+r+(?:[ /][^<>\n]*)?>", re.IGNORECASE)
 
 
 @functools.cache
@@ -27,6 +30,7 @@ def _run(length: int) -> re.Pattern[str]:
 def normalize(text: str, *, lowercase: bool = True, squeeze: int = 0) -> str:
     """Text in normal form C, lower-cased, runs of one character cut to `squeeze` (0 leaves them; digits are cut too).
 
+    A line break of HTML (`<br />`, which texts from the web are full of) becomes an end of line, whatever is asked for.
     Lower-casing goes before normalisation, because some letters have a composed form in lower case only (ǰ).
     Surrogates without a partner, which no encoding can write, become U+FFFD. Normalising twice changes nothing.
 
@@ -34,9 +38,13 @@ def normalize(text: str, *, lowercase: bool = True, squeeze: int = 0) -> str:
     'ｏｋ 재밌다ㅋㅋ café!!'
     """
     if squeeze < 0:
-        raise UsageError(f"squeeze is {squeeze}", mend="0 leaves runs as they are, 2 cuts them to two characters")
+        raise UsageError(
+            f"{option('squeeze')} is {squeeze}", mend="0 leaves runs as they are, 2 cuts them to two characters"
+        )
     if _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if "<" in text:
+        text = _BREAK.sub("\n", text)
     if lowercase:
         text = text.lower()
     text = unicodedata.normalize("NFC", text)

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from timesteps.data.split import without
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime import modelfile
 from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, PoolName, TokenizerName
 from timesteps.tasks.classify import inputs
 from timesteps.tasks.classify.fitting import fit_model
-from timesteps.tasks.classify.options import Options, choose
-from timesteps.tasks.classify.prepare import Prepared, class_factors, hold_out, prepare
+from timesteps.tasks.classify.labelled import counted, examples, validation
+from timesteps.tasks.classify.options import Options
+from timesteps.tasks.classify.prepare import class_factors, hold_out, prepare
+from timesteps.tasks.classify.pretraining import first_vectors
+from timesteps.tasks.classify.recipes import choose
+from timesteps.tasks.classify.vectors import Given
 from timesteps.training.callbacks import Callback
-from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress, quiet, terminal
 
 #: Parameters that are not choices of a recipe.
-_OWN = frozenset({"recipe", "validation_split", "class_weight", "random_state", "verbose"})
+_OWN = frozenset({"recipe", "vectors", "validation_split", "class_weight", "random_state", "threads", "verbose"})
 
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -38,7 +44,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Every parameter that is None takes the value of the recipe: "default" (bags of n-grams into a bidirectional LSTM,
     beside a wide linear term), "ids", "textbook" (Embedding(500, 16) → LSTM(8) → Dense(1)) or "numeric"; without a
-    recipe, the one that fits X. Choices that have no meaning for X, such as a tokenizer for numbers, change nothing.
+    recipe, the one that fits X. Where a recipe has something that can be absent, "none" takes it away: `num_words`,
+    `max_length`, `syllable`, `jamo`, `clip_norm`, `patience` and the tables' learning rates. Choices that have no
+    meaning for X, such as a tokenizer for numbers, change nothing.
 
     Parameters
     ----------
@@ -52,8 +60,16 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         or fed to it on the given side.
     syllable, jamo, phrase, min_count : n-grams in a bag, as (smallest, largest) n of characters and of letters, as the
         largest n of words; and how often a feature must occur.
+    guide, guide_longest, guide_share : whether the network sees, beside each step, what a linear model of n-grams of
+        tokens or characters, up to the longest, makes of it ("none", "auto", "token", "character"), and the share of
+        that model in the answer; see `timesteps.runtime.text.guide`.
     cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, initial_state, pool, embedding_size, wide :
         the network.
+    vectors : what the embedding of ids starts from: the path of a word2vec, GloVe or fastText file, or a mapping from
+        words to vectors, each of `embedding_size` numbers; or an array whose row k belongs to id k (rows with NaN are
+        left to chance). Words without a vector start as without it.
+    pretrain : epochs of CBOW (`timesteps.training.cbow`) on all texts before training, for vectors that the embedding
+        of ids starts from; 0 for none.
     input_dropout : Keras' `dropout`: a mask on the input of each layer, fixed over time (Gal & Ghahramani 2016,
         arXiv:1512.05287); `recurrent_dropout` : the same on the state; `dropout` : torch's, between layers, and
         before the dense layer; `feature_dropout` : drops n-grams from bags; `word_dropout` : drops words.
@@ -62,9 +78,11 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     patience : stop when the validation loss has not improved for so many epochs; the best weights are restored.
     validation_split : share of the rows held out for validation when `fit` is given none; identical rows stay
         together. None holds out 0.1 when there is a patience, otherwise nothing.
-    members : networks that answer together by their mean logit.
+    members : networks that answer together by their mean logit; `unguided` : how many of them do without the guide's
+        hints, so that they make other errors.
     class_weight : None, "balanced" or {class: weight}; multiplies `sample_weight`, and not on validation rows.
     random_state : seed of everything; the same seed gives the same bits. None is the recipe's seed, 0.
+    threads : CPU threads in training; None is one, which is fastest for small networks and on busy machines.
     verbose : show progress on standard error.
 
     Attributes
@@ -98,17 +116,22 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tokenizer: TokenizerName | None = None,
         lowercase: bool | None = None,
         squeeze: int | None = None,
-        num_words: int | None = None,
-        max_length: int | None = None,
+        num_words: int | Literal["none"] | None = None,
+        max_length: int | Literal["none"] | None = None,
         truncating: Literal["pre", "post", "middle"] | None = None,
         head_length: int | None = None,
         padding: Literal["pre", "post"] | None = None,
         mask: bool | None = None,
-        syllable: tuple[int, int] | None = None,
-        jamo: tuple[int, int] | None = None,
+        syllable: tuple[int, int] | Literal["none"] | None = None,
+        jamo: tuple[int, int] | Literal["none"] | None = None,
         phrase: int | None = None,
         min_count: int | None = None,
+        guide: Literal["none", "auto", "token", "character"] | None = None,
+        guide_longest: int | None = None,
+        guide_share: float | None = None,
         embedding_size: int | None = None,
+        vectors: Given | None = None,
+        pretrain: int | None = None,
         cell: CellName | None = None,
         hidden_size: int | None = None,
         num_layers: int | None = None,
@@ -129,18 +152,20 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int | None = None,
         optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] | None = None,
         learning_rate: float | None = None,
-        table_learning_rate: float | None = None,
-        wide_learning_rate: float | None = None,
+        table_learning_rate: float | Literal["none"] | None = None,
+        wide_learning_rate: float | Literal["none"] | None = None,
         weight_decay: float | None = None,
         schedule: Literal["constant", "linear", "cosine"] | None = None,
         warmup: float | None = None,
-        clip_norm: float | None = None,
+        clip_norm: float | Literal["none"] | None = None,
         ema: float | None = None,
-        patience: int | None = None,
+        patience: int | Literal["none"] | None = None,
         validation_split: float | None = None,
         members: int | None = None,
+        unguided: int | None = None,
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         random_state: int | np.random.RandomState | None = None,
+        threads: int | None = None,
         verbose: bool = False,
     ) -> None:
         self.recipe = recipe
@@ -158,7 +183,12 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.jamo = jamo
         self.phrase = phrase
         self.min_count = min_count
+        self.guide = guide
+        self.guide_longest = guide_longest
+        self.guide_share = guide_share
         self.embedding_size = embedding_size
+        self.vectors = vectors
+        self.pretrain = pretrain
         self.cell = cell
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -189,8 +219,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.validation_split = validation_split
         self.members = members
+        self.unguided = unguided
         self.class_weight = class_weight
         self.random_state = random_state
+        self.threads = threads
         self.verbose = verbose
 
     def fit(
@@ -200,11 +232,16 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: ArrayLike | None = None,
         *,
         validation_data: tuple[Any, ArrayLike] | None = None,
+        unlabeled: Any = None,
         callbacks: Sequence[Callback] = (),
     ) -> Self:
         """Train on rows X with labels y, each counting `sample_weight`. Returns self.
 
         `validation_data`, rows and labels, is measured after every epoch, in place of a `validation_split`.
+
+        `unlabeled` are further rows, texts or ids as X, that word vectors are pretrained on together with the training
+        rows, before training: 5 epochs where neither `pretrain` nor the recipe says how many. The vocabulary is then
+        that of both. Rows that are held out or in `validation_data` are used for neither, and left out of `unlabeled`.
 
         Raises:
             DataError: rows, labels or weights that cannot be used; the message names the row. It is a ValueError, as
@@ -214,15 +251,15 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = inputs.listed(X)
         kind = inputs.kind_of(X, self._wished())
         rows = self._read(X, kind, fitting=True)
-        options = self._options(kind, len(rows))
+        options = self._options(kind, rows, unlabeled is not None)
         labels = inputs.labels(y, len(rows))
         check_classification_targets(labels)
         classes, targets = np.unique(labels, return_inverse=True)
-        index, weights = self._counted(kind, rows, targets, sample_weight)
+        index, weights = counted(kind, rows, targets, sample_weight)
         rows, targets = [rows[i] for i in index], targets[index]
         if len(np.unique(targets)) < 2:
-            counted = "" if len(classes) < 2 else " that counts (weight above 0)"
-            raise DataError(f"there is only one class{counted}: {labels[0]}", mend="give rows of at least two classes")
+            which = "" if len(classes) < 2 else " that counts (weight above 0)"
+            raise DataError(f"there is only one class{which}: {labels[0]}", mend="give rows of at least two classes")
         plain = classes.tolist()
         factors = class_factors(self.class_weight, plain, targets, weights)
         if validation_data is None:
@@ -232,16 +269,21 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             train, held = hold_out(kind, rows, targets, share, options.seed)
             judged = [rows[i] for i in held], targets[held], weights[held]
         else:
-            train, judged = np.arange(len(rows)), self._validation(validation_data, kind, rows, classes)
+            train, judged = np.arange(len(rows)), validation(validation_data, kind, rows, classes)
         flat = len(rows[0]) if kind == "numeric" and inputs.is_table(X) else None
         rows, targets, weights = [rows[i] for i in train], targets[train], weights[train]
-        prepared = prepare(kind, rows, options, plain, flat)
+        shares = weights * factors[targets]
+        further = [] if unlabeled is None else without(inputs.read(inputs.listed(unlabeled), kind), judged[0])
+        prepared = prepare(kind, rows, options, plain, flat, targets=targets, weights=shares, unlabeled=further)
         progress: Progress = terminal() if self.verbose else quiet()
+        say = partial(print, file=sys.stderr, flush=True) if self.verbose else None
         fitted = fit_model(
             prepared,
             options,
-            _examples(prepared, rows, targets, weights * factors[targets]),
-            _examples(prepared, *judged) if judged[0] else None,
+            examples(prepared.train, targets, shares),
+            examples(prepared.steps(judged[0]), *judged[1:]) if judged[0] else None,
+            vectors=first_vectors(self.vectors, prepared, options, say),
+            threads=self.threads,
             progress=progress,
             callbacks=callbacks,
         )
@@ -278,7 +320,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return "numeric"
         return "ids" if self.input in ("ids", "one_hot") or self.recipe in ("ids", "textbook") else None
 
-    def _options(self, kind: inputs.Kind, rows: int) -> Options:
+    def _options(self, kind: inputs.Kind, rows: list[Any], unlabeled: bool) -> Options:
         changes = {name: value for name, value in self.get_params(deep=False).items() if name not in _OWN}
         if kind == "numeric" and self.input is not None:
             raise UsageError(f"numbers cannot be the input {self.input!r}", mend="leave input away")
@@ -286,7 +328,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         changes["seed"] = seed.randint(2**31) if isinstance(seed, np.random.RandomState) else seed
         # A grid made with numpy has numpy's numbers in it.
         changes = {name: value.item() if isinstance(value, np.generic) else value for name, value in changes.items()}
-        return choose(self.recipe, kind, changes, rows)
+        texts = rows if kind == "text" else None
+        return choose(self.recipe, kind, changes, texts, vectors=self.vectors is not None, unlabeled=unlabeled)
 
     def _new_rows(self, X: Any) -> list[Any]:
         check_is_fitted(self, "session_")
@@ -314,44 +357,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     raise DataError(f"row {number} has {len(row)} steps, the table that was trained on {numeric.steps}")
         return rows
 
-    def _counted(
-        self, kind: inputs.Kind, rows: list[Any], targets: NDArray[np.int64], sample_weight: ArrayLike | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Numbers and weights of the rows that count."""
-        weights = np.asarray(
-            _check_sample_weight(sample_weight, np.zeros((len(rows), 1)), dtype=np.float64, ensure_non_negative=True)
-        )
-        if kind == "numeric":
-            return inputs.merge_equal(rows, targets, weights)
-        index = np.flatnonzero(weights > 0)
-        return index, weights[index]
-
-    def _validation(
-        self, data: tuple[Any, ArrayLike], kind: inputs.Kind, rows: list[Any], classes: NDArray[Any]
-    ) -> tuple[list[Any], NDArray[np.int64], NDArray[np.float64]]:
-        """Rows, targets and weights of validation data that the caller gave."""
-        found = inputs.read(inputs.listed(data[0]), kind, rows[0].shape[1] if kind == "numeric" else None)
-        if not found:
-            raise DataError("there are no validation rows", mend="give some, or leave validation_data away")
-        labels = inputs.labels(data[1], len(found)).tolist()
-        numbers = {label: number for number, label in enumerate(classes.tolist())}
-        for row, label in enumerate(labels):
-            if label not in numbers:
-                raise DataError(
-                    f"validation row {row} has the label {label!r}, unseen in training",
-                    mend="mend the label, or train with rows of that class",
-                )
-        return found, np.array([numbers[label] for label in labels], np.int64), np.ones(len(found))
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _examples(
-    prepared: Prepared, rows: list[Any], targets: NDArray[np.int64], weights: NDArray[np.float64]
-) -> Examples:
-    # The mean weight is 1 whatever the unit, so that float32 holds them.
-    return Examples(prepared.steps(rows), targets, (weights / weights.mean()).astype(np.float32))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.nn.models import Network, Regularization, build
-from timesteps.runtime.layout import member_prefix
+from timesteps.runtime.layout import member_network, member_prefix
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared
@@ -51,7 +51,7 @@ def settings_of(options: Options, member: int = 0, threads: int | None = None) -
         seed=options.seed + 1000 * member,
         # One thread unless the user says otherwise: the steps of these networks are too short to share, on a busy
         # machine two threads wait for each other, and the bits then do not depend on the number of cores.
-        threads=threads or 1,
+        threads=1 if threads is None else threads,
     )
 
 
@@ -89,7 +89,9 @@ def fit_model(
     tensors: dict[str, NDArray[Any]] = dict(prepared.tensors)
     histories = []
     for member in range(options.members):
-        network = build_network(prepared.spec.network, options, member)
+        if progress is not None and options.members > 1:
+            progress.member(member + 1, options.members)
+        network = build_network(member_network(prepared.spec, member), options, member)
         if vectors is not None:
             network.set_vectors(vectors)
         history = train(

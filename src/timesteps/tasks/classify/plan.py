@@ -11,6 +11,7 @@ import numpy as np
 from timesteps.inspect.summary import Summary, summary
 from timesteps.runtime.display import printable
 from timesteps.tasks.classify.fitting import build_network, settings_of
+from timesteps.tasks.classify.pretraining import estimated_seconds
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.request import Request
 from timesteps.training.loop import train
@@ -78,6 +79,7 @@ def plan(request: Request, say: Say) -> Plan:
     train(network, trial, None, settings)
     seconds = time.perf_counter() - start
     seconds *= len(ready.rows.train) / few * options.epochs * options.members
+    seconds += estimated_seconds(ready.prepared, options)
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     data = ready.train.sequences.values.nbytes + ready.valid.sequences.values.nbytes
     # Weights, gradients, two moments, and the best weights that early stopping keeps.

@@ -16,6 +16,8 @@ from timesteps.runtime.reading import reader
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import ModelSpec, NumericSpec, TextSpec
 from timesteps.runtime.text.processor import TextProcessor
+from timesteps.runtime.text.vocabulary import UNKNOWN
+from timesteps.tasks.classify.guide import MOST_CLASSES, guide_spec, learn_guide
 from timesteps.tasks.classify.inputs import Kind
 from timesteps.tasks.classify.options import Options
 
@@ -26,33 +28,61 @@ class Prepared:
 
     spec: ModelSpec
     tensors: dict[str, NDArray[Any]]
+    train: Sequences  # the training rows
+    corpus: Sequences | None = None  # ids of whole texts to pretrain vectors on, where the options ask for that
 
     def steps(self, rows: Sequence[Any]) -> Sequences:
-        """The rows as the network sees them."""
+        """Other rows as the network sees them."""
         return reader(self.spec, self.tensors)(rows, 0)
 
 
 def prepare(
-    kind: Kind, rows: Sequence[Any], options: Options, classes: Sequence[Any], flat_steps: int | None = None
+    kind: Kind,
+    rows: Sequence[Any],
+    options: Options,
+    classes: Sequence[Any],
+    flat_steps: int | None = None,
+    *,
+    targets: NDArray[np.int64] | None = None,
+    weights: NDArray[np.float64] | None = None,
+    unlabeled: Sequence[Any] = (),
 ) -> Prepared:
-    """Learn the vocabulary, the features or the scale from the training rows.
+    """Learn the vocabulary, the features, the guide or the scale from the training rows, and encode them.
 
-    `flat_steps` is set when every row was one flat vector of so many numbers.
+    `flat_steps` is set when every row was one flat vector of so many numbers. Class numbers and weights of the rows are
+    what a guide is learned from; without weights each row counts once. Where vectors are to be pretrained, the
+    vocabulary is that of the training rows and the `unlabeled` together, and so is the corpus.
     """
+    corpus: Sequences | None = None
+    train: Sequences | None = None
     text: TextSpec | None = None
     numeric: NumericSpec | None = None
     tensors: dict[str, NDArray[Any]] = {}
     if kind == "text":
         if options.input == "numeric":
             raise UsageError("the recipe 'numeric' was given texts", mend="choose another recipe, or none")
-        processor = TextProcessor.fit(list(rows), options.text_spec())
+        if options.pretrain:
+            processor, corpus = TextProcessor.fit_whole([*rows, *unlabeled], options.text_spec())
+        else:
+            processor = TextProcessor.fit(list(rows), options.text_spec())
+        if options.guide != "none" and len(classes) <= MOST_CLASSES:
+            if targets is None:
+                raise UsageError("a guide needs the rows' classes", mend="pass targets")
+            weights = np.ones(len(rows)) if weights is None else weights
+            guide = guide_spec(options.guide, options.guide_longest, rows)
+            processor, train = learn_guide(processor, rows, targets, weights, len(classes), guide, options.seed)
         text, tensors, size = processor.spec, processor.tensors(), processor.input_size
     elif kind == "ids":
         if options.input not in ("ids", "one_hot"):
             raise UsageError(f"token ids cannot be the input {options.input!r}", mend="use input='ids' or 'one_hot'")
-        largest = max((int(np.max(row)) for row in rows if len(row)), default=0)
+        if options.guide != "none":
+            raise UsageError("a guide reads texts, not token ids", mend="leave the guide out")
+        together = [*rows, *unlabeled]
+        largest = max((int(np.max(row)) for row in together if len(row)), default=0)
         text = msgspec.structs.replace(options.text_spec(), tokenizer="ids", num_words=None, lowercase=False, squeeze=0)
         size = max(min(largest + 1, options.num_words or largest + 1), text.index_from)
+        if options.pretrain:
+            corpus = Sequences.of([np.where(row < size, row, UNKNOWN) for row in map(np.asarray, together)])
     else:
         if options.input != "numeric":
             raise UsageError(f"numbers cannot be the input {options.input!r}", mend="leave recipe and input away")
@@ -61,16 +91,18 @@ def prepare(
         tensors = _scaler(rows)
         size = len(tensors["scaler.mean"])
         numeric = NumericSpec(features=size, steps=flat_steps)
+    guided = None if text is None else text.guide
     spec = ModelSpec(
         task="classify",
         classes=tuple(classes),
         text=text,
         numeric=numeric,
-        network=options.network_spec(size, len(classes)),
+        network=options.network_spec(size, len(classes), guided),
         members=options.members,
+        unguided=0 if guided is None else min(options.unguided, options.members),
         training={name: value for name, value in options.as_dict().items() if not isinstance(value, tuple)},
     )
-    return Prepared(spec, tensors)
+    return Prepared(spec, tensors, reader(spec, tensors)(rows, 0) if train is None else train, corpus)
 
 
 def _scaler(rows: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[Any]]:

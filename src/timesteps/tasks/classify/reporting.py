@@ -17,7 +17,7 @@ from timesteps.runtime.session import Session
 from timesteps.runtime.text.processor import TextProcessor
 from timesteps.tasks.classify.fitting import Fitted
 from timesteps.tasks.classify.ready import Ready
-from timesteps.tasks.classify.request import Request
+from timesteps.tasks.classify.request import Request, flag_words
 from timesteps.tasks.classify.result import Result
 from timesteps.training.report import Baseline, ReportContent, RowAccount, write_card, write_report
 from timesteps.training.versions import versions
@@ -35,7 +35,6 @@ def write_reports(
     waste = [record["padding_waste"] for record in fitted.histories[0].rows if "padding_waste" in record]
     content = ReportContent(
         title=f"Classifying {rows.source}",
-        verdict=result.verdict,
         evaluation=result.evaluation,
         targets=rows.valid.targets,
         probabilities=result.probabilities,
@@ -48,7 +47,7 @@ def write_reports(
         max_length=ready.options.max_length,
         padding_waste=float(np.mean(waste)) if waste else None,
         rows=RowAccount(rows.read, len(rows.train), len(rows.valid), rows.left_out, notes=rows.notes),
-        source=rows.source,
+        source=rows.source + (f"; word vectors also on the texts of {request.unlabeled}" if request.unlabeled else ""),
         valid_source=rows.valid_source,
         sha256=rows.sha256,
         licence=next((known.licence for name, known in DATASETS.items() if name == (request.data or "sample")), ""),
@@ -66,12 +65,10 @@ def write_reports(
 def _whole_lengths(session: Session, texts: list[str]) -> NDArray[np.int64]:
     """Steps of the texts before truncation."""
     assert session.spec.text is not None
-    whole = msgspec.structs.replace(session.spec.text, max_length=None, mask=True, truncating="pre", head_length=0)
+    whole = msgspec.structs.replace(
+        session.spec.text, max_length=None, mask=True, truncating="pre", head_length=0, guide=None
+    )
     return TextProcessor.load(whole, session.tensors).steps(texts).lengths
-
-
-#: How the command line says no to a choice that is on or off.
-_OFF = {"bidirectional": "--forward-only", "reset_after": "--reset-before"}
 
 
 def _command(request: Request, folder: Path) -> str:
@@ -87,18 +84,11 @@ def _command(request: Request, folder: Path) -> str:
         "baselines": None if request.baselines else False,
         "recipe": request.recipe,
         "vectors": None if request.vectors is None else Path(request.vectors).name,
+        "unlabeled": None if request.unlabeled is None else Path(request.unlabeled).name,
         "class_weight": request.class_weight,
         "threads": request.threads,
         **request.choices,
     }
-    if given.get("input") == "one_hot":
-        given["input"], given["one_hot"] = None, True
     for name, value in given.items():
-        option = f"--{name.replace('_', '-')}"
-        if value is True:
-            words.append(option)
-        elif value is False:
-            words.append(_OFF.get(name, option.replace("--", "--no-", 1)))
-        elif value is not None:
-            words += [option, str(value)]
+        words += [] if value is None else flag_words(name, value)
     return shlex.join([*words, "--out", folder.name])

@@ -7,12 +7,17 @@ from typing import Any, Literal
 
 import msgspec
 
+from timesteps.data.source import resolve
+from timesteps.data.streams import is_stdin
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime.atomic import atomic_write
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Data, recipe and choices of one run of `timesteps train classify`."""
+    """Data, recipe and choices of one run of `timesteps train classify`.
+
+    Paths are as the user gave them; `directory` is where relative ones count from ("": wherever we are).
+    """
 
     data: str | None = None
     text_column: str | None = None
@@ -23,9 +28,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     baselines: bool = True
     recipe: str | None = None
     vectors: str | None = None
+    unlabeled: str | None = None
     class_weight: Literal["balanced"] | None = None
     threads: int | None = None
     choices: dict[str, Any] = {}
+    directory: str = ""
 
     def __post_init__(self) -> None:
         if self.validation_split is not None:
@@ -35,12 +42,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise UsageError(
                     f"--validation-split is {self.validation_split}", mend="give a share between 0 and 1, such as 0.2"
                 )
-        for name in ("input_dropout", "dropout", "recurrent_dropout", "feature_dropout"):
-            share = self.choices.get(name, 0.0)
-            if not 0 <= share < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is {share}", mend="give a share from 0 to below 1")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"--threads is {self.threads}", mend="give a whole number of at least 1")
+
+    def place(self, given: str | None) -> str | None:
+        """Where the data or file that the request names so lies, wherever the program runs now."""
+        if given is None or self.directory in ("", str(Path.cwd())) or not isinstance(resolve(given), Path):
+            return given
+        return given if is_stdin(given) else str(Path(self.directory, given))
 
     def write(self, folder: Path) -> None:
         """Keep the request in the run folder."""
@@ -50,11 +57,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def resumed(self, folder: Path) -> Request:
         """The request that started the run in this folder. `UsageError` if what is asked for here differs from it."""
         started = Request.read(folder)
-        wanted, before = _flat(self), _flat(started)
-        for name, value in wanted.items():
-            if value != before.get(name) and value != _DEFAULTS.get(name):
+        before = _flat(started)
+        for name, value in _flat(self).items():
+            if value in (_DEFAULTS.get(name), before.get(name)) and (value is None or name not in _PATHS):
+                continue
+            begun = started.place(before[name]) if name in _PATHS else before.get(name)
+            if name not in _PATHS or begun is None or Path(value).resolve() != Path(begun).resolve():
                 raise UsageError(
-                    f"{name} is {_shown(value)}, but the run was begun with {_shown(before.get(name))}",
+                    f"{name} is {_shown(value)}, but the run was begun with {_shown(begun)}",
                     path=folder,
                     mend="leave options away when you resume, or train into another folder",
                 )
@@ -72,15 +82,42 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise DataError(f"cannot be read: {error}", path=path, mend="start anew without --resume") from error
 
 
+#: How the command line says no to a choice that is on or off, where it is not `--no-…`.
+_OFF = {"bidirectional": "--forward-only", "reset_after": "--reset-before"}
+
+
+def flag_words(name: str, value: Any = None) -> list[str]:
+    """How the command line writes an option: its flag and, where it has one, its value. None asks for the flag alone.
+
+    >>> flag_words("hidden_size", 8), flag_words("mask", False), flag_words("jamo", [3, 5]), flag_words("cell")
+    (['--hidden-size', '8'], ['--no-mask'], ['--jamo', '3-5'], ['--cell'])
+    """
+    flag = f"--{name.replace('_', '-')}"
+    if (name, value) == ("input", "one_hot"):
+        return ["--one-hot"]
+    if value is None or value is True:
+        return [flag]
+    if value is False:
+        return [_OFF.get(name, flag.replace("--", "--no-", 1))]
+    return [flag, "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
+
+
+#: What a request may name by a path.
+_PATHS = ("DATA", "--valid", "--vectors", "--unlabeled")
+
+
 def _flat(request: Request) -> dict[str, Any]:
     """The request under the names of the command line."""
     values = msgspec.structs.asdict(request)
     choices = values.pop("choices")
-    named = {f"--{name.replace('_', '-')}": value for name, value in {**values, **choices}.items()}
+    del values["directory"]
+    named = {flag_words(name)[0]: value for name, value in {**values, **choices}.items()}
     return {"DATA": named.pop("--data"), **named}
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(str, value))
     return "its default" if value is None else str(value)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from timesteps.runtime.metrics import Comparison, Evaluation, compare
 from timesteps.tasks.baselines import BaselineResult
 from timesteps.tasks.classify.rows import Rows
+from timesteps.training.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,20 @@ class Result:
         return compare(self.rows.valid.targets, self.probabilities.argmax(axis=1), theirs)
 
     @property
-    def verdict(self) -> str:
-        """One sentence; a loss against a baseline is said as one."""
-        accuracy = f"{100 * self.evaluation.accuracy:.2f} % of {self.evaluation.n:,} validation rows are right"
-        best, compared = self.best_baseline, self.comparison
-        if best is None or compared is None:
-            return f"{accuracy}; no baseline was trained beside it."
-        name, points = self.baselines[best].name, 100 * abs(compared.difference)
-        low, high = (100 * bound for bound in compared.interval)
-        interval = f"95 % interval of the difference {low:+.2f} to {high:+.2f}"
-        if compared.difference > 0:
-            return f"{accuracy}: {points:.2f} points more than the best baseline, {name} ({interval})."
-        if compared.difference < 0:
-            return f"WORSE THAN A BASELINE: {accuracy}, {points:.2f} points fewer than {name} ({interval})."
-        return f"{accuracy}: no better than the best baseline, {name} ({interval})."
+    def verdict(self) -> Verdict:
+        """The result in words; a loss against a baseline is said as one."""
+        best = self.best_baseline
+        if best is None:
+            return Verdict(self.evaluation)
+        return Verdict(
+            self.evaluation, self.baselines[best].name, self.baseline_evaluations[best].accuracy, self.comparison
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for --json; the shape is stable."""
         return {
             "folder": str(self.folder),
-            "verdict": self.verdict,
+            "verdict": str(self.verdict),
             "model": self.evaluation.to_dict(),
             "baselines": [
                 {"name": each.name, "seconds": each.seconds, **evaluation.to_dict()}
@@ -81,6 +76,6 @@ class Result:
         ]
         for name, evaluation, seconds in rows:
             lines.append(f"{name:<44} {100 * evaluation.accuracy:>7.2f} % {evaluation.macro_f1:>9.4f} {seconds:>9.1f}")
-        lines += ["", self.verdict, "", f"report   {self.folder / 'report.html'}"]
+        lines += ["", f"{self.verdict.headline}.", self.verdict.detail, "", f"report   {self.folder / 'report.html'}"]
         lines.append(f"use it   timesteps predict {shlex.quote(str(self.folder))} FILE")
         return "\n".join(lines)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.data.source import open_source
-from timesteps.data.split import shared_rows, split_rows
+from timesteps.data.split import shared_rows, split_rows, without
 from timesteps.data.tables import TextTable
 from timesteps.errors import DataError
 from timesteps.tasks.classify.request import Request
@@ -67,7 +67,13 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
         "label_column": request.label_column,
         "encoding": request.encoding,
     }
-    table = open_source(request.data, **options)
+
+    def opened(given: str | None) -> TextTable:
+        table = open_source(request.place(given), **options)
+        # Wherever a run is resumed, its data bear the name that the first command gave them.
+        return table if request.place(given) == given else replace(table, source=str(given))
+
+    table = opened(request.data)
     classes = _classes(table)
     numbers = {label: number for number, label in enumerate(classes)}
     targets = np.array([numbers[label] for label in table.labels or []], np.int64)
@@ -91,7 +97,7 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
         valid_source = f"{share:.0%} of {table.source}, held out by a hash of the text"
         valid_name = table.source
     else:
-        other = open_source(request.valid, **options)
+        other = opened(request.valid)
         read += other.rows_read
         left_out.update(skipped.reason for skipped in other.skipped)
         check_labels(other, classes)
@@ -119,6 +125,24 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
     return Rows(
         train, valid, classes, table.source, valid_source, valid_name, table.sha256, read, dict(left_out), notes
     )
+
+
+def read_unlabeled(request: Request, held_out: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """The texts without labels that the request names, but for those that are among the validation texts `held_out`.
+
+    Of a known data set they are its unlabelled part. Labels that a file has are not looked at.
+    """
+    if request.unlabeled is None:
+        return []
+    table = open_source(request.place(request.unlabeled), split="unsup", labelled=False, encoding=request.encoding)
+    used = without(table.texts, held_out)
+    for note in table.notes:
+        say(f"{request.unlabeled}: {note}")
+    left_out = Counter(skipped.reason for skipped in table.skipped)
+    left_out["also a validation text"] += len(table.texts) - len(used)
+    reasons = "".join(f", {count:,} left out: {reason}" for reason, count in left_out.items() if count)
+    say(f"{request.unlabeled}: {table.rows_read:,} rows read, {len(used):,} used without labels{reasons}")
+    return used
 
 
 def _classes(table: TextTable) -> tuple[str, ...]:

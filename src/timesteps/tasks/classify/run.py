@@ -16,6 +16,7 @@ from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
 from timesteps.tasks.classify.folder import CHECKPOINT, claim, clear
+from timesteps.tasks.classify.pretraining import pretrained
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.reporting import write_reports
 from timesteps.tasks.classify.request import Request
@@ -42,6 +43,8 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
         request = request.resumed(folder)
     elif claim(folder):
         say(f"{folder} holds a finished run, which this one replaces")
+    if not resume:
+        request = msgspec.structs.replace(request, directory=str(Path.cwd()))
     seconds: dict[str, float] = {}
     with _clock(seconds, "data"):
         ready = make_ready(request, say)
@@ -60,12 +63,13 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
                 progress=say,
             )
     with _clock(seconds, "training"):
+        vectors = pretrained(ready.prepared, ready.options, say) if ready.vectors is None else ready.vectors
         fitted = fit_model(
             ready.prepared,
             ready.options,
             ready.train,
             ready.valid,
-            vectors=ready.vectors,
+            vectors=vectors,
             threads=request.threads,
             folder=folder / CHECKPOINT,
             resume=resume,
