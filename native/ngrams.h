@@ -16,7 +16,7 @@
 namespace timesteps {
 
 constexpr std::uint64_t kHashOffset = 0xcbf29ce484222325u, kHashPrime = 0x100000001b3u;  // 64-bit FNV-1a
-constexpr char kBefore = '\x02', kBehind = '\x03', kJoint = '\x1f';
+constexpr char kBefore = '\x02', kBehind = '\x03', kJoint = '\x1f', kPiece = '\x1e';
 
 constexpr std::uint64_t hash(std::string_view bytes, std::uint64_t state = kHashOffset) {
     for (const char byte : bytes) state = (state ^ static_cast<std::uint8_t>(byte)) * kHashPrime;
@@ -75,14 +75,16 @@ public:
     /// Distinct and ascending; valid until the next call.
     std::span<const std::uint64_t> operator()(std::string_view unit) {
         hashes_.clear();
+        const Piece piece = read_piece(unit);
+        unit = unit.substr(0, piece.size);
         if (families_.word) hashes_.push_back(hash(unit, hash("w")));
         if (families_.syllable_largest >= families_.syllable_smallest) {
             mark(unit, false);
-            take('s', families_.syllable_smallest, families_.syllable_largest);
+            take('s', families_.syllable_smallest, families_.syllable_largest, piece);
         }
         if (families_.jamo_largest >= families_.jamo_smallest) {
             mark(unit, true);
-            take('j', families_.jamo_smallest, families_.jamo_largest);
+            take('j', families_.jamo_smallest, families_.jamo_largest, piece);
         }
         std::sort(hashes_.begin(), hashes_.end());
         hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
@@ -90,12 +92,41 @@ public:
     }
 
 private:
+    /// The part of a unit that a step stands for: code points begin … end - 1 of its first `size` bytes.
+    struct Piece {
+        std::size_t size, begin = 0, end = static_cast<std::size_t>(-1);
+    };
+
+    /// A unit may be followed by kPiece, begin, kPiece, end, in decimal digits.
+    static Piece read_piece(std::string_view unit) {
+        const std::size_t first = unit.find(kPiece);
+        if (first == std::string_view::npos) return {unit.size()};
+        std::size_t numbers[2] = {0, 0};
+        int number = 0, digits = 0;
+        for (const char byte : unit.substr(first + 1)) {
+            if (byte == kPiece && number == 0 && digits > 0) {
+                ++number;
+                digits = 0;
+            } else if (byte >= '0' && byte <= '9' && digits < 7) {
+                numbers[number] = numbers[number] * 10 + static_cast<std::size_t>(byte - '0');
+                ++digits;
+            } else {
+                return {unit.size()};
+            }
+        }
+        const auto codes = static_cast<std::size_t>(std::count_if(unit.begin(), unit.begin() + first, begins_code));
+        const bool sound = number == 1 && digits > 0 && numbers[0] < numbers[1] && numbers[1] <= codes;
+        return sound ? Piece{first, numbers[0], numbers[1]} : Piece{unit.size()};
+    }
+
     static bool begins_code(char byte) { return (byte & 0xc0) != 0x80; }
 
     /// The unit between its marks, its Hangul syllables taken apart if asked for, and where each code point begins.
     void mark(std::string_view unit, bool apart) {
         marked_.assign(1, kBefore);
+        origins_.clear();
         for (std::size_t place = 0; place < unit.size(); ++place) {
+            if (begins_code(unit[place])) origins_.push_back(marked_.size());
             const auto byte = [&](std::size_t ahead) { return static_cast<std::uint8_t>(unit[place + ahead]); };
             if (apart && byte(0) >= 0xea && byte(0) <= 0xed && place + 2 < unit.size()) {
                 const int code = (byte(0) & 0x0f) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
@@ -123,10 +154,16 @@ private:
         marked_.push_back(static_cast<char>(0x80 | (code & 0x3f)));
     }
 
-    void take(char family, int smallest, int largest) {
+    /// The n-grams that begin in the piece. The mark before the unit is of its first piece, that behind of its last.
+    void take(char family, int smallest, int largest, const Piece& piece) {
         const std::size_t codes = starts_.size() - 1;
+        const auto code_of = [&](std::size_t place) {
+            return static_cast<std::size_t>(std::lower_bound(starts_.begin(), starts_.end(), place) - starts_.begin());
+        };
+        const std::size_t from = piece.begin == 0 ? 0 : code_of(origins_[piece.begin]);
+        const std::size_t to = piece.end < origins_.size() ? code_of(origins_[piece.end]) : codes;
         const std::uint64_t tagged = hash({&family, 1});
-        for (std::size_t start = 0; start < codes; ++start) {
+        for (std::size_t start = from; start < to; ++start) {
             const bool is_mark = start == 0 || start + 1 == codes;
             const std::size_t end = std::min(codes, start + static_cast<std::size_t>(largest));
             std::uint64_t state = tagged;
@@ -140,7 +177,8 @@ private:
 
     Families families_;
     std::vector<char> marked_;
-    std::vector<std::size_t> starts_;
+    std::vector<std::size_t> starts_;   // where each code point of the marked text begins
+    std::vector<std::size_t> origins_;  // where what became of each code point of the unit begins in it
     std::vector<std::uint64_t> hashes_;
 };
 

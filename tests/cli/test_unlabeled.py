@@ -105,7 +105,10 @@ def test_dry_run_counts_it_and_does_not_do_it(timesteps: Command, data: Path, tm
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--unlabeled", "DATA"], "--unlabeled is for the vectors of words, which the input 'bag' does not have"),
+        (
+            ["--input", "bag", "--unlabeled", "DATA"],
+            "--unlabeled is for the vectors of words, which the input 'bag' does not have",
+        ),
         (["--one-hot", "--unlabeled", "DATA"], "which the input 'one_hot' does not have; add --input ids, or leave"),
         (["--pretrain", "2"], "--pretrain is 2, but the input 'bag' has no vectors of words; add --input ids"),
         (["--input", "ids", "--pretrain", "-2"], "--pretrain is -2"),

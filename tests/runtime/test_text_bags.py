@@ -12,7 +12,7 @@ from timesteps.errors import UsageError
 from timesteps.runtime import native
 from timesteps.runtime.spec import BagSpec
 from timesteps.runtime.text.bags import FeatureCounter, look_up, look_up_phrases
-from timesteps.runtime.text.ngrams import feature, fnv1a, ngrams, phrase_features, unit_features
+from timesteps.runtime.text.ngrams import feature, fnv1a, ngrams, parse_piece, phrase_features, pieces, unit_features
 
 needs_core = pytest.mark.skipif(native.core is None, reason=native.explain())
 RANGES = st.one_of(st.none(), st.tuples(st.integers(1, 4), st.integers(0, 3)).map(lambda pair: (pair[0], sum(pair))))
@@ -20,6 +20,7 @@ UNITS = st.text(
     st.one_of(st.characters(), st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), st.sampled_from("aㅋ\ud800")),
     max_size=12,
 )
+PIECES = st.tuples(UNITS, st.integers(0, 9), st.integers(0, 14)).map(lambda piece: "\x1e".join(map(str, piece)))
 SPECS = st.builds(BagSpec, word=st.just(True), syllable=RANGES, jamo=RANGES, phrase=st.integers(1, 4))
 
 
@@ -120,7 +121,7 @@ def plain_counts(units, counts, steps, offsets, spec):
 
 @settings(max_examples=150, deadline=None)
 @given(
-    units=st.lists(UNITS, min_size=1, max_size=8, unique=True),
+    units=st.lists(st.one_of(UNITS, PIECES), min_size=1, max_size=8, unique=True),
     spec=SPECS,
     steps=st.lists(st.lists(st.integers(0, 99), max_size=6), max_size=4),
     least=st.integers(1, 4),
@@ -181,3 +182,20 @@ def test_counts_must_fit(either):
     for counts in ([1], [1, 0], [1, 2, 3]):
         with pytest.raises(UsageError):
             counter.add(["a", "b"], np.array(counts))
+
+
+def test_the_pieces_of_a_word_share_its_n_grams_out():
+    """Every n-gram of the word begins in one piece, and the word itself is in all."""
+    spec = BagSpec(piece=2, min_count=1)
+    for word in ("재미있는", "좋다", "영", "아름다워요", "안녕하세요여러분"):
+        parts = pieces(word, 2)
+        assert len(parts) == max(1, round(len(word) / 2))
+        assert "".join(unit[begin:end] for unit, begin, end in map(parse_piece, parts)) == word
+        bags = [unit_features(part, spec) for part in parts]
+        assert set.union(*bags) == unit_features(word, spec)
+        assert set.intersection(*bags) >= {feature("w", word)}
+        repeated = sum(map(len, bags)) - (len(parts) - 1) - len(set.union(*bags))
+        assert repeated == 0 or len(set(word)) < len(word)
+    assert pieces("film", 2) == ["film"] and pieces("ㅋㅋㅋㅋ", 2) == ["ㅋㅋㅋㅋ"]
+    with pytest.raises(UsageError, match="pieces of 2 syllables"):
+        FeatureCounter(BagSpec(piece=2, phrase=2))

@@ -18,7 +18,7 @@ from timesteps.runtime.layout import check_spec, member_network, member_prefix
 from timesteps.runtime.network import Network
 from timesteps.runtime.sequences import Bags
 from timesteps.runtime.session import Session
-from timesteps.runtime.spec import GuideSpec, TextSpec
+from timesteps.runtime.spec import BagSpec, GuideSpec, TextSpec
 from timesteps.runtime.text.grams import Found, GramCounter, grams, look_up_grams
 from timesteps.runtime.text.guide import Guide, channels
 from timesteps.runtime.text.ngrams import feature
@@ -190,3 +190,17 @@ def test_a_guide_that_does_not_fit_its_model_is_refused() -> None:
     own = {name.removeprefix("members.0."): tensor for name, tensor in tensors.items()}
     with pytest.raises(DataError, match="channels"):
         Network(spec.network, own).logits(steps)
+
+
+def test_with_pieces_a_step_is_two_syllables_to_bag_and_guide_alike() -> None:
+    text = TextSpec(bag=BagSpec(piece=2, min_count=1))
+    spec = GuideSpec(unit="character", longest=2, min_count=1)
+    texts = ["정말 재미있는 film", "재미있네"]
+    processor, features = learned(texts, spec, text)
+    assert processor.tokens(texts) == [["정말", "재미", "있는", "film"], ["재미", "있네"]]
+    assert processor.units(texts, spec) == [["\x02정말", " 재미", "있는", " film\x03"], ["\x02재미", "있네\x03"]]
+    ones = np.ones((len(features), 1), np.float32)
+    steps = processor.guided_by(Guide(spec, features, ones, ones, np.zeros(1, np.float32))).steps(texts)
+    assert steps.lengths.tolist() == [4, 2]
+    assert steps.channels is not None
+    assert steps.channels.tolist() == [[3, 2], [3, 3], [2, 2], [6, 6], [3, 2], [3, 3]]

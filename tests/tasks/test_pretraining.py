@@ -134,7 +134,7 @@ def test_other_units(tokenizer: str) -> None:
         ({"input": "bag", "pretrain": 2}, None, "pretrain is 2, but the input 'bag'"),
         ({"input": "one_hot", "pretrain": 2}, None, "pretrain is 2, but the input 'one_hot'"),
         ({"input": "ids", "pretrain": -1}, None, "pretrain is -1"),
-        ({}, FURTHER, "unlabeled is for the vectors of words, which the input 'bag'"),
+        ({"input": "bag"}, FURTHER, "unlabeled is for the vectors of words, which the input 'bag'"),
         ({"input": "ids", "pretrain": 0}, FURTHER, "unlabeled needs pretraining"),
         ({"input": "ids", "vectors": {"a": [1.0]}}, FURTHER, "vectors and unlabeled"),
         ({"input": "ids", "vectors": {"a": [1.0]}, "pretrain": 1}, None, "vectors and pretrain"),

@@ -14,6 +14,7 @@ from timesteps.tasks.classify.request import flag_words
 
 #: What can be off, and its value when it is.
 OFF = {
+    "piece": None, "guide": "none", "unguided": 0, "pretrain": 0,
     "squeeze": 0, "num_words": None, "max_length": None, "bidirectional": False, "pool": "last", "wide": False,
     "input_dropout": 0.0, "dropout": 0.0, "recurrent_dropout": 0.0, "feature_dropout": 0.0, "word_dropout": 0.0,
     "label_smoothing": 0.0, "consistency": 0.0, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0, "ema": 0.0,
@@ -43,13 +44,14 @@ def test_recipes() -> None:
     }.items()  # fmt: skip
     assert RECIPES["numeric"].feature_dropout == RECIPES["numeric"].dropout == RECIPES["numeric"].consistency == 0
     assert special("default").items() >= {
-        "input": "bag", "squeeze": 2, "max_length": 400, "truncating": "middle", "head_length": 128, "wide": True,
+        "input": "bag", "squeeze": 2, "max_length": 400, "truncating": "middle", "head_length": 128,
+        "piece": 2, "guide": "auto",
         "bidirectional": True, "feature_dropout": 0.5, "consistency": 3.0, "table_learning_rate": 15e-3,
     }.items()  # fmt: skip
     assert special("ids").items() >= {"num_words": 30_000, "dropout": 0.5, "patience": 2, "weight_decay": 0.01}.items()
     assert "wide" not in special("ids") and "consistency" not in special("ids")
     differ = {name for name in special("small") if special("small")[name] != special("default").get(name)}
-    assert differ >= {"min_count", "epochs", "batch_size", "wide_learning_rate", "members"}
+    assert differ >= {"min_count", "epochs", "batch_size", "wide", "members"}
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,10 @@ Jamo = Annotated[
 ]
 Phrase = Annotated[int | None, _option(_TEXT, "Bags also hold n-grams of words up to this n.", "N")]
 MinCount = Annotated[int | None, _option(_TEXT, "Rarer n-grams are left out of bags.", "N")]
+Piece = Annotated[
+    str | None,
+    _option(_TEXT, "With bags, a Hangul word makes a step every N syllables or so.", "N|none", callback=_whole),
+]
 Guide = Annotated[
     Literal["none", "auto", "token", "character"] | None,
     _option(_TEXT, "Show the network what a linear model of n-grams says: none, auto, token, character.", "NAME"),

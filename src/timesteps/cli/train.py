@@ -40,6 +40,7 @@ def classify(
     jamo: options.Jamo = None,
     phrase: options.Phrase = None,
     min_count: options.MinCount = None,
+    piece: options.Piece = None,
     guide: options.Guide = None,
     guide_longest: options.GuideLongest = None,
     guide_share: options.GuideShare = None,

@@ -216,6 +216,8 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
         if text.bag is not None:
             orders = [(1, text.bag.phrase), *(family for family in (text.bag.syllable, text.bag.jamo) if family)]
             found.append((any(not 1 <= low <= high <= _MAX_ORDER for low, high in orders), f"n-grams of {orders}"))
+            piece = 1 if text.bag.piece is None else text.bag.piece
+            found.append((not 1 <= piece <= _MAX_SIZE, f"pieces of {piece} syllables"))
     for golden in spec.golden:
         finite = all(math.isfinite(number) for number in golden.logits)
         found.append((len(golden.logits) != network.outputs or not finite, "a golden vector's logits"))

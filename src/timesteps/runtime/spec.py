@@ -33,6 +33,7 @@ class BagSpec(_Strict, frozen=True, kw_only=True):
     jamo: tuple[int, int] | None = (4, 6)  # n-grams after Hangul syllables are taken apart, with boundary marks
     phrase: int = 1  # n-grams of whole units ending at the step, up to this order; 1 means none
     min_count: int = 4  # a feature must occur so often in the training texts
+    piece: int | None = None  # units of Hangul are cut into steps of about so many syllables
 
 
 class GuideSpec(_Strict, frozen=True, kw_only=True):

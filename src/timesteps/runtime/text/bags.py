@@ -34,6 +34,8 @@ def check_bag(spec: BagSpec) -> None:
         raise UsageError("the bag has no features", mend="switch on word, syllable, jamo or phrase")
     if spec.min_count < 1:
         raise UsageError(f"min_count is {spec.min_count}", mend="give 1 or more")
+    if spec.piece is not None and (spec.piece < 1 or spec.phrase > 1):
+        raise UsageError(f"pieces of {spec.piece} syllables", mend="give 1 or more, and no phrases")
 
 
 def packed(units: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:

@@ -14,13 +14,16 @@ ten million n-grams a pair is to be expected in 3 of 1,000,000 trainings.)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from timesteps.runtime.spec import BagSpec
 from timesteps.runtime.text.normalize import decompose_hangul
 
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
-BEFORE, BEHIND, JOINT = "\x02", "\x03", "\x1f"
+BEFORE, BEHIND, JOINT, PIECE = "\x02", "\x03", "\x1f", "\x1e"
+_HANGUL = re.compile("[\uac00-\ud7a3]+")
+_PIECE = re.compile(f"([^{PIECE}]*){PIECE}([0-9]{{1,7}}){PIECE}([0-9]{{1,7}})", re.DOTALL)
 
 
 def fnv1a(data: bytes) -> int:
@@ -40,29 +43,64 @@ def feature(family: str, ngram: str) -> int:
     return fnv1a((family + ngram).encode("utf-8", "surrogatepass"))
 
 
-def ngrams(text: str, smallest: int, largest: int) -> Iterator[str]:
-    """N-grams of the code points of a text between its boundary marks.
+def ngrams(text: str, smallest: int, largest: int, begin: int = 0, stop: int | None = None) -> Iterator[str]:
+    """N-grams of the code points of a text between its boundary marks, those that begin in text[begin:stop].
+
+    The mark before the text counts to its first code point, the one behind to its last.
 
     >>> [ngram.replace("\\x02", "<").replace("\\x03", ">") for ngram in ngrams("ab", 1, 3)]
     ['<a', '<ab', 'a', 'ab', 'ab>', 'b', 'b>']
+    >>> [ngram.replace("\\x02", "<") for ngram in ngrams("abc", 2, 2, 0, 2)]
+    ['<a', 'ab', 'bc']
     """
     marked = f"{BEFORE}{text}{BEHIND}"
     last = len(marked) - 1
-    for start in range(last + 1):
+    for start in range(begin + 1 if begin else 0, last + 1 if stop is None or stop >= len(text) else stop + 1):
         for end in range(start + smallest, min(start + largest, last + 1) + 1):
             if end - start > 1 or 0 < start < last:
                 yield marked[start:end]
 
 
 def unit_features(unit: str, spec: BagSpec) -> set[int]:
-    """The features of a unit, without phrases."""
+    """The features of a unit, without phrases; of a piece of one, the unit itself and the n-grams that begin there."""
+    unit, begin, end = parse_piece(unit)
     found = set()
     if spec.word:
         found.add(feature("w", unit))
-    for family, range_, text in (("s", spec.syllable, unit), ("j", spec.jamo, decompose_hangul(unit))):
-        if range_ is not None:
-            found.update(feature(family, ngram) for ngram in ngrams(text, *range_))
+    if spec.syllable is not None:
+        found.update(feature("s", ngram) for ngram in ngrams(unit, *spec.syllable, begin, end))
+    if spec.jamo is not None:
+        first, stop = (len(decompose_hangul(unit[:place])) for place in (begin, end))
+        found.update(feature("j", ngram) for ngram in ngrams(decompose_hangul(unit), *spec.jamo, first, stop))
     return found
+
+
+def pieces(unit: str, size: int) -> list[str]:
+    """A unit of Hangul syllables in pieces of about so many, each the unit with the piece's place; others whole.
+
+    >>> [name.replace(PIECE, "/") for name in pieces("재미있는", 2)], pieces("film", 2)
+    (['재미있는/0/2', '재미있는/2/4'], ['film'])
+    """
+    if len(unit) <= size or not _HANGUL.fullmatch(unit):
+        return [unit]
+    count = round(len(unit) / size)
+    width = -(-len(unit) // count)
+    places = range(0, len(unit), width)
+    if len(places) == 1:
+        return [unit]
+    return [f"{unit}{PIECE}{place}{PIECE}{min(place + width, len(unit))}" for place in places]
+
+
+def parse_piece(name: str) -> tuple[str, int, int]:
+    """The unit of a piece, and where the piece begins and ends in it; of a whole unit, 0 and its length.
+
+    >>> parse_piece(pieces("재미있는", 2)[1]), parse_piece("film")
+    (('재미있는', 2, 4), ('film', 0, 4))
+    """
+    found = _PIECE.fullmatch(name)
+    if found is not None and int(found[2]) < int(found[3]) <= len(found[1]):
+        return found[1], int(found[2]), int(found[3])
+    return name, 0, len(name)
 
 
 def phrase_features(units: Sequence[str], order: int) -> Iterator[list[int]]:

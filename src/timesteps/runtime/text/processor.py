@@ -18,7 +18,7 @@ from timesteps.runtime.spec import GuideSpec, TextSpec
 from timesteps.runtime.text.bags import FeatureCounter, Features, look_up, look_up_phrases
 from timesteps.runtime.text.framing import check_text, frame, kept_steps
 from timesteps.runtime.text.guide import Guide
-from timesteps.runtime.text.ngrams import BEFORE, BEHIND
+from timesteps.runtime.text.ngrams import BEFORE, BEHIND, PIECE, parse_piece, pieces
 from timesteps.runtime.text.normalize import normalize
 from timesteps.runtime.text.subword import SubwordModel
 from timesteps.runtime.text.tokenizers import tokenizer
@@ -175,13 +175,14 @@ class TextProcessor:
         end of the token before it to its own, with a mark before the first and one behind the last.
 
         >>> TextProcessor.fit(["ab"], TextSpec()).units(["ab,  cd "], GuideSpec(unit="character"))
-        [['\x02ab', ',', '  cd\x03']]
+        [['\\x02ab', ',', '  cd\\x03']]
         """
         return [self._units(*self._split(text), spec) for text in texts]
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """The token of each step, after truncation: as many as `steps` has, marks of start and padding included."""
-        return [self._row(self._split(text)[1])[0] for text in texts]
+        rows = (self._row(self._split(text)[1])[0] for text in texts)
+        return [[token[begin:end] for token, begin, end in map(parse_piece, row)] for row in rows]
 
     def steps(self, texts: Sequence[str]) -> Sequences:
         """Rows of steps: ids of tokens, or numbers of bags (one bag a distinct unit).
@@ -242,18 +243,22 @@ class TextProcessor:
         )
 
     def _split(self, text: str) -> tuple[str, list[str]]:
-        """The normal form of a text and its tokens."""
+        """The normal form of a text, and its tokens or their pieces, one a step."""
         normal = normalize(text, lowercase=self.spec.lowercase, squeeze=self.spec.squeeze)
-        return normal, self._tokenize(normal)
+        tokens = self._tokenize(normal)
+        size = None if self.spec.bag is None else self.spec.bag.piece
+        return normal, tokens if size is None else [piece for token in tokens for piece in pieces(token, size)]
 
-    def _units(self, normal: str, tokens: list[str], spec: GuideSpec) -> list[str]:
+    def _units(self, normal: str, names: list[str], spec: GuideSpec) -> list[str]:
         if spec.unit == "token":
-            return tokens
-        units, place = [], 0
-        for token in tokens:
-            end = normal.index(token, place) + len(token)
-            units.append(normal[place:end])
-            place = end
+            return names
+        units, place, start = [], 0, 0
+        for name in names:
+            token, begin, end = parse_piece(name) if PIECE in name else (name, 0, len(name))
+            if begin == 0:
+                start = normal.index(token, place)
+            units.append(normal[place : start + end])
+            place = start + end
         if units:
             units[0], units[-1] = BEFORE + units[0], units[-1] + BEHIND
         return units

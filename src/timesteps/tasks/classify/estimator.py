@@ -126,6 +126,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         jamo: tuple[int, int] | Literal["none"] | None = None,
         phrase: int | None = None,
         min_count: int | None = None,
+        piece: int | Literal["none"] | None = None,
         guide: Literal["none", "auto", "token", "character"] | None = None,
         guide_longest: int | None = None,
         guide_share: float | None = None,
@@ -183,6 +184,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.jamo = jamo
         self.phrase = phrase
         self.min_count = min_count
+        self.piece = piece
         self.guide = guide
         self.guide_longest = guide_longest
         self.guide_share = guide_share

@@ -64,11 +64,12 @@ def learn_guide(
         processor: fitted on the texts, without a guide.
         texts: R training texts.
         targets: (R,) class numbers.
-        weights: (R,) what each row counts.
+        weights: (R,) what each row counts, whatever the unit: their mean is taken as 1.
         classes: how many there are.
         spec: which n-grams.
         seed: of the folds.
     """
+    weights = weights / weights.mean()
     steps = processor.steps(texts)
     rows = processor.units(texts, spec)
     counter = GramCounter(spec)

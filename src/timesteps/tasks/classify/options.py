@@ -24,6 +24,7 @@ InputName = Literal["bag", "ids", "one_hot", "numeric"]
 #: Choices that may be absent: "none" on the command line and in `Options.but`, where None leaves them as they are.
 _MAY_BE_NONE = (
     "num_words", "max_length", "syllable", "jamo", "table_learning_rate", "wide_learning_rate", "clip_norm", "patience",
+    "piece",
 )  # fmt: skip
 
 
@@ -55,9 +56,10 @@ class Options:
     jamo: tuple[int, int] | None = (4, 6)
     phrase: int = 1
     min_count: int = 4
+    piece: int | None = None
     guide: Literal["none", "auto", "token", "character"] = "none"
     guide_longest: int | None = None
-    guide_share: float = 0.3
+    guide_share: float = 0.5
     # the network
     embedding_size: int = 64
     pretrain: int = 0
@@ -100,7 +102,7 @@ class Options:
             if getattr(self, name) not in words:
                 raise UsageError(f"{option(name)} is {getattr(self, name)!r}", mend=f"choose one of {', '.join(words)}")
         for name in ("num_words", "max_length", "embedding_size", "hidden_size", "num_layers", "members", "min_count",
-                     "phrase", "squeeze", "head_length", "pretrain", "unguided"):  # fmt: skip
+                     "phrase", "squeeze", "head_length", "pretrain", "unguided", "piece"):  # fmt: skip
             value = getattr(self, name)
             lowest = 0 if name in ("squeeze", "head_length", "pretrain", "unguided") else 1
             if name == "embedding_size" and self.input in ("one_hot", "numeric"):
@@ -173,7 +175,9 @@ class Options:
         """How a text becomes steps."""
         bag = None
         if self.input == "bag":
-            bag = BagSpec(syllable=self.syllable, jamo=self.jamo, phrase=self.phrase, min_count=self.min_count)
+            bag = BagSpec(
+                syllable=self.syllable, jamo=self.jamo, phrase=self.phrase, min_count=self.min_count, piece=self.piece
+            )
         return TextSpec(
             tokenizer=self.tokenizer,
             lowercase=self.lowercase,

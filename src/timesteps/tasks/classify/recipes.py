@@ -24,14 +24,15 @@ TEXTBOOK = Options(
 #: What the library's own recipes share: read both ways, look at all steps, warm up and then slow down.
 _OURS = Options(squeeze=2, bidirectional=True, pool="mean+max", schedule="linear", warmup=0.1)
 
-#: Texts whose words carry endings or are not set apart by spaces, as in Korean: bags of n-grams beside a linear model
-#: of them, guided by n-grams of characters, kept from overfitting by dropout and agreement (R-Drop).
+#: Texts whose words carry endings or are not set apart by spaces, as in Korean: a bag of n-grams every two syllables,
+#: guided by n-grams of characters, kept from overfitting by dropout and agreement (R-Drop).
 DEFAULT = _OURS.but(
     input="bag",
     max_length=400,
     truncating="middle",
     head_length=128,
-    wide=True,
+    piece=2,
+    guide_share=0.3,
     input_dropout=0.2,
     dropout=0.3,
     feature_dropout=0.5,
@@ -46,9 +47,18 @@ DEFAULT = _OURS.but(
     weight_decay=0.01,
 )
 
-#: Texts, when there are few: rarer n-grams, more and smaller steps, and five networks that answer together, for on few
-#: rows one network depends too much on its seed.
-SMALL = DEFAULT.but(min_count=2, epochs=4, batch_size=32, wide_learning_rate=0.14, members=5)
+#: Texts, when there are few: rarer n-grams, a linear model of them inside the network, more and smaller steps, stronger
+#: agreement, and three networks that answer together, for on few rows one network depends too much on its seed.
+SMALL = DEFAULT.but(
+    min_count=2,
+    guide_share=0.5,
+    wide=True,
+    wide_learning_rate=0.14,
+    consistency=6.0,
+    epochs=6,
+    batch_size=32,
+    members=3,
+)
 
 #: Recurrent network on word ids, without n-grams: what `--input ids`, `--one-hot` or lists of ids start from.
 IDS = _OURS.but(
@@ -70,7 +80,6 @@ IDS = _OURS.but(
 WORDS = IDS.but(
     embedding_size=128,
     guide="auto",
-    guide_share=0.5,
     pretrain=5,
     word_dropout=0.1,
     epochs=2,
@@ -122,6 +131,8 @@ def choose(
     if recipe is not None and recipe not in RECIPES:
         raise UsageError(f"there is no recipe {recipe!r}", mend=f"choose one of {', '.join(RECIPES)}")
     options = RECIPES[recipe or _fitting(kind, changes, texts, unlabeled)]
+    if (changes.get("phrase") or 1) > 1 and changes.get("piece") is None:
+        changes = {**changes, "piece": "none"}  # phrases are of whole words
     longest = changes.get("max_length")
     if isinstance(longest, int) and changes.get("head_length") is None and options.truncating == "middle":
         # Keep the recipe's share of beginning and end, about a third and two thirds.
