@@ -1,4 +1,4 @@
-// The module timesteps._core: the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
+// The module timesteps._core: with recurrent/bind.h the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
 // as addresses, which the caller has checked. Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -6,6 +6,7 @@
 
 #include "bags.h"
 #include "ngrams.h"
+#include "recurrent/bind.h"
 
 namespace nb = nanobind;
 using namespace nanobind::literals;
@@ -96,8 +97,6 @@ auto phrases_to_bags(const nb::bytes& bytes, const In<std::int64_t>& lengths, co
     return arrays(std::move(bags));
 }
 
-using Address = std::uintptr_t;  // of a tensor's data; 0 for none
-
 template <class T>
 T* at(Address address) {
     return reinterpret_cast<T*>(address);
@@ -164,4 +163,6 @@ NB_MODULE(_core, module) {
         },
         "values"_a, "means"_a, "squares"_a, "steps"_a, "rows"_a, "grads"_a, "count"_a, "width"_a, "lr"_a, "beta1"_a,
         "beta2"_a, "eps"_a, "weight_decay"_a, "threads"_a, unlocked);
+
+    bind_recurrent(module);
 }
