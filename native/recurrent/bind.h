@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 
 #include "plan.h"
 
@@ -38,10 +39,13 @@ Problem<T> problem(const RecurrentShape& shape, const RecurrentInputs& in) {
     return p;
 }
 
+/// Numbers to be kept for each step of a row, and for the padding between panels.
 template <class T>
-std::int64_t saved_numbers(const RecurrentShape& shape) {
-    Problem<T> p = problem<T>(shape, {});
-    return Plan<T>(static_cast<CellKind>(shape.kind), p, nullptr).saved_size();
+std::pair<std::int64_t, std::int64_t> saved_numbers(std::int64_t kind, std::int64_t hidden_size) {
+    Problem<T> p{};
+    p.input_size = 1, p.hidden_size = hidden_size;
+    const Sizes sizes = kernels(static_cast<CellKind>(kind), hidden_size, T{}).sizes(p);
+    return {sizes.panels * (sizes.gate_row + sizes.cell_row), sizes.panels * 4 * kLineBytes / std::int64_t(sizeof(T))};
 }
 
 inline void bind_recurrent(nanobind::module_& module) {
@@ -53,8 +57,8 @@ inline void bind_recurrent(nanobind::module_& module) {
     nb::class_<RecurrentInputs>(module, "RecurrentInputs")
         .def(nb::init<Address, std::int64_t, std::int64_t, Address, Address, Address, Address, Address, Address, Address,
                       Address, Address, Address, Address, Address, std::int64_t, Address>());
-    module.def("recurrent_saved_size", [](const RecurrentShape& shape) {
-        return shape.in_double ? saved_numbers<double>(shape) : saved_numbers<float>(shape);
+    module.def("recurrent_saved", [](std::int64_t kind, std::int64_t hidden_size, bool in_double) {
+        return in_double ? saved_numbers<double>(kind, hidden_size) : saved_numbers<float>(kind, hidden_size);
     });
     module.def(
         "recurrent_forward",

@@ -18,6 +18,7 @@ namespace timesteps {
 
 constexpr std::int64_t kChunkRows = 192;           // at least so many rows share a product with the inputs' weights …
 constexpr std::int64_t kChunkBytes = 256 << 10;    // … or as many as have so many bytes of gates
+constexpr std::int64_t kLineBytes = 64;            // of a cache
 constexpr double kPartWork = 2e6;                  // multiplications that are worth another thread
 
 /// The order of rows, the packing, and the chunks of one batch.
@@ -47,19 +48,17 @@ public:
 
     std::int64_t rows_total() const { return offset_[p.visits]; }
 
-    /// Where forward keeps what backward needs, in memory of `saved_size` numbers.
+    /// Where forward keeps what backward needs, in the memory that saved_numbers asks for.
     void keep(T* saved) {
         if (saved == nullptr) return;
         p.gates = saved;
         p.cells = sizes.cell_row > 0 ? saved + sizes.panels * p.gate_stride : nullptr;
     }
 
-    std::int64_t saved_size() const { return sizes.panels * (p.gate_stride + p.cell_stride); }
-
     /// From panel to panel: an odd number of cache lines, lest all panels of a row share the sets of a cache.
     static std::int64_t stride(std::int64_t row, std::int64_t rows) {
         if (row == 0) return 0;
-        constexpr std::int64_t kLine = 64 / sizeof(T);
+        constexpr std::int64_t kLine = kLineBytes / sizeof(T);
         return ((row * rows + kLine - 1) / kLine | 1) * kLine;
     }
 
