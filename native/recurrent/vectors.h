@@ -55,10 +55,14 @@ TIMESTEPS_ALWAYS V splat(T number) {
     return number - V{};  // x - 0 is x, also for -0
 }
 
-/// x between two bounds. NaN stays NaN: a comparison with it is false, and x is what is left then.
+// Bounds. NaN stays NaN: a comparison with it is false, and x is what is left then.
 template <class V, class T>
-TIMESTEPS_ALWAYS V clamp(V x, T low, T high) {
-    x = x < low ? splat<V>(low) : x;
+TIMESTEPS_ALWAYS V at_least(V x, T low) {
+    return x < low ? splat<V>(low) : x;
+}
+
+template <class V, class T>
+TIMESTEPS_ALWAYS V at_most(V x, T high) {
     return x > high ? splat<V>(high) : x;
 }
 
@@ -80,7 +84,11 @@ TIMESTEPS_ALWAYS Exponential<Vector<float, W>> exponential(Vector<float, W> x) {
     bits <<= 23;
     V power;
     __builtin_memcpy(&power, &bits, sizeof power);
+#if defined(__FMA__) || defined(__aarch64__)
     const V r = x - n * 0.693147182f;
+#else  // the first part of ln 2 times n is exact
+    const V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+#endif
     V q = r * 0.0013950540451332927f + 0.008368917740881443f;
     q = q * r + 0.04166620597243309f;
     q = q * r + 0.166665181517601f;
@@ -88,16 +96,17 @@ TIMESTEPS_ALWAYS Exponential<Vector<float, W>> exponential(Vector<float, W> x) {
     return {power, q * (r * r) + r};
 }
 
+/// Exactly 0 where e^-x is beyond what a number holds, as of minus infinity.
 template <int W>
 TIMESTEPS_ALWAYS Vector<float, W> sigmoid(Vector<float, W> x) {
-    const auto e = exponential<W>(clamp(-x, -87.0f, 87.0f));
-    return 1.0f / (e.power * e.rest + (e.power + 1.0f));
+    const auto e = exponential<W>(at_least(-x, -87.0f));
+    return x < -87.0f ? Vector<float, W>{} : 1.0f / (e.power * e.rest + (e.power + 1.0f));
 }
 
 /// By e^2x - 1, so that small numbers keep all their digits.
 template <int W>
 TIMESTEPS_ALWAYS Vector<float, W> tanh(Vector<float, W> x) {
-    const auto e = exponential<W>(clamp(x + x, -30.0f, 30.0f));
+    const auto e = exponential<W>(at_most(at_least(x + x, -30.0f), 30.0f));
     const Vector<float, W> less_one = e.power * e.rest + (e.power - 1.0f);
     return less_one / (less_one + 2.0f);
 }

@@ -37,7 +37,7 @@ struct Elman {
             for (int u = 0; u < U; ++u) {
                 const V output = load<V>(gates + u * W), grad = load<V>(dh + u * W);
                 store(dgates + u * W, s.option == 0   ? grad * (1 - output * output)
-                                      : s.option == 1 ? (output > 0 ? grad : V{})
+                                      : s.option == 1 ? (output <= 0 ? V{} : grad)  // as torch has it for NaN
                                                       : grad);
             }
     }

@@ -64,7 +64,7 @@ def recurrent(
 def _(kind: int, option: int, reverse: bool, keep: bool, *tensors: Tensor | None) -> tuple[Tensor, ...]:
     inputs = Inputs(*tensors)  # type: ignore[arg-type]
     x, hidden = inputs.x, inputs.weight_hh.shape[1]
-    each, once = saved_size(kind, hidden, x.dtype == torch.float64) if keep else (0, 0)
+    each, once = saved_size(kind, int(hidden), x.dtype == torch.float64) if keep else (0, 0)
     y, hn = x.new_empty(x.shape[0], x.shape[1], hidden), x.new_empty(x.shape[0], hidden)
     cn = torch.empty_like(hn) if kind == LSTM else x.new_empty(0)
     return y, hn, cn, x.new_empty(x.shape[0] * x.shape[1] * each + once)

@@ -69,11 +69,17 @@ def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
             return f"a tensor is a {type(tensor).__name__}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast chooses the precision of torch's own operators"
-    if not traced:
-        if torch._C._functorch.maybe_current_level() is not None:
-            return "torch.func transforms torch's own operators"
-        if forward_ad._current_level >= 0:
-            return "its kernels have no forward-mode derivatives"
+    return transformed()
+
+
+def transformed() -> str | None:
+    """Why no kernel can run under the transformation that is going on; None if there is none."""
+    if torch.compiler.is_compiling():
+        return None
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "torch.func transforms the plain loop"
+    if forward_ad._current_level >= 0:
+        return "kernels have no forward-mode derivatives"
     return None
 
 

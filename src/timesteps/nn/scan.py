@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
@@ -14,7 +13,7 @@ from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, mask_at
 from timesteps.nn.kernels import run_torch, why_not_torch
 from timesteps.nn.native_kernels import Inputs
-from timesteps.nn.native_scan import run_native, why_not_native
+from timesteps.nn.native_scan import run_native, transformed, why_not_native
 from timesteps.nn.padding import Steps, Visits, check_flags, read_steps
 
 IMPLEMENTATIONS = ("native", "torch", "loop")
@@ -256,8 +255,7 @@ def _why_not_torch(cell: Cell, numeric: bool, reset: bool, recurrent_dropout: fl
             return "its kernels have no recurrent dropout"
         if not numeric:
             return "its kernels would multiply one-hot vectors that the loop only looks up"
-        if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
-            return "its kernels have no forward-mode derivatives"
+        return transformed()
     return reason
 
 
