@@ -23,7 +23,7 @@ constexpr int kChains = 12;
         vector chain[kChains];                                                         \
         for (int i = 0; i < kChains; ++i) chain[i] = set(static_cast<float>(i));       \
         for (std::int64_t round = 0; round < rounds; ++round) {                        \
-            _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) chain[i] = step; \
+            for (int i = 0; i < kChains; ++i) chain[i] = step;                         \
         }                                                                              \
         vector total = chain[0];                                                       \
         for (int i = 1; i < kChains; ++i) total = total + chain[i];                    \

@@ -118,9 +118,11 @@ def strange(x: Tensor, layout: str) -> Tensor:
 @every_cell
 @settings(max_examples=60)
 @given(
-    rows=st.integers(1, 20), steps=st.integers(1, 9), inputs=SIZES, hidden=SIZES, dtype=st.sampled_from([torch.float32, torch.float64]),
+    rows=st.integers(1, 20), steps=st.integers(1, 9), inputs=SIZES, hidden=SIZES,
+    dtype=st.sampled_from([torch.float32, torch.float64]),
     layout=st.sampled_from(["", "time first", "features first", "every second", "off the line", "part of more"]),
-    reverse=st.booleans(), padding=st.sampled_from(["", "lengths", "mask"]), resets=st.booleans(), dropout=st.booleans(), seed=st.integers(0, 99),
+    reverse=st.booleans(), padding=st.sampled_from(["", "lengths", "mask"]), resets=st.booleans(), dropout=st.booleans(),
+    seed=st.integers(0, 99),
 )  # fmt: skip
 def test_kernels_are_the_loop(
     cell: type[Cell],
@@ -159,9 +161,7 @@ def test_kernels_are_the_loop(
 
 @every_cell
 @pytest.mark.parametrize("hidden", [8, 24, 64, 70])
-def test_bits_depend_neither_on_threads_nor_on_the_batch(
-    cell: type[Cell], options: dict[str, Any], hidden: int
-) -> None:
+def test_bits_know_neither_threads_nor_batch(cell: type[Cell], options: dict[str, Any], hidden: int) -> None:
     torch.manual_seed(0)
     rows, steps = 37, 40
     equation = cell(33, hidden, **options)
