@@ -121,7 +121,8 @@ def strange(x: Tensor, layout: str) -> Tensor:
     rows=st.integers(1, 20), steps=st.integers(1, 9), inputs=SIZES, hidden=SIZES,
     dtype=st.sampled_from([torch.float32, torch.float64]),
     layout=st.sampled_from(["", "time first", "features first", "every second", "off the line", "part of more"]),
-    reverse=st.booleans(), padding=st.sampled_from(["", "lengths", "mask"]), resets=st.booleans(), dropout=st.booleans(),
+    reverse=st.booleans(), padding=st.sampled_from(["", "lengths", "mask"]), resets=st.booleans(),
+    dropout=st.booleans(),
     seed=st.integers(0, 99),
 )  # fmt: skip
 def test_kernels_are_the_loop(
