@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --disable-pip-version-check --quiet
 SOURCES := $(shell find native src/timesteps -name '*.h' -o -name '*.cpp') native/CMakeLists.txt pyproject.toml constraints.txt
 
-.PHONY: demo test check bench quality clean
+.PHONY: demo test check bench quality sanitize neon clean
 
 demo: $(VENV)/.installed  ## train, judge and use a sentiment classifier on the bundled Korean reviews
 	$(BIN)/timesteps train classify --out demo
@@ -28,6 +28,22 @@ bench: $(VENV)/.tested  ## the quick measurements; tables in README and docs are
 quality: $(VENV)/.tested  ## the long ones: every named recipe against its baselines, three seeds (about two hours)
 	$(BIN)/python -m bench.quality
 	$(BIN)/python -m bench.tables
+
+TESTS := -G Ninja -DTIMESTEPS_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+
+sanitize:  ## the kernels' own tests under the address, undefined-behaviour and thread sanitizers
+	cmake -S native -B build/asan $(TESTS) -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all"
+	cmake --build build/asan
+	for set in avx512 avx2 baseline; do TIMESTEPS_INSTRUCTIONS=$$set build/asan/recurrent_test 150 || exit 1; done
+	cmake -S native -B build/tsan $(TESTS) -DCMAKE_CXX_FLAGS=-fsanitize=thread
+	cmake --build build/tsan
+	build/tsan/recurrent_test 60
+
+neon:  ## the same tests for AArch64: needs g++-aarch64-linux-gnu and qemu-user
+	cmake -S native -B build/neon $(TESTS) -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+	cmake --build build/neon
+	qemu-aarch64 build/neon/recurrent_test 60
 
 # torch comes first and pinned: left to itself, pip would take a build with gigabytes of CUDA.
 $(VENV)/.installed: $(SOURCES)

@@ -1,4 +1,4 @@
-"""`python -m bench.tables`: write the tables of README.md and docs/quality.md anew from bench/results.
+"""`python -m bench.tables`: write the tables of README.md, docs/quality.md and docs/speed.md anew from bench/results.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`. What was not measured is shown as such, and a figure
 below what was asked says so.
@@ -11,23 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.layers.tables import LAYER_TABLES
+from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
 from timesteps.tasks.classify.recipes import RECIPES as BUILT
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "quality.md")
-UNMEASURED = "not measured yet"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "quality.md", ROOT / "docs" / "speed.md")
 UNBUILT = "not built yet"
 
 _BLOCK = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.S)
-
-Read = Callable[[str], dict[str, Any] | None]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _result(recipe: Recipe, read: Read) -> dict[str, Any] | None:
@@ -74,7 +68,7 @@ def tasks(read: Read) -> str:
             asked += {True: ": reached", False: ": **not reached**", None: ": baseline not measured yet"}[reached]
         bars = ", ".join(f"{name} {value:.2f} %" for name, value in theirs.items()) or UNMEASURED
         rows.append([f"`{recipe.command}`", f"`{recipe.python}`", recipe.what, score, bars, asked])
-    return _table(["command", "class", "real data", "accuracy", "baselines, same rows", "asked"], rows)
+    return table(["command", "class", "real data", "accuracy", "baselines, same rows", "asked"], rows)
 
 
 def startup(read: Read) -> str:
@@ -82,7 +76,7 @@ def startup(read: Read) -> str:
     content = read("startup")
     head = ["", "seconds", "asked"]
     if content is None:
-        return _table(head, [["start-up times", UNMEASURED, ""]])
+        return table(head, [["start-up times", UNMEASURED, ""]])
     rows = []
     for name, figure in content["results"].items():
         limit = figure.get("limit")
@@ -90,7 +84,7 @@ def startup(read: Read) -> str:
         if limit is not None:
             asked = f"≤ {limit:g}: " + ("reached" if figure["median"] <= limit else "**not reached**")
         rows.append([name, f"{figure['median']:.2f}", asked])
-    return _table(head, rows) + f"\nMedian of fresh processes on {_machine(content)}; commit {content['commit']}.\n"
+    return table(head, rows) + f"\nMedian of fresh processes on {machine_of(content)}; commit {content['commit']}.\n"
 
 
 def quality(read: Read) -> str:
@@ -118,7 +112,7 @@ def quality(read: Read) -> str:
                 _seeds(result),
             ]
         )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def baselines(read: Read) -> str:
@@ -135,7 +129,7 @@ def baselines(read: Read) -> str:
         if not found:
             rows.append([recipe.what, UNMEASURED, "", "", "", "", ""])
     head = ["data", "baseline", "accuracy, %", "95 % interval", "macro-F1", "log loss", "seconds"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def provenance(read: Read) -> str:
@@ -147,18 +141,13 @@ def provenance(read: Read) -> str:
             rows.append([f"`{name}.json`", UNMEASURED, "", ""])
             continue
         versions = ", ".join(f"{package} {version}" for package, version in content["versions"].items())
-        rows.append([f"`{name}.json`", content["commit"], _machine(content), versions])
-    return _table(["file in bench/results", "commit", "machine", "versions"], rows)
+        rows.append([f"`{name}.json`", content["commit"], machine_of(content), versions])
+    return table(["file in bench/results", "commit", "machine", "versions"], rows)
 
 
 def _seeds(result: dict[str, Any]) -> str:
     done, planned = len(result["seeds"]), len(result["seeds_planned"])
     return f"{done} seeds" if done == planned else f"{done} of {planned} seeds"
-
-
-def _machine(content: dict[str, Any]) -> str:
-    machine = content["machine"]
-    return f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']:g} GiB"
 
 
 TABLES: dict[str, Callable[[Read], str]] = {
@@ -167,6 +156,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "quality": quality,
     "baselines": baselines,
     "provenance": provenance,
+    **LAYER_TABLES,
 }
 
 

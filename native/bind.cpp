@@ -1,4 +1,4 @@
-// The module timesteps._core: the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
+// The module timesteps._core: with recurrent/bind.h the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
 // as addresses, which the caller has checked. Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -9,6 +9,8 @@
 #include "dropout.h"
 #include "grams.h"
 #include "ngrams.h"
+#include "peak.h"
+#include "recurrent/bind.h"
 
 namespace nb = nanobind;
 using namespace nanobind::literals;
@@ -146,8 +148,6 @@ auto distinct(const In<std::int32_t>& ids, const In<std::int64_t>& ends) {
     return arrays(std::move(bags));
 }
 
-using Address = std::uintptr_t;  // of a tensor's data; 0 for none
-
 template <class T>
 T* at(Address address) {
     return reinterpret_cast<T*>(address);
@@ -231,4 +231,7 @@ NB_MODULE(_core, module) {
         },
         "values"_a, "means"_a, "squares"_a, "steps"_a, "rows"_a, "grads"_a, "count"_a, "width"_a, "lr"_a, "beta1"_a,
         "beta2"_a, "eps"_a, "weight_decay"_a, "threads"_a, unlocked);
+
+    module.def("multiply_and_add", &multiply_and_add, "rounds"_a, unlocked);
+    bind_recurrent(module);
 }

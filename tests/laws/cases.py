@@ -12,6 +12,7 @@ from torch import Tensor
 from timesteps.nn import CELLS, Cell
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.kernels import why_not_torch
+from timesteps.nn.native_scan import why_not_native
 
 torch.set_num_threads(1)
 
@@ -45,12 +46,24 @@ class Form:
 
 
 ALL = [Form(name, options) for name in CELLS for options in FORMS.get(name, [{}])]
+
+
+def can_run(form: Form, implementation: str) -> bool:
+    """Whether an implementation knows the form's equation."""
+    cell = form.make()
+    return {
+        "loop": lambda: True,
+        "torch": lambda: why_not_torch(cell) is None,
+        "native": lambda: why_not_native(cell, cell.weight_hh) is None,
+    }[implementation]()
+
+
 RUNS = [
     (form, implementation, reverse)
     for form in ALL
-    for implementation in ("loop", "torch")
+    for implementation in ("loop", "torch", "native")
     for reverse in (False, True)
-    if implementation == "loop" or why_not_torch(form.make()) is None
+    if can_run(form, implementation)
 ]
 IDS = [f"{form}-{implementation}-{'reverse' if reverse else 'forward'}" for form, implementation, reverse in RUNS]
 

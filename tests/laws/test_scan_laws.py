@@ -28,7 +28,7 @@ def test_law_1_folding_step_is_scan(
     rows, steps = mask.shape
     x, state, fresh = random_input(rows, steps), random_state(cell, rows), random_state(cell, rows, seed=3)
     reset = torch.zeros_like(mask)
-    if implementation == "loop":
+    if implementation != "torch":
         bits = data.draw(st.lists(st.booleans(), min_size=rows * steps, max_size=rows * steps), label="reset")
         reset = torch.tensor(bits).view(rows, steps)
     y, final = scan(
@@ -78,13 +78,13 @@ def test_law_2_stopping_and_resuming_changes_nothing(
     rows, steps = mask.shape
     k = data.draw(st.integers(0, steps), label="k")
     reset = torch.zeros_like(mask)
-    if implementation == "loop":
+    if implementation != "torch":
         bits = data.draw(st.lists(st.booleans(), min_size=rows * steps, max_size=rows * steps), label="reset")
         reset = torch.tensor(bits).view(rows, steps)
     x, state = random_input(rows, steps), as_state(random_state(cell, rows))
 
     def run(part: slice, begin: object) -> tuple[Tensor, object]:
-        some = reset[:, part] if implementation == "loop" else None
+        some = reset[:, part] if implementation != "torch" else None
         return scan(  # type: ignore[return-value]
             cell,
             x[:, part],
@@ -173,19 +173,17 @@ def test_law_6_gradcheck(form: Form, implementation: str, reverse: bool) -> None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize(
-    ("form", "reverse"), [(form, reverse) for form, name, reverse in RUNS if name == "torch"], ids=str
-)
+@pytest.mark.parametrize(("form", "implementation", "reverse"), [run for run in RUNS if run[1] != "loop"], ids=str)
 @settings(max_examples=12)
 @given(mask=st.one_of(flags(), lengths_of().map(lambda c: torch.arange(c[1]) < c[0].unsqueeze(1))))
-def test_law_8_kernel_is_loop(form: Form, reverse: bool, dtype: torch.dtype, mask: Tensor) -> None:
+def test_law_8_kernel_is_loop(form: Form, implementation: str, reverse: bool, dtype: torch.dtype, mask: Tensor) -> None:
     rows, steps = mask.shape
     results = []
-    for implementation in ("torch", "loop"):
+    for name in (implementation, "loop"):
         cell = form.make(dtype)
         x, state = random_input(rows, steps, dtype).requires_grad_(), random_state(cell, rows)
         leaves = [x, *(part.requires_grad_() for part in state), *cell.parameters()]
-        y, final = scan(cell, x, state=as_state(state), mask=mask, reverse=reverse, implementation=implementation)
+        y, final = scan(cell, x, state=as_state(state), mask=mask, reverse=reverse, implementation=name)
         outputs = [y, *as_tuple(final)]
         torch.manual_seed(5)
         loss = sum((part * torch.randn(part.shape, dtype=dtype)).sum() for part in outputs)
@@ -228,7 +226,7 @@ def test_empty_batches_and_sequences() -> None:
         assert_close(as_tuple(final), state, **EXACT)
 
 
-@pytest.mark.parametrize("implementation", ["loop", "torch"])
+@pytest.mark.parametrize("implementation", ["loop", "torch", "native"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_gradients_have_gradients(implementation: str, reverse: bool) -> None:
     cell, x = Form("gru").make(), random_input(2, 3).requires_grad_()

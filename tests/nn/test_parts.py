@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tolerances import EXACT
-from torch import nn
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from timesteps.errors import UsageError
@@ -27,8 +29,10 @@ from timesteps.nn import (
     last_pool,
     max_pool,
     mean_pool,
+    native_scan,
     set_gate_bias,
 )
+from timesteps.runtime import native
 
 torch.set_num_threads(1)
 
@@ -142,9 +146,34 @@ def test_gate_biases() -> None:
         initialize(lstm, "zeros")
 
 
-def test_explain_names_what_runs_and_why() -> None:
+@pytest.mark.skipif(native.core is None, reason=native.explain())
+def test_explain_names_the_compiled_kernels() -> None:
     x = torch.zeros(2, 5, 3)
-    assert str(explain(LSTMCell(3, 4), x)) == "torch"
+    for cell in (LSTMCell(3, 4), GRUCell(3, 4, reset_after=False), ElmanCell(3, 4, nonlinearity="linear").double()):
+        line = explain(
+            cell, x.to(cell.weight_hh.dtype), reset=torch.zeros(2, 5, dtype=torch.bool), recurrent_dropout=0.5
+        )
+        assert str(line) == "native"
+    refused: list[tuple[Cell, Tensor, str]] = [
+        (LSTMCell(3, 4), x.double(), "float64"),
+        (LSTMCell(3, 4), torch.zeros(2, 5, dtype=torch.int64), "one-hot"),
+        (LSTMCell(3, 4).bfloat16(), x.bfloat16(), "bfloat16"),
+        (LSTMCell(3, 4, device="meta"), x.to("meta"), "meta"),
+    ]
+    for cell, kind, reason in refused:
+        (line,) = explain(cell, kind)
+        assert line.implementation != "native" and reason in line.why_not["native"]
+    with torch.autocast("cpu"):
+        assert "autocast" in explain(LSTMCell(3, 4), x)[0].why_not["native"]
+    assert [line.name for line in explain(GRU(3, 4, 2), x)] == ["l0", "l1"]
+
+
+def test_explain_names_what_runs_and_why_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "core", None)
+    monkeypatch.setattr(native, "left_aside", True)
+    x = torch.zeros(2, 5, 3)
+    (line,) = explain(LSTMCell(3, 4), x)
+    assert line.implementation == "torch" and line.why_not["native"] == native.explain()
     loops: list[tuple[Cell, dict[str, object], str]] = [
         (GRUCell(3, 4, reset_after=False), {}, "before"),
         (ElmanCell(3, 4, nonlinearity="linear"), {}, "linear"),
@@ -158,8 +187,22 @@ def test_explain_names_what_runs_and_why() -> None:
     assert "one-hot" in line.why_not["torch"]
     layer = GRU(3, 4, 2, recurrent_dropout=0.5)
     assert [line.implementation for line in explain(layer, x)] == ["loop", "loop"]
-    assert [line.name for line in explain(layer.eval(), x)] == ["l0", "l1"]
-    assert {line.implementation for line in explain(layer, x)} == {"torch"}
+    assert {line.implementation for line in explain(layer.eval(), x)} == {"torch"}
+
+
+def test_missing_kernels_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "core", None)
+    monkeypatch.setattr(native, "left_aside", False)
+    monkeypatch.setattr(native_scan, "_warned", False)
+    with pytest.warns(UserWarning, match="without compiled kernels"):
+        LSTM(3, 4)(torch.zeros(5, 2, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LSTM(3, 4)(torch.zeros(5, 2, 3))
+
+
+def test_explain_knows_equations_of_others() -> None:
+    x = torch.zeros(2, 5, 3)
 
     class Doubled(ElmanCell):
         def step(self, gx, state, recurrent_mask=None):  # type: ignore[no-untyped-def]
@@ -167,4 +210,4 @@ def test_explain_names_what_runs_and_why() -> None:
             return 2 * y, 2 * new
 
     (line,) = explain(Doubled(3, 4), x)
-    assert line.implementation == "loop" and "Doubled" in line.why_not["torch"]
+    assert line.implementation == "loop" and "Doubled" in line.why_not["torch"] and "Doubled" in line.why_not["native"]

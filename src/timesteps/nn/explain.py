@@ -32,21 +32,19 @@ def explain(
         >>> import torch
         >>> from timesteps.nn import GRU, GRUCell, explain
         >>> print(explain(GRUCell(5, 8), torch.zeros(2, 10, 5)))
-        torch
-        >>> print(explain(GRU(5, 8, bidirectional=True, reset_after=False), torch.zeros(10, 2, 5)))
-        l0: loop; not torch: torch's gru kernel resets after the product, this cell before it
-        l0_reverse: loop; not torch: torch's gru kernel resets after the product, this cell before it
+        native
+        >>> print(explain(GRU(5, 8, bidirectional=True), torch.zeros(10, 2, dtype=torch.int64))[1])
+        l0_reverse: loop; not native: its kernels would multiply one-hot vectors ...; not torch: ...
     """
     resets = reset is not None
     if isinstance(module, Cell):
-        return Explanations([choose(module, x.is_floating_point(), resets, recurrent_dropout)])
+        return Explanations([choose(module, x, resets, recurrent_dropout)])
     if module.training:
         recurrent_dropout = module.recurrent_dropout
-    return Explanations(
-        replace(
-            choose(module.cell(k, bool(reverse)), k > 0 or x.is_floating_point(), resets, recurrent_dropout),
-            name=f"l{k}{suffix}",
-        )
-        for k, layer in enumerate(module.layers)
-        for reverse, suffix in enumerate(layer.suffixes)
-    )
+    lines = []
+    for k, layer in enumerate(module.layers):
+        for reverse, suffix in enumerate(layer.suffixes):
+            cell = module.cell(k, bool(reverse))
+            line = choose(cell, x if k == 0 else cell.weight_hh, resets, recurrent_dropout)
+            lines.append(replace(line, name=f"l{k}{suffix}"))
+    return Explanations(lines)

@@ -44,7 +44,7 @@ class Steps:
 
     def visited(self) -> Tensor | None:
         """(B, longest): True where a visit goes to a real step; None: everywhere."""
-        if self.counts is None or bool((self.counts == self.longest).all()):
+        if self.counts is None or (not torch.compiler.is_compiling() and bool((self.counts == self.longest).all())):
             return None
         return mask_of(self.counts, self.longest)
 
@@ -58,6 +58,7 @@ def read_steps(
         UsageError: wrong shape or type, or a length outside 0 … T.
     """
     valid = None
+    compiling = torch.compiler.is_compiling()  # then no decision may depend on a number in a tensor
     if lengths is not None:
         lengths = torch.as_tensor(lengths, device=device)
         if lengths.shape != (batch_size,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
@@ -65,16 +66,18 @@ def read_steps(
                 f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}",
                 mend=f"give ({batch_size},) whole numbers",
             )
-        if batch_size and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+        if batch_size and not compiling and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
             raise UsageError(f"lengths are {int(lengths.min())} to {int(lengths.max())}", mend=f"give 0 to {steps}")
         valid = mask_of(lengths, steps)
     if mask is not None:
         check_flags("mask", mask, batch_size, steps)
         mask = mask.to(device)
         valid = mask if valid is None else valid & mask
-    if valid is None or bool(valid.all()):
+    if valid is None or (not compiling and bool(valid.all())):
         return Steps(batch_size, steps, None, None, False, steps)
     counts = valid.sum(1)
+    if compiling:
+        return Steps(batch_size, steps, counts, valid, mask is not None, steps)
     ragged = mask is not None and bool((valid[:, 1:] & ~valid[:, :-1]).any())
     return Steps(batch_size, steps, counts, valid, ragged, max(1, int(counts.max())))
 

@@ -82,7 +82,7 @@ class Recurrent(RecurrentStack):
             mask: True = real, of the input's layout: (T, B), or (B, T) with `batch_first`.
             reset: True where a new sequence begins within a row, of the same layout.
             generator: of the random numbers of dropout and random initial states; None is torch's default.
-            implementation: "torch" or "loop" instead of the fastest that is exact.
+            implementation: "native", "torch" or "loop" instead of the fastest that is exact.
 
         Returns:
             The outputs of all steps, laid out like the input (packed if it was), zero on padding; and the state after

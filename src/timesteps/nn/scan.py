@@ -12,9 +12,11 @@ from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, mask_at
 from timesteps.nn.kernels import run_torch, why_not_torch
+from timesteps.nn.native_kernels import Inputs
+from timesteps.nn.native_scan import run_native, transformed, why_not_native
 from timesteps.nn.padding import Steps, Visits, check_flags, read_steps
 
-IMPLEMENTATIONS = ("torch", "loop")
+IMPLEMENTATIONS = ("native", "torch", "loop")
 """In order of preference."""
 
 
@@ -83,7 +85,7 @@ def scan(
         recurrent_dropout: the same for the hidden state on its way into the recurrent product: Keras'
             `recurrent_dropout`, with one mask for all gates (Gal and Ghahramani 2016, arXiv:1512.05287).
         generator: of the random numbers of dropout; None is torch's default.
-        implementation: "torch" or "loop" instead of the fastest that is exact.
+        implementation: "native", "torch" or "loop" instead of the fastest that is exact.
 
     Returns:
         y (B, T, H), zero on padding, and the state after each row's last visited step (the given state, if none).
@@ -124,9 +126,14 @@ def scan_steps(
 ) -> tuple[Tensor, State]:
     """`scan` for callers that have read the padding and drawn the keys once for several scans."""
     _check_input(cell, x)
-    fresh = cell.zero_state(len(x)) if initial is None else _checked(cell, initial, len(x), "initial")
+    fresh = None if initial is None else _checked(cell, initial, len(x), "initial")
     begin = fresh if state is None else _checked(cell, state, len(x), "state")
-    explanation = choose(cell, x.is_floating_point(), reset is not None, dropped.recurrent, implementation)
+    given = (*(begin or ()), *(fresh or ()))
+    explanation = choose(cell, x, reset is not None, dropped.recurrent, implementation, given)
+    if explanation.implementation == "native" and x.shape[0] and x.shape[1]:
+        return _native(cell, x, steps, begin, fresh, reset, reverse, dropped)
+    zero = cell.zero_state(len(x))
+    begin, fresh = zero if begin is None else begin, zero if fresh is None else fresh
     visits = Visits.of(steps, reverse)
     starts, end = (None, None) if reset is None or steps.steps == 0 else visits.starts(reset)
     if x.shape[0] == 0 or x.shape[1] == 0:
@@ -138,10 +145,41 @@ def scan_steps(
             y, final = run_torch(cell, x, begin, counts)
         else:
             gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
-            y, final = _loop(cell, gx, begin, fresh, counts, starts, _recurrent_mask(cell, gx, dropped))
+            y, final = _loop(cell, gx, begin, fresh, counts, starts, _recurrent_mask(cell, gx.dtype, dropped))
     if end is not None:
         final = _where(end, fresh, final)
     return visits.restore(y), as_state(final)
+
+
+def _native(
+    cell: Cell,
+    x: Tensor,
+    steps: Steps,
+    begin: tuple[Tensor, ...] | None,
+    fresh: tuple[Tensor, ...] | None,
+    reset: Tensor | None,
+    reverse: bool,
+    dropped: Dropped,
+) -> tuple[Tensor, State]:
+    starts, end = (None, None) if reset is None else Visits.of(steps, reverse).starts(reset)
+    mask = _recurrent_mask(cell, x.dtype, dropped)
+
+    def replay(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor | None]:
+        weights = {name: getattr(inputs, name) for name, _ in cell.named_parameters()}
+        bound, visits, zero = cell.bound_to(weights), Visits.of(steps, reverse), cell.zero_state(len(x))
+        now, anew = (
+            tuple(z if part is None else part for part, z in zip(parts, zero, strict=False))
+            for parts in ((inputs.h0, inputs.c0), (inputs.fresh_h, inputs.fresh_c))
+        )
+        gx = bound.project(visits.arrange(inputs.x))
+        y, final = _loop(bound, gx, now, anew, None if visits.visited is None else steps.counts, starts, mask)
+        return visits.restore(y), final[0], final[1] if len(final) > 1 else None
+
+    x, _ = _drop_input(cell, x, dropped)
+    y, final = run_native(cell, x, begin, fresh, steps, reverse, starts, mask, replay)
+    if end is not None:
+        final = _where(end, cell.zero_state(len(x)) if fresh is None else fresh, final)
+    return y, as_state(final)
 
 
 def _loop(
@@ -154,7 +192,7 @@ def _loop(
     recurrent_mask: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """gx (B, visits, G*H): the plain loop that every other implementation must agree with."""
-    shortest = gx.shape[1] if counts is None else int(counts.min())
+    shortest = gx.shape[1] if counts is None else 0 if torch.compiler.is_compiling() else int(counts.min())
     outputs = []
     for t, gx_t in enumerate(gx.unbind(1)):
         if starts is not None:
@@ -182,31 +220,50 @@ def _drop_input(cell: Cell, x: Tensor, dropped: Dropped) -> tuple[Tensor, Tensor
     return x, mask_at(keys, x, p, stream, cell.weight_ih.dtype)
 
 
-def _recurrent_mask(cell: Cell, gx: Tensor, dropped: Dropped) -> Tensor | None:
+def _recurrent_mask(cell: Cell, dtype: torch.dtype, dropped: Dropped) -> Tensor | None:
     if not dropped.recurrent or dropped.keys is None:
         return None
-    return dropout_mask(dropped.keys, cell.output_size, dropped.recurrent, dropped.recurrent_stream, gx.dtype)
+    return dropout_mask(dropped.keys, cell.output_size, dropped.recurrent, dropped.recurrent_stream, dtype)
 
 
-def choose(cell: Cell, numeric: bool, reset: bool, recurrent_dropout: float, wanted: str | None = None) -> Explanation:
-    """The first implementation that is exactly equal to the loop here."""
-    why_not = why_not_torch(cell)
-    if why_not is None:
-        if reset:
-            why_not = "its kernels cannot start afresh within a row"
-        elif recurrent_dropout:
-            why_not = "its kernels have no recurrent dropout"
-        elif not numeric:
-            why_not = "its kernels would multiply one-hot vectors that the loop only looks up"
+def choose(
+    cell: Cell,
+    x: Tensor,
+    reset: bool,
+    recurrent_dropout: float,
+    wanted: str | None = None,
+    states: tuple[Tensor, ...] = (),
+) -> Explanation:
+    """The first implementation that is exactly equal to the loop here; of x, only its kind matters."""
     if wanted is not None and wanted not in IMPLEMENTATIONS:
         raise UsageError(f"implementation is {wanted!r}", mend=f"use one of {', '.join(IMPLEMENTATIONS)}")
-    if wanted == "loop":
-        return Explanation("loop", {"torch": why_not or "the loop was asked for"})
-    if why_not is None:
-        return Explanation("torch", {})
-    if wanted == "torch":
-        raise UsageError(f"torch cannot run this: {why_not}", mend="leave implementation out")
-    return Explanation("loop", {"torch": why_not})
+    why_not: dict[str, str] = {}
+    for name in IMPLEMENTATIONS:
+        if name == "native":
+            reason = why_not_native(cell, x, *states)
+        elif name == "torch":
+            reason = _why_not_torch(cell, x.is_floating_point(), reset, recurrent_dropout)
+        else:
+            reason = None
+        if wanted == name and reason is not None:
+            raise UsageError(f"{name} cannot run this: {reason}", mend="leave implementation out")
+        if reason is None and wanted in (None, name):
+            return Explanation(name, why_not)
+        why_not[name] = reason or f"{wanted} was asked for"
+    raise AssertionError("the loop runs everything")
+
+
+def _why_not_torch(cell: Cell, numeric: bool, reset: bool, recurrent_dropout: float) -> str | None:
+    reason = why_not_torch(cell)
+    if reason is None:
+        if reset:
+            return "its kernels cannot start afresh within a row"
+        if recurrent_dropout:
+            return "its kernels have no recurrent dropout"
+        if not numeric:
+            return "its kernels would multiply one-hot vectors that the loop only looks up"
+        return transformed()
+    return reason
 
 
 def _check_input(cell: Cell, x: Tensor) -> None:

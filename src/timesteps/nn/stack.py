@@ -134,7 +134,7 @@ class RecurrentStack(nn.Module):
     def cell(self, layer: int = 0, reverse: bool = False) -> Cell:
         """The cell of one layer and direction, over this module's own parameters."""
         equation, end = self.equations[layer], f"_l{layer}{self.layers[layer].suffixes[reverse]}"
-        return equation.bound_to({name: getattr(self, name + end) for name, _ in equation.named_parameters()})
+        return equation.bound_to({name: getattr(self, name + end) for name in equation._parameters})
 
     def learned_state(self, layer: int = 0, reverse: bool = False) -> tuple[Tensor, ...]:
         """The learned initial state of one layer and direction, one (H,) a state; empty where it is not learned."""

@@ -11,9 +11,12 @@ import importlib
 import os
 from types import ModuleType
 
+left_aside = os.environ.get("TIMESTEPS_NATIVE", "1") == "0"
+"""Whether the core is not used because someone said so."""
+
 
 def _load() -> tuple[ModuleType | None, str]:
-    if os.environ.get("TIMESTEPS_NATIVE", "1") == "0":
+    if left_aside:
         return None, "TIMESTEPS_NATIVE=0 is set"
     try:
         module = importlib.import_module("timesteps._core")

@@ -1,0 +1,109 @@
+"""`python -m bench.layers`: measure, and merge each case into bench/results/layers.json as soon as it is done.
+
+Without options: everything (see docs/speed.md for how long that takes). `--quick` measures the cells that take little.
+`--cells`, `--hidden`, `--batch`, `--work` and `--threads` pick cells of the grid, and then the grid alone is measured
+unless `--parts` asks for more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bench.layers import lengths, regularisers, step, store
+from bench.layers.plan import BATCH, CELLS, HIDDEN, PARTS, QUICK, REGULARISED_HIDDEN, RESULTS, THREADS, WORKS
+from timesteps.inspect.speed import faults, grid, measure
+from timesteps.inspect.timing import ROUNDS
+
+Job = tuple[str, dict[str, Any], Callable[[], dict[str, Any]]]
+"""Group, case, and the measurement."""
+
+
+def numbers(words: str) -> tuple[int, ...]:
+    """'8,64' -> (8, 64)."""
+    return tuple(int(word) for word in words.split(","))
+
+
+def some_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """A reader of comma-separated names."""
+
+    def read(words: str) -> tuple[str, ...]:
+        names = tuple(words.split(","))
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return names
+
+    return read
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked, defaults filled in."""
+    parser = argparse.ArgumentParser(prog="python -m bench.layers", description=__doc__)
+    parser.add_argument("--cells", type=some_of(CELLS), help="RNN,LSTM,GRU")
+    parser.add_argument("--hidden", type=numbers, help=",".join(map(str, HIDDEN)))
+    parser.add_argument("--batch", type=numbers, help=",".join(map(str, BATCH)))
+    parser.add_argument("--work", type=some_of(WORKS), help=",".join(WORKS))
+    parser.add_argument("--threads", type=numbers, help=",".join(map(str, THREADS)))
+    parser.add_argument("--parts", type=some_of(PARTS), help=",".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="the cells that take little")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="at least so many, %(default)s without")
+    parser.add_argument("--to", default=RESULTS, metavar="NAME", help="bench/results/NAME.json")
+    asked = parser.parse_args(words)
+    picked = any(each is not None for each in (asked.hidden, asked.batch, asked.work))
+    full = {"cells": CELLS, "hidden": HIDDEN, "batch": BATCH, "work": WORKS, "threads": THREADS}
+    defaults = full | (QUICK if asked.quick else {}) | {"parts": ("grid",) if picked else PARTS}
+    for name, default in defaults.items():
+        if getattr(asked, name) is None:
+            setattr(asked, name, default)
+    return asked
+
+
+def jobs(asked: argparse.Namespace) -> list[Job]:
+    """The measurements, cheap ones first."""
+    found: list[Job] = []
+    if "step" in asked.parts:
+        found += [("step", {"cell": cell}, lambda cell=cell: step.measure(cell, asked.rounds)) for cell in asked.cells]
+    if "regularisers" in asked.parts:
+        for cell in asked.cells:
+            for hidden in REGULARISED_HIDDEN:
+                case = {"cell": cell, "hidden": hidden}
+                found.append(("regularisers", case, lambda c=case: regularisers.measure(**c, rounds=asked.rounds)))
+    if "grid" in asked.parts:
+        cases = grid(asked.cells, asked.hidden, asked.batch, asked.work, asked.threads)
+        for each in sorted(cases, key=lambda case: case.operations):
+            found.append(("grid", asdict(each), lambda each=each: measure(each, asked.rounds).to_dict()))
+    if "lengths" in asked.parts:
+        for cell in asked.cells:
+            for work in asked.work:
+                case = {"cell": cell, "work": work}
+                found.append(("lengths", case, lambda c=case: lengths.measure(**c, rounds=asked.rounds)))
+    return found
+
+
+def main() -> None:
+    """Measure; exit 1 where ours and theirs disagree."""
+    asked = arguments()
+    todo, disagree = jobs(asked), 0
+    for number, (group, case, run) in enumerate(todo, 1):
+        measured = run()
+        store.add(asked.to, group, case, measured)
+        found = faults(measured["errors"], measured.get("torch_errors"))
+        disagree += bool(found)
+        name = " ".join(f"{key} {value}" for key, value in case.items())
+        print(f"{number}/{len(todo)} {group}: {name}: {summary(measured)}{''.join(f'; {each}' for each in found)}")
+        sys.stdout.flush()
+    if disagree:
+        sys.exit(f"{disagree} of {len(todo)} cases are wrong")
+
+
+def summary(measured: dict[str, Any]) -> str:
+    """Microseconds by contestant."""
+    return ", ".join(f"{name} {1e6 * seconds:,.0f} us" for name, seconds in measured["seconds"].items())
+
+
+if __name__ == "__main__":
+    main()

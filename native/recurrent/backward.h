@@ -1,0 +1,204 @@
+// Backward: visit by visit from the last to the first, the gradients of the gates; from those of a chunk of visits, the
+// gradients of inputs and weights.
+#pragma once
+
+#include "rows.h"
+#include "tiles.h"
+
+namespace timesteps::TIMESTEPS_TARGET {
+
+template <class Cell>
+struct BackwardMemory {
+    using T = typename Cell::T;
+    T *dh, *dc, *product, *mask, *c_before, *zero;
+    T **dh_rows, **product_rows;
+    const T** before_rows;
+    Index width, cell_stride;
+
+    BackwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
+        const Layout<Cell> l(p);
+        const bool product_apart = Cell::kTwoStages || p.mask != nullptr;
+        width = l.width;
+        cell_stride = rows * Cell::W;
+        dh = arena.take<T>(rows * width);
+        dh_rows = arena.take<T*>(rows);
+        product = arena.take<T>(product_apart ? rows * width : 0);
+        product_rows = arena.take<T*>(product_apart ? rows : 0);
+        mask = arena.take<T>(p.mask == nullptr ? 0 : rows * width);
+        dc = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
+        c_before = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
+        before_rows = arena.take<const T*>(rows);
+        zero = arena.take<T>(width);
+    }
+};
+
+/// Rows of c (hidden or input numbers wide) = or += gates (from slot `slot` on, `Slots` of them) times packed weights.
+template <class Cell, int Slots>
+void multiply_gates(const Layout<Cell>& l, const typename Cell::T* gates, Index rows, Index stride, int slot,
+                    const typename Cell::T* packed, typename Cell::T* const* c, Index columns, bool add) {
+    using T = typename Cell::T;
+    constexpr Index W = Cell::W, S = Cell::S;
+    const Index vectors = l.vectors(columns);
+    for (Index first = 0; first < vectors; first += 4) {
+        const T* weights = packed + l.block(Slots, first);
+        const Index column = first * W;
+        with_rows<4>(least(vectors - first, 4), [&]<int V>() {
+            const Index lanes = least(columns - column - (V - 1) * W, W);
+            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, l.panels, Slots * W, weights, c, column, add,
+                                     lanes);
+        });
+    }
+}
+
+template <class Cell>
+struct Backward {
+    using T = typename Cell::T;
+    static constexpr Index W = Cell::W, S = Cell::S, U = Cell::U;
+
+    const Problem<T>& p;
+    const T* packed;
+    const Index begin, end;
+    const Layout<Cell> l;
+    BackwardMemory<Cell> m;
+
+    Backward(const Problem<T>& problem, const T* weights, Index first, Index last, Arena arena)
+        : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, last - first, arena) {}
+
+    Index active(Index t) const { return least(p.active[t], end) - begin; }
+
+    void run(Index chunk, T* gates, Index stride, Index first_row) {
+        if (chunk >= p.chunks - 1) enter();
+        for (Index t = p.chunks == 0 ? -1 : p.chunk[chunk + 1] - 1; t >= 0 && t >= p.chunk[chunk]; --t)
+            if (active(t) > 0) visit(t, gates + (p.offset[t] + begin - first_row) * S * W, stride);
+        if (chunk == 0) leave();
+    }
+
+    void enter() {
+        clear(m.dh, (end - begin) * m.width);
+        clear(m.zero, m.width);
+        for (Index row = 0; row < end - begin; ++row) {
+            const Index r = begin + row;
+            m.dh_rows[row] = m.dh + row * m.width;
+            if (p.dhn != nullptr) copy(m.dh_rows[row], state_row(p, p.dhn, r, p.dhn), p.hidden_size);
+            if (Cell::kTwoStages || p.mask != nullptr) m.product_rows[row] = m.product + row * m.width;
+            if (p.mask != nullptr) {
+                clear(m.mask + row * m.width, m.width);
+                copy(m.mask + row * m.width, state_row(p, p.mask, r, p.mask), p.hidden_size);
+            }
+            if constexpr (Cell::kHasCells)
+                cells_in<Cell>(l, state_row(p, p.dcn, r, static_cast<const T*>(nullptr)), m.dc + row * W, m.cell_stride);
+        }
+    }
+
+    void leave() {
+        for (Index row = 0; row < end - begin; ++row) state_gradient(row, p.dh0, p.dc0, false);
+        if (p.dx.data != nullptr) clear_unvisited(p, p.dx, p.input_size, begin, end);
+    }
+
+    /// What has come back to row `row`, to the gradient of a state.
+    void state_gradient(Index row, T* dh, T* dc, bool add) {
+        const Index place = p.original[begin + row] * p.hidden_size;
+        if (dh != nullptr)
+            for (Index k = 0; k < p.hidden_size; ++k) dh[place + k] = m.dh_rows[row][k] + (add ? dh[place + k] : 0);
+        if constexpr (Cell::kHasCells)
+            if (dc != nullptr) cells_out<Cell>(l, m.dc + row * W, m.cell_stride, dc + place, add);
+    }
+
+    /// The cells that enter visit t, as (panels, rows, W), and their stride.
+    const T* cells_before(Index t, Index rows, Index& stride) {
+        if (t > 0 && p.starts == nullptr) {
+            stride = p.cell_stride;
+            return p.cells + (p.offset[t - 1] + begin) * W;
+        }
+        stride = m.cell_stride;
+        for (Index row = 0; row < rows; ++row) {
+            T* to = m.c_before + row * W;
+            const T* none = nullptr;
+            const Index r = begin + row;
+            if (starts_at(p, r, t))
+                cells_in<Cell>(l, state_row(p, p.fresh_c, r, none), to, stride);
+            else if (t == 0)
+                cells_in<Cell>(l, state_row(p, p.c0, r, none), to, stride);
+            else
+                for (Index panel = 0; panel < l.panels; ++panel)
+                    copy(to + panel * stride, p.cells + panel * p.cell_stride + (p.offset[t - 1] + r) * W, W);
+        }
+        return m.c_before;
+    }
+
+    void add_output_gradients(Index t, Index rows) {
+        for (Index row = 0; row < rows; ++row) {
+            const T* from = row_at(p, p.dy, begin + row, t);
+            T* to = m.dh_rows[row];
+            for (Index k = 0; k < p.hidden_size; ++k) to[k] += from[k];
+        }
+    }
+
+    void visit(Index t, T* dgates, Index stride) {
+        const Index rows = active(t);
+        if (p.dy.data != nullptr) add_output_gradients(t, rows);
+        if constexpr (Cell::kDirect)
+            for (Index row = 0; row < rows; ++row) m.before_rows[row] = before(p, begin + row, t, m.zero);
+        BackwardStep<T> s{.gates = p.gates + (p.offset[t] + begin) * S * W, .c = nullptr, .c_before = nullptr,
+                          .h_before = m.before_rows, .mask = p.mask == nullptr ? nullptr : m.mask, .dgates = dgates,
+                          .dc = m.dc, .dh = m.dh, .rows = rows, .h_stride = m.width, .unit = 0, .units = 0,
+                          .option = p.option};
+        Index before_stride = 0;
+        if constexpr (Cell::kHasCells) {
+            s.c = p.cells + (p.offset[t] + begin) * W;
+            s.c_before = cells_before(t, rows, before_stride);
+        }
+        const auto step = [&](const auto& work) {
+            for (Index panel = 0; panel < l.panels; ++panel) {
+                BackwardStep<T> here = s;
+                here.unit = panel * U * W, here.units = l.units(panel);
+                here.gates += panel * p.gate_stride, here.dgates += panel * stride, here.dh += here.unit;
+                if (here.mask != nullptr) here.mask += here.unit;
+                if constexpr (Cell::kHasCells)
+                    here.c += panel * p.cell_stride, here.c_before += panel * before_stride, here.dc += panel * m.cell_stride;
+                work(here);
+                if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
+            }
+        };
+        step([](const BackwardStep<T>& here) { Cell::backward(here); });
+        if constexpr (Cell::kTwoStages) {
+            multiply_gates<Cell, 1>(l, dgates, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden, false);
+            step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
+        }
+        const bool apart = Cell::kTwoStages || p.mask != nullptr;
+        multiply_gates<Cell, Cell::GH>(l, dgates, rows, stride, Cell::OH, packed + l.hh_backward(),
+                                       apart ? m.product_rows : m.dh_rows, l.hidden,
+                                       Cell::kTwoStages || (!apart && Cell::kDirect));
+        if (apart) add_product(rows);
+        if (p.starts != nullptr) part_at_starts(t, rows);
+    }
+
+    /// Units that are only padding have no gradient, even where a neighbour is infinite.
+    static void clear_padding(T* dgates, Index rows, Index units) {
+        for (Index row = 0; row < rows; ++row, dgates += S * W)
+            for (Index slot = 0; slot < S; ++slot)
+                for (Index n = 0; n < W; ++n)
+                    if ((U > 1 ? slot * W : 0) + n >= units) dgates[slot * W + n] = 0;
+    }
+
+    void add_product(Index rows) {
+        for (Index row = 0; row < rows; ++row) {
+            T* to = m.dh_rows[row];
+            const T *from = m.product_rows[row], *factors = m.mask + row * m.width;
+            for (Index k = 0; k < p.hidden_size; ++k)
+                to[k] = (Cell::kDirect ? to[k] : 0) + (p.mask == nullptr ? from[k] : from[k] * factors[k]);
+        }
+    }
+
+    void part_at_starts(Index t, Index rows) {
+        for (Index row = 0; row < rows; ++row) {
+            if (!starts_at(p, begin + row, t)) continue;
+            state_gradient(row, p.dfresh_h, p.dfresh_c, true);
+            clear(m.dh_rows[row], m.width);
+            if constexpr (Cell::kHasCells)
+                cells_in<Cell>(l, static_cast<const T*>(nullptr), m.dc + row * W, m.cell_stride);
+        }
+    }
+};
+
+}  // namespace timesteps::TIMESTEPS_TARGET

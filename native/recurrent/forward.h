@@ -1,0 +1,179 @@
+// Forward over all visits: the products with the inputs of a chunk of visits at once, then visit by visit the recurrent
+// product and the cell.
+#pragma once
+
+#include "rows.h"
+#include "tiles.h"
+
+namespace timesteps::TIMESTEPS_TARGET {
+
+template <class Cell>
+struct ForwardMemory {
+    using T = typename Cell::T;
+    T *h[2], *masked, *reset, *c, *gates;
+    const T **x_rows, **h_rows[2], **masked_rows, **reset_rows;
+    T** y_rows;
+    Index width, gate_stride, cell_stride;
+
+    ForwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
+        const Layout<Cell> l(p);
+        width = l.width;
+        gate_stride = p.chunk_rows * Cell::S * Cell::W;
+        cell_stride = rows * Cell::W;
+        for (int n = 0; n < 2; ++n) h[n] = arena.take<T>(rows * width), h_rows[n] = arena.take<const T*>(rows);
+        masked = p.mask == nullptr ? nullptr : arena.take<T>(rows * width);
+        masked_rows = arena.take<const T*>(p.mask == nullptr ? 0 : rows);
+        reset = arena.take<T>(Cell::kTwoStages ? rows * width : 0);
+        reset_rows = arena.take<const T*>(Cell::kTwoStages ? rows : 0);
+        c = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
+        gates = arena.take<T>(p.gates == nullptr ? l.panels * gate_stride : 0);
+        x_rows = arena.take<const T*>(p.chunk_rows);
+        y_rows = arena.take<T*>(rows);
+    }
+};
+
+/// The input side of the gates of `rows` rows: bias + W_ih x.
+template <class Cell>
+void project(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* x, Index rows,
+             typename Cell::T* gates, Index stride) {
+    constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
+    using V = typename Cell::V;
+    for (Index panel = 0; panel < l.panels; ++panel, gates += stride) {
+        const auto* bias = packed + l.bias(panel);
+        multiply_rows<typename Cell::T, W, GI>(x, rows, l.input, packed + l.ih(panel), bias, gates, S * W);
+        for (Index row = 0; row < rows && S > GI; ++row)
+            for (Index v = GI; v < S; ++v) store(gates + (row * S + v) * W, load<V>(bias + v * W));
+    }
+}
+
+template <class Cell>
+struct Forward {
+    using T = typename Cell::T;
+    static constexpr Index W = Cell::W, S = Cell::S, U = Cell::U;
+
+    const Problem<T>& p;
+    const T* packed;
+    const Index begin, end;
+    const Layout<Cell> l;
+    ForwardMemory<Cell> m;
+
+    Forward(const Problem<T>& problem, const T* weights, Index first, Index last, Arena arena)
+        : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, last - first, arena) {}
+
+    Index active(Index t) const { return least(p.active[t], end) - begin; }
+
+    void run() {
+        enter();
+        for (Index chunk = 0; chunk < p.chunks; ++chunk) {
+            const Index first = p.chunk[chunk], last = p.chunk[chunk + 1];
+            if (active(first) <= 0) break;
+            project_chunk(first, last);
+            Index row = 0;
+            for (Index t = first; t < last && active(t) > 0; row += active(t), ++t) visit(t, row);
+        }
+        leave();
+        clear_unvisited(p, p.y, p.hidden_size, begin, end);
+    }
+
+    /// Gates of the slice's first row at visit t, which is the slice's `row`-th of its chunk.
+    T* gates_at(Index t, Index row) const {
+        return p.gates != nullptr ? p.gates + (p.offset[t] + begin) * S * W : m.gates + row * S * W;
+    }
+    Index gate_stride() const { return p.gates != nullptr ? p.gate_stride : m.gate_stride; }
+
+    void enter() {
+        for (Index row = 0; row < end - begin; ++row) {
+            for (int n = 0; n < 2; ++n) {
+                clear(m.h[n] + row * m.width, m.width);
+                m.h_rows[n][row] = m.h[n] + row * m.width;
+            }
+            if (p.h0 != nullptr) copy(m.h[0] + row * m.width, state_row(p, p.h0, begin + row, p.h0), p.hidden_size);
+            if (p.mask != nullptr) m.masked_rows[row] = m.masked + row * m.width;
+            if constexpr (Cell::kTwoStages) m.reset_rows[row] = m.reset + row * m.width;
+            if constexpr (Cell::kHasCells)
+                cells_in<Cell>(l, state_row(p, p.c0, begin + row, static_cast<const T*>(nullptr)), m.c + row * W, m.cell_stride);
+        }
+    }
+
+    void leave() {
+        for (Index row = 0; row < end - begin; ++row) {
+            const Index r = begin + row, place = p.original[r] * p.hidden_size;
+            copy(p.hn + place, m.h[p.length[r] & 1] + row * m.width, p.hidden_size);
+            if constexpr (Cell::kHasCells) cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + place, false);
+        }
+    }
+
+    void project_chunk(Index first, Index last) {
+        const bool whole = begin == 0 && end == p.batch;  // then the rows of all visits lie one after the other
+        Index row = 0, done = 0;
+        for (Index t = first; t < last && active(t) > 0; ++t) {
+            const Index rows = active(t);
+            for (Index n = 0; n < rows; ++n) m.x_rows[row + n] = row_at(p, p.x, begin + n, t);
+            row += rows;
+            if (whole && t + 1 < last) continue;
+            project<Cell>(l, packed, m.x_rows + done, row - done, gates_at(whole ? first : t, done), gate_stride());
+            done = row;
+        }
+    }
+
+    void start_afresh(Index t, Index rows, T* h) {
+        for (Index row = 0; row < rows; ++row) {
+            if (!starts_at(p, begin + row, t)) continue;
+            clear(h + row * m.width, m.width);
+            if (p.fresh_h != nullptr) copy(h + row * m.width, state_row(p, p.fresh_h, begin + row, p.fresh_h), p.hidden_size);
+            if constexpr (Cell::kHasCells)
+                cells_in<Cell>(l, state_row(p, p.fresh_c, begin + row, static_cast<const T*>(nullptr)), m.c + row * W,
+                               m.cell_stride);
+        }
+    }
+
+    /// The state as it enters the recurrent product.
+    const T* const* entering(Index t, Index rows) {
+        T* h = m.h[t & 1];
+        if (p.starts != nullptr) start_afresh(t, rows, h);
+        if (p.mask == nullptr) return m.h_rows[t & 1];
+        for (Index row = 0; row < rows; ++row) {
+            const T* factors = p.mask + p.original[begin + row] * p.hidden_size;
+            for (Index k = 0; k < p.hidden_size; ++k) m.masked[row * m.width + k] = h[row * m.width + k] * factors[k];
+        }
+        return m.masked_rows;
+    }
+
+    void visit(Index t, Index row) {
+        const Index rows = active(t);
+        const T* const* h = entering(t, rows);
+        for (Index n = 0; n < rows; ++n) m.y_rows[n] = row_at(p, p.y, begin + n, t);
+        T* gates = gates_at(t, row);
+        const Index stride = gate_stride();
+        ForwardStep<T> s{.gates = gates, .c = m.c, .h_in = m.h[t & 1], .h_out = m.h[(t + 1) & 1], .y = m.y_rows,
+                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W, .rows = rows,
+                         .h_stride = m.width, .unit = 0, .units = 0, .option = p.option, .keep = p.gates != nullptr};
+        const auto step = [&](const auto& work) {
+            for (Index panel = 0; panel < l.panels; ++panel) {
+                const Index unit = panel * U * W;
+                ForwardStep<T> here = s;
+                here.gates += panel * stride, here.h_in += unit, here.h_out += unit;
+                here.unit = unit, here.units = l.units(panel);
+                if constexpr (Cell::kHasCells) {
+                    here.c += panel * m.cell_stride;
+                    if (here.saved_c != nullptr) here.saved_c += panel * p.cell_stride;
+                }
+                work(panel, here);
+            }
+        };
+        step([&](Index panel, const ForwardStep<T>& here) {
+            multiply_rows<T, W, Cell::GH>(h, rows, l.hidden, packed + l.hh(panel), nullptr, here.gates + Cell::OH * W, S * W);
+            if constexpr (Cell::kTwoStages)
+                Cell::first_forward(here, h[0] + here.unit, m.reset + here.unit);
+            else
+                Cell::forward(here);
+        });
+        if constexpr (Cell::kTwoStages)
+            step([&](Index panel, const ForwardStep<T>& here) {
+                multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates, S * W);
+                Cell::forward(here);
+            });
+    }
+};
+
+}  // namespace timesteps::TIMESTEPS_TARGET

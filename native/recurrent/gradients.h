@@ -1,0 +1,98 @@
+// From the gradients of a chunk's gates: those of the inputs, and of the weights.
+#pragma once
+
+#include "backward.h"
+
+namespace timesteps::TIMESTEPS_TARGET {
+
+template <class Cell>
+struct GradientMemory {
+    using T = typename Cell::T;
+    const T **x_rows, **h_rows, **reset_rows;
+    T **dx_rows, *states, *reset, *zero;
+
+    GradientMemory(const Problem<T>& p, Arena& arena) {
+        const Layout<Cell> l(p);
+        x_rows = arena.take<const T*>(p.chunk_rows);
+        dx_rows = arena.take<T*>(p.chunk_rows);
+        h_rows = arena.take<const T*>(p.chunk_rows);
+        reset_rows = arena.take<const T*>(Cell::kTwoStages ? p.chunk_rows : 0);
+        states = arena.take<T>(p.mask == nullptr ? 0 : p.chunk_rows * l.width);
+        reset = arena.take<T>(Cell::kTwoStages ? p.chunk_rows * l.width : 0);
+        zero = arena.take<T>(l.width);
+    }
+};
+
+template <class Cell>
+void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* packed, Index chunk,
+                    const typename Cell::T* gates, Index stride, char* memory) {
+    const Layout<Cell> l(p);
+    Arena arena(memory);
+    GradientMemory<Cell> m(p, arena);
+    Index rows = 0;
+    for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
+        for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
+    multiply_gates<Cell, Cell::GI>(l, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
+}
+
+/// The rows that entered the products of a chunk: inputs, states (masked), and r ∘ h.
+template <class Cell>
+void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, const GradientMemory<Cell>& m, Index chunk) {
+    using T = typename Cell::T;
+    constexpr Index W = Cell::W, S = Cell::S;
+    Index row = 0;
+    clear(m.zero, l.width);
+    for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
+        for (Index r = 0; r < p.active[t]; ++r, ++row) {
+            m.x_rows[row] = row_at(p, p.x, r, t);
+            const T* state = before(p, r, t, static_cast<const T*>(m.zero));
+            if (p.mask != nullptr) {
+                T* masked = m.states + row * l.width;
+                const T* factors = p.mask + p.original[r] * p.hidden_size;
+                for (Index k = 0; k < p.hidden_size; ++k) masked[k] = state[k] * factors[k];
+                state = masked;
+            }
+            m.h_rows[row] = state;
+            if constexpr (Cell::kTwoStages) {
+                T* reset = m.reset + row * l.width;
+                const T* factors = p.gates + (p.offset[t] + r) * S * W + W;  // slot 1: r
+                for (Index k = 0; k < p.hidden_size; ++k)
+                    reset[k] = state[k] * factors[k / W * p.gate_stride + k % W];
+                m.reset_rows[row] = reset;
+            }
+        }
+}
+
+template <class Cell>
+void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begin, Index end,
+                     const typename Cell::T* gates, Index stride, typename Cell::T* sums, char* memory) {
+    using T = typename Cell::T;
+    using V = typename Cell::V;
+    constexpr Index W = Cell::W, S = Cell::S;
+    const Layout<Cell> l(p);
+    Arena arena(memory);
+    GradientMemory<Cell> m(p, arena);
+    gather_rows<Cell>(p, l, m, chunk);
+    const Index rows = p.offset[p.chunk[chunk + 1]] - p.offset[p.chunk[chunk]];
+    const bool add = chunk < p.chunks - 1;
+    for (Index panel = begin; panel < end; ++panel) {
+        const T* d = gates + panel * stride;
+        if (p.dw_ih != nullptr)
+            multiply_outer<T, W, Cell::GI>(d, S * W, rows, m.x_rows, l.input, sums + l.ih(panel), add);
+        if (p.dw_hh != nullptr) {
+            multiply_outer<T, W, Cell::GH>(d + Cell::OH * W, S * W, rows, m.h_rows, l.hidden, sums + l.hh(panel), add);
+            if constexpr (Cell::kTwoStages)
+                multiply_outer<T, W, 1>(d, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
+        }
+        if (p.db_ih == nullptr && p.db_hh == nullptr) continue;
+        V bias[S]{};
+        for (Index row = 0; row < rows; ++row)
+            for (Index s = 0; s < S; ++s) bias[s] += load<V>(d + (row * S + s) * W);
+        for (Index s = 0; s < S; ++s) {
+            T* to = sums + l.bias(panel) + s * W;
+            store(to, add ? load<V>(to) + bias[s] : bias[s]);
+        }
+    }
+}
+
+}  // namespace timesteps::TIMESTEPS_TARGET

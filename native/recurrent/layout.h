@@ -1,0 +1,206 @@
+// How weights, gates and gradients lie in memory: by panels of U * W hidden units, gates of the same unit side by side.
+#pragma once
+
+#include "problem.h"
+#include "vectors.h"
+
+namespace timesteps::TIMESTEPS_TARGET {
+
+constexpr Index kLine = 64;  // bytes
+
+TIMESTEPS_ALWAYS Index least(Index a, Index b) { return a < b ? a : b; }
+
+/// Hands out pieces of a block of memory; from no block, it only counts.
+class Arena {
+public:
+    explicit Arena(char* memory) : next_(memory), counted_(0), real_(memory != nullptr) {}
+
+    template <class T>
+    T* take(Index count) {
+        const Index bytes = (count * Index(sizeof(T)) + kLine - 1) / kLine * kLine;
+        counted_ += bytes;
+        if (!real_) return nullptr;
+        T* piece = reinterpret_cast<T*>(next_);
+        next_ += bytes;
+        return piece;
+    }
+
+    Index counted() const { return counted_; }
+
+private:
+    char* next_;
+    Index counted_;
+    bool real_;
+};
+
+template <class Cell>
+struct Layout {
+    using T = typename Cell::T;
+    using V = typename Cell::V;
+    static constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI, GH = Cell::GH, OH = Cell::OH, U = Cell::U;
+    static constexpr Index kSecond = Cell::kTwoStages ? 1 : 0;  // slots of the second product, the first of a panel
+
+    Index input, hidden, panels, width;  // width: hidden units with padding
+
+    explicit Layout(const Problem<T>& p)
+        : input(p.input_size), hidden(p.hidden_size), panels((hidden + U * W - 1) / (U * W)), width(panels * U * W) {}
+
+    Index units(Index panel) const { return least(hidden - panel * U * W, U * W); }
+
+    // Packed for forward: bias (panels, S), weight_ih (panels, I, GI), weight_hh (panels, H, GH), of the second stage
+    // (panels, H, 1). Sums of weight gradients lie the same way. All in vectors.
+    Index bias(Index panel) const { return panel * S * W; }
+    Index ih(Index panel) const { return (panels * S + panel * input * GI) * W; }
+    Index hh(Index panel) const { return (panels * (S + input * GI) + panel * hidden * GH) * W; }
+    Index second(Index panel) const { return (panels * (S + input * GI + hidden * GH) + panel * hidden) * W; }
+    Index packed() const { return second(panels * kSecond); }
+
+    // Packed for backward: for each block of up to four vectors of columns, the rows of all gates: (panels, slots * W,
+    // vectors of the block).
+    static Index vectors(Index columns) { return (columns + W - 1) / W; }
+    Index block(Index slots, Index first_vector) const { return first_vector * panels * slots * W * W; }
+    Index ih_backward() const { return 0; }
+    Index hh_backward() const { return block(GI, vectors(input)); }
+    Index second_backward() const { return hh_backward() + block(GH, vectors(hidden)); }
+    Index packed_backward() const { return second_backward() + kSecond * block(1, vectors(hidden)); }
+
+    /// The row of torch's weights of a lane of a slot, or -1 on padding.
+    Index weight_row(Index panel, int gate, Index vector, Index lane) const {
+        const Index unit = (panel * U + vector) * W + lane;
+        return unit < hidden ? gate * hidden + unit : -1;
+    }
+};
+
+/// W rows of a weight, transposed: to[k] (`stride` apart) has a number of each row.
+template <class Cell>
+void pack_rows(const Layout<Cell>& l, const typename Cell::T* weight, Index columns, Index row, Index rows,
+               typename Cell::T* to, Index stride) {
+    using V = typename Cell::V;
+    constexpr int W = Cell::W;
+    static_cast<void>(l);
+    for (Index k = 0; k < columns; k += W) {
+        const Index some = least(columns - k, W);
+        V square[W]{};
+        for (Index lane = 0; lane < rows; ++lane) square[lane] = load_some<V>(weight + (row + lane) * columns + k, some);
+        transpose<typename Cell::T, W>(square);
+        for (Index j = 0; j < some; ++j) store(to + (k + j) * stride, square[j]);
+    }
+}
+
+/// The way back.
+template <class Cell>
+void unpack_rows(const typename Cell::T* from, Index stride, Index columns, Index row, Index rows,
+                 typename Cell::T* weight) {
+    using V = typename Cell::V;
+    constexpr int W = Cell::W;
+    for (Index k = 0; k < columns; k += W) {
+        const Index some = least(columns - k, W);
+        V square[W]{};
+        for (Index j = 0; j < some; ++j) square[j] = load<V>(from + (k + j) * stride);
+        transpose<typename Cell::T, W>(square);
+        for (Index lane = 0; lane < rows; ++lane) store_some(weight + (row + lane) * columns + k, square[lane], some);
+    }
+}
+
+/// What lies in a vector of the recurrent or input product: which vector of units, which gate.
+template <class Cell>
+struct Slot {
+    Index row, rows;  // in torch's weights
+    Slot(const Layout<Cell>& l, Index panel, int gate, int slot) {
+        const Index vector = Cell::U > 1 ? slot : 0;
+        const Index unit = (panel * Cell::U + vector) * Cell::W;
+        rows = l.hidden - unit < 0 ? 0 : least(l.hidden - unit, Cell::W);
+        row = gate * l.hidden + unit;
+    }
+};
+
+template <class Cell>
+void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
+    using T = typename Cell::T;
+    using L = Layout<Cell>;
+    constexpr Index W = Cell::W;
+    const L l(p);
+    for (Index panel = 0; panel < l.panels; ++panel) {
+        T* bias = packed + l.bias(panel);
+        for (Index n = 0; n < L::S * W; ++n) bias[n] = 0;
+        for (int v = 0; v < L::GI; ++v) {
+            const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
+            pack_rows<Cell>(l, p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
+            for (Index n = 0; n < s.rows && p.b_ih != nullptr; ++n) bias[v * W + n] += p.b_ih[s.row + n];
+        }
+        for (int v = 0; v < L::GH; ++v) {
+            const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
+            pack_rows<Cell>(l, p.w_hh, l.hidden, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
+            for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[(L::OH + v) * W + n] += p.b_hh[s.row + n];
+        }
+        if constexpr (Cell::kTwoStages) {
+            const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
+            pack_rows<Cell>(l, p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
+            for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[n] += p.b_hh[s.row + n];
+        }
+    }
+}
+
+/// weight's columns first … as (panels, slots * W, block vectors).
+template <class Cell, class GateOf>
+void pack_columns(const Layout<Cell>& l, const typename Cell::T* weight, Index columns, int slots, const GateOf& gate,
+                  typename Cell::T* to) {
+    using V = typename Cell::V;
+    constexpr Index W = Cell::W;
+    const Index vectors = l.vectors(columns);
+    for (Index first = 0; first < vectors; first += 4) {
+        const Index wide = least(vectors - first, 4);
+        for (Index panel = 0; panel < l.panels; ++panel)
+            for (int v = 0; v < slots; ++v) {
+                const Slot<Cell> s(l, panel, gate(v), v);
+                for (Index lane = 0; lane < W; ++lane)
+                    for (Index n = 0; n < wide; ++n, to += W) {
+                        const Index column = (first + n) * W;
+                        const bool real = lane < s.rows;
+                        store(to, real ? load_some<V>(weight + (s.row + lane) * columns + column, least(columns - column, W))
+                                       : V{});
+                    }
+            }
+    }
+}
+
+template <class Cell>
+void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
+    using L = Layout<Cell>;
+    const L l(p);
+    if (p.dx.data != nullptr)
+        pack_columns<Cell>(l, p.w_ih, l.input, L::GI, Cell::input_gate, packed + l.ih_backward());
+    pack_columns<Cell>(l, p.w_hh, l.hidden, L::GH, Cell::recurrent_gate, packed + l.hh_backward());
+    if constexpr (Cell::kTwoStages)
+        pack_columns<Cell>(l, p.w_hh, l.hidden, 1, [](int) { return Cell::kSecondGate; }, packed + l.second_backward());
+}
+
+template <class Cell>
+void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const typename Cell::T* sums) {
+    using L = Layout<Cell>;
+    constexpr Index W = Cell::W;
+    const L l(p);
+    const auto bias = [&](typename Cell::T* to, const Slot<Cell>& s, Index panel, int slot) {
+        for (Index n = 0; n < s.rows && to != nullptr; ++n) to[s.row + n] = sums[l.bias(panel) + slot * W + n];
+    };
+    for (Index panel = begin; panel < end; ++panel) {
+        for (int v = 0; v < L::GI; ++v) {
+            const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
+            if (p.dw_ih != nullptr) unpack_rows<Cell>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
+            bias(p.db_ih, s, panel, v);
+        }
+        for (int v = 0; v < L::GH; ++v) {
+            const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
+            if (p.dw_hh != nullptr)
+                unpack_rows<Cell>(sums + l.hh(panel) + v * W, L::GH * W, l.hidden, s.row, s.rows, p.dw_hh);
+            bias(p.db_hh, s, panel, L::OH + v);
+        }
+        if constexpr (Cell::kTwoStages) {
+            const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
+            if (p.dw_hh != nullptr) unpack_rows<Cell>(sums + l.second(panel), W, l.hidden, s.row, s.rows, p.dw_hh);
+            bias(p.db_hh, s, panel, 0);
+        }
+    }
+}
+
+}  // namespace timesteps::TIMESTEPS_TARGET

@@ -1,0 +1,82 @@
+// What passes between the plan of a call, which every processor runs, and the kernels of one instruction set. Plain data:
+// a function here would be compiled for several sets, and the linker would keep any one of them.
+#pragma once
+
+#include <cstdint>
+
+namespace timesteps {
+
+/// Rows of numbers side by side: that of row b of the batch at time t is data + b * row + t * step.
+template <class T>
+struct Rows {
+    T* data;
+    std::int64_t row, step;
+};
+
+/// One call. The rows of the batch are sorted by length, longest first, so that those still active at a visit are the
+/// first ones; `r` is a row's place in that order, `t` a visit, and packed row offset[t] + r is row r at visit t.
+template <class T>
+struct Problem {
+    std::int64_t batch, steps, visits, input_size, hidden_size;
+    std::int64_t option;            // of the cell
+    const std::int64_t* active;     // (visits) rows that are active
+    const std::int64_t* offset;     // (visits + 1) first packed row
+    const std::int64_t* original;   // (batch) r -> row of the batch
+    const std::int64_t* length;     // (batch) visits of r
+    const std::int64_t* order;      // (batch, steps) visit -> time, by row of the batch; or null:
+    std::int64_t direction;         // 1: visit t is time t; -1: time length - 1 - t
+    const std::int64_t* chunk;      // (chunks + 1) visits that are worked on together
+    std::int64_t chunks, chunk_rows;  // the most packed rows of a chunk
+
+    Rows<const T> x;
+    Rows<T> y;
+    const T *h0, *c0, *fresh_h, *fresh_c;  // (batch, hidden_size), or null for zeros
+    const T* mask;                         // (batch, hidden_size) factors of the recurrent state, or null
+    const bool* starts;                    // (batch, visits) fresh starts before a visit, or null
+    std::int64_t starts_stride;
+    T *hn, *cn;                                // (batch, hidden_size)
+    const T *w_ih, *w_hh, *b_ih, *b_hh;    // as torch has them
+    T *gates, *cells;                      // for backward: (panels, packed rows); null when nothing is to be kept
+    std::int64_t gate_stride, cell_stride;   // from panel to panel
+
+    Rows<const T> dy;  // data null: zero
+    const T *dhn, *dcn;
+    Rows<T> dx;        // data null: not wanted; so for all that follow
+    T *dh0, *dc0, *dfresh_h, *dfresh_c;
+    T *dw_ih, *dw_hh, *db_ih, *db_hh;
+};
+
+/// Numbers of a problem's arrays, by what the kernels of a set lay out.
+struct Sizes {
+    std::int64_t panels, gate_row, cell_row;  // numbers of one row of one panel
+    std::int64_t packed, packed_backward, sums;
+};
+
+/// The kernels of one cell, type and instruction set.
+template <class T>
+struct Kernels {
+    Sizes (*sizes)(const Problem<T>&);
+    /// Bytes of `memory` for `rows` rows at once.
+    std::int64_t (*forward_memory)(const Problem<T>&, std::int64_t rows);
+    std::int64_t (*backward_memory)(const Problem<T>&, std::int64_t rows);
+    std::int64_t (*gradient_memory)(const Problem<T>&);
+    void (*pack)(const Problem<T>&, T* packed);
+    void (*pack_backward)(const Problem<T>&, T* packed);
+    /// Rows begin … end - 1 over all visits.
+    void (*forward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
+    /// Gradients of the gates of rows begin … end - 1, one chunk after the other from the last to the first; `memory`
+    /// carries over. `gates` (panels, `stride` numbers each) begins at packed row `first_row`.
+    void (*backward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, std::int64_t chunk,
+                     T* gates, std::int64_t stride, std::int64_t first_row, char* memory);
+    /// From a chunk's gradients of gates, gradients of x …
+    void (*input_gradient)(const Problem<T>&, const T* packed, std::int64_t chunk, const T* gates, std::int64_t stride,
+                           char* memory);
+    /// … and of the weights, added to `sums` panel by panel (begin … end - 1), or put there by the last chunk.
+    void (*weight_gradient)(const Problem<T>&, std::int64_t chunk, std::int64_t begin, std::int64_t end, const T* gates,
+                            std::int64_t stride, T* sums, char* memory);
+    void (*unpack)(const Problem<T>&, std::int64_t begin, std::int64_t end, const T* sums);
+};
+
+enum CellKind : std::int64_t { kElman, kLstm, kGruAfter, kGruBefore, kCellKinds };
+
+}  // namespace timesteps

@@ -1,0 +1,74 @@
+// Where rows lie: of tensors by batch and time, of the kernels' own memory by visit.
+#pragma once
+
+#include "layout.h"
+
+namespace timesteps::TIMESTEPS_TARGET {
+
+/// The time that row r visits at visit t.
+template <class T>
+TIMESTEPS_ALWAYS Index time_of(const Problem<T>& p, Index r, Index t) {
+    if (p.order != nullptr) return p.order[p.original[r] * p.steps + t];
+    return p.direction > 0 ? t : p.length[r] - 1 - t;
+}
+
+template <class T, class N>
+TIMESTEPS_ALWAYS N* row_at(const Problem<T>& p, const Rows<N>& rows, Index r, Index t) {
+    return rows.data + p.original[r] * rows.row + time_of(p, r, t) * rows.step;
+}
+
+/// Whether row r starts afresh before visit t.
+template <class T>
+TIMESTEPS_ALWAYS bool starts_at(const Problem<T>& p, Index r, Index t) {
+    return p.starts != nullptr && p.starts[p.original[r] * p.starts_stride + t];
+}
+
+/// Row r of a (batch, hidden_size) tensor that may be missing, which is zero.
+template <class T>
+TIMESTEPS_ALWAYS const T* state_row(const Problem<T>& p, const T* state, Index r, const T* zero) {
+    return state == nullptr ? zero : state + p.original[r] * p.hidden_size;
+}
+
+/// The state that row r enters visit t with, as a row of numbers.
+template <class T>
+TIMESTEPS_ALWAYS const T* before(const Problem<T>& p, Index r, Index t, const T* zero) {
+    if (starts_at(p, r, t)) return state_row(p, p.fresh_h, r, zero);
+    return t == 0 ? state_row(p, p.h0, r, zero) : row_at(p, p.y, r, t - 1);
+}
+
+template <class T>
+TIMESTEPS_ALWAYS void copy(T* to, const T* from, Index count) {
+    __builtin_memcpy(to, from, count * sizeof(T));
+}
+
+template <class T>
+TIMESTEPS_ALWAYS void clear(T* to, Index count) {
+    __builtin_memset(to, 0, count * sizeof(T));
+}
+
+/// A row of cell states, between (hidden_size) and (panels, rows, W).
+template <class Cell>
+void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride) {
+    constexpr Index W = Cell::W;
+    for (Index panel = 0; panel < l.panels; ++panel, to += stride)
+        for (Index n = 0; n < W; ++n) to[n] = from == nullptr || n >= l.units(panel) ? 0 : from[panel * W + n];
+}
+
+template <class Cell>
+void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add) {
+    constexpr Index W = Cell::W;
+    for (Index panel = 0; panel < l.panels; ++panel, from += stride)
+        for (Index n = 0; n < l.units(panel); ++n) to[panel * W + n] = from[n] + (add ? to[panel * W + n] : 0);
+}
+
+/// What no visit wrote is zero.
+template <class T>
+void clear_unvisited(const Problem<T>& p, const Rows<T>& rows, Index width, Index begin, Index end) {
+    for (Index r = begin; r < end; ++r)
+        for (Index t = p.length[r]; t < p.steps; ++t) {
+            const Index time = p.order != nullptr ? time_of(p, r, t) : t;
+            clear(rows.data + p.original[r] * rows.row + time * rows.step, width);
+        }
+}
+
+}  // namespace timesteps::TIMESTEPS_TARGET

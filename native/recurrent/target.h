@@ -1,0 +1,86 @@
+// The kernels of one instruction set. A file that defines TIMESTEPS_TARGET and TIMESTEPS_BYTES (of a register) and
+// includes this one is compiled with that set's flags.
+#pragma once
+
+#include "problem.h"
+#include "vectors.h"
+// The cells need what a step is.
+#include "cells/steps.h"
+// One line a cell.
+#include "cells/elman.h"
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "forward.h"
+#include "gradients.h"
+
+namespace timesteps::TIMESTEPS_TARGET {
+
+template <class Cell>
+Kernels<typename Cell::T> kernels_of() {
+    using T = typename Cell::T;
+    using P = Problem<T>;
+    return {
+        .sizes =
+            [](const P& p) {
+                const Layout<Cell> l(p);
+                return Sizes{l.panels, l.S * l.W, Cell::kHasCells ? l.W : 0, l.packed(), l.packed_backward(), l.packed()};
+            },
+        .forward_memory =
+            [](const P& p, Index rows) {
+                Arena arena(nullptr);
+                ForwardMemory<Cell>(p, rows, arena);
+                return arena.counted();
+            },
+        .backward_memory =
+            [](const P& p, Index rows) {
+                Arena arena(nullptr);
+                BackwardMemory<Cell>(p, rows, arena);
+                return arena.counted();
+            },
+        .gradient_memory =
+            [](const P& p) {
+                Arena arena(nullptr);
+                GradientMemory<Cell>(p, arena);
+                return arena.counted();
+            },
+        .pack = pack<Cell>,
+        .pack_backward = pack_backward<Cell>,
+        .forward = [](const P& p, const T* packed, Index begin, Index end,
+                      char* memory) { Forward<Cell>(p, packed, begin, end, Arena(memory)).run(); },
+        .backward =
+            [](const P& p, const T* packed, Index begin, Index end, Index chunk, T* gates, Index stride,
+               Index first_row, char* memory) {
+                Backward<Cell>(p, packed, begin, end, Arena(memory)).run(chunk, gates, stride, first_row);
+            },
+        .input_gradient = input_gradient<Cell>,
+        .weight_gradient = weight_gradient<Cell>,
+        .unpack = unpack<Cell>,
+    };
+}
+
+template <class T, int W>
+Kernels<T> kernels_for(CellKind kind, Index hidden) {
+    static_cast<void>(hidden);
+    switch (kind) {
+        case kLstm: return kernels_of<Lstm<T, W>>();
+        case kGruAfter: return kernels_of<GruAfter<T, W>>();
+        case kGruBefore: return kernels_of<GruBefore<T, W>>();
+        default: break;
+    }
+    if constexpr (sizeof(T) == sizeof(float)) {  // wide panels where they do not waste more than a sixth of the work
+        const auto padded = [&](Index units) { return (hidden + units - 1) / units * units; };
+        if (padded(4 * W) * 6 <= padded(W) * 7) return kernels_of<Elman<T, W, 4>>();
+        if (padded(2 * W) * 6 <= padded(W) * 7) return kernels_of<Elman<T, W, 2>>();
+    }
+    return kernels_of<Elman<T, W, 1>>();
+}
+
+Kernels<float> float_kernels(CellKind kind, Index hidden) {
+    return kernels_for<float, TIMESTEPS_BYTES / sizeof(float)>(kind, hidden);
+}
+
+Kernels<double> double_kernels(CellKind kind, Index hidden) {
+    return kernels_for<double, TIMESTEPS_BYTES / sizeof(double)>(kind, hidden);
+}
+
+}  // namespace timesteps::TIMESTEPS_TARGET

@@ -1,0 +1,161 @@
+// The recurrent kernels without Python: for the sanitizers and for emulators of other processors.
+//     make sanitize        with the address, undefined-behaviour and thread sanitizers
+//     make neon            cross-compiled for AArch64, run by qemu-user
+// Random problems of every cell; results in float against double, slopes against gradients, one thread against three.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "../recurrent/plan.h"
+
+using namespace timesteps;
+
+namespace {
+
+constexpr int kGates[kCellKinds] = {1, 4, 3, 3};
+const char* const kNames[kCellKinds] = {"elman", "lstm", "gru", "gru, reset before"};
+
+int failures = 0;
+
+void expect(bool holds, const char* what, CellKind kind, double found) {
+    if (holds) return;
+    std::printf("%s: %s (%g)\n", kNames[kind], what, found);
+    ++failures;
+}
+
+/// A problem with numbers of its own; every array has exactly the size it must have, so that a step outside is seen.
+template <class T>
+struct Case {
+    CellKind kind;
+    std::int64_t B, S, I, H, option;
+    bool ragged, resets, dropout, reverse;
+    std::vector<std::int64_t> counts, order;
+    std::unique_ptr<bool[]> starts;
+    std::vector<T> x, h0, c0, fresh_h, fresh_c, mask, w_ih, w_hh, b_ih, b_hh, y, hn, cn, saved;
+    std::vector<T> dy, dhn, dcn, dx, dh0, dc0, dfresh_h, dfresh_c, dw_ih, dw_hh, db_ih, db_hh;
+
+    explicit Case(unsigned seed) {
+        std::mt19937 random(seed);
+        const auto below = [&](unsigned n) { return static_cast<std::int64_t>(random() % n); };
+        const auto fill = [&](std::vector<T>& numbers, std::int64_t size) {
+            numbers.resize(size);
+            for (T& number : numbers) number = static_cast<T>(static_cast<float>(below(20001) - 10000) / 8000.0f);
+        };
+        kind = static_cast<CellKind>(below(kCellKinds));
+        B = 1 + below(40), S = 1 + below(9), I = 1 + below(40), H = 1 + below(80), option = below(kind == kElman ? 3 : 1);
+        ragged = below(2), resets = below(2), dropout = below(2), reverse = below(2);
+        const std::int64_t rows = kGates[kind] * H;
+        for (auto* numbers : {&h0, &c0, &fresh_h, &fresh_c, &dhn, &dcn}) fill(*numbers, B * H);
+        fill(x, B * S * I), fill(dy, B * S * H);
+        fill(w_ih, rows * I), fill(w_hh, rows * H), fill(b_ih, rows), fill(b_hh, rows);
+        for (T& weight : w_ih) weight /= std::sqrt(static_cast<float>(I));
+        for (T& weight : w_hh) weight /= std::sqrt(static_cast<float>(H));
+        starts = std::make_unique<bool[]>(B * S);
+        mask.resize(B * H);
+        for (T& factor : mask) factor = static_cast<T>(2 * below(2));
+        for (std::int64_t n = 0; n < B * S; ++n) starts[n] = below(4) == 0;
+        for (std::int64_t b = 0; b < B; ++b) {
+            counts.push_back(ragged ? below(static_cast<unsigned>(S) + 1) : S);
+            const std::int64_t first = below(static_cast<unsigned>(S));
+            for (std::int64_t t = 0; t < S; ++t) order.push_back((first + t) % S);
+        }
+    }
+
+    Problem<T> problem() {
+        const std::int64_t rows = kGates[kind] * H, cells = kind == kLstm ? B * H : 0;
+        y.assign(B * S * H, 0), hn.assign(B * H, 0), cn.assign(cells, 0);
+        dx.assign(B * S * I, 0), dh0.assign(B * H, 0), dc0.assign(cells, 0);
+        dfresh_h.assign(B * H, 0), dfresh_c.assign(cells, 0);
+        dw_ih.assign(rows * I, 0), dw_hh.assign(rows * H, 0), db_ih.assign(rows, 0), db_hh.assign(rows, 0);
+        Problem<T> p{};
+        p.batch = B, p.steps = S, p.input_size = I, p.hidden_size = H, p.option = option;
+        p.direction = reverse ? -1 : 1;
+        p.order = ragged && reverse ? order.data() : nullptr;
+        p.x = {x.data(), S * I, I}, p.y = {y.data(), S * H, H};
+        p.h0 = h0.data(), p.c0 = c0.data(), p.fresh_h = fresh_h.data(), p.fresh_c = fresh_c.data();
+        p.mask = dropout ? mask.data() : nullptr;
+        p.starts = resets ? starts.get() : nullptr, p.starts_stride = S;
+        p.w_ih = w_ih.data(), p.w_hh = w_hh.data(), p.b_ih = b_ih.data(), p.b_hh = b_hh.data();
+        p.hn = hn.data(), p.cn = cn.data();
+        p.dy = {dy.data(), S * H, H}, p.dhn = dhn.data(), p.dcn = dcn.data(), p.dx = {dx.data(), S * I, I};
+        p.dh0 = dh0.data(), p.dc0 = dc0.data(), p.dfresh_h = dfresh_h.data(), p.dfresh_c = dfresh_c.data();
+        p.dw_ih = dw_ih.data(), p.dw_hh = dw_hh.data(), p.db_ih = db_ih.data(), p.db_hh = db_hh.data();
+        return p;
+    }
+
+    void run(int threads, bool backward) {
+        Problem<T> p = problem();
+        {
+            const Plan<T> plan(kind, p, counts.data());
+            saved.resize(plan.sizes.panels * (p.gate_stride + p.cell_stride));
+        }
+        run_forward(kind, p, counts.data(), backward ? saved.data() : nullptr, threads);
+        if (!backward) return;
+        Problem<T> again = p;
+        run_backward(kind, again, counts.data(), saved.data(), threads);
+    }
+
+    /// The number whose gradients backward gives.
+    double loss() {
+        run(1, false);
+        double sum = 0;
+        for (std::size_t n = 0; n < y.size(); ++n) sum += y[n] * dy[n];
+        for (std::size_t n = 0; n < hn.size(); ++n) sum += hn[n] * dhn[n];
+        for (std::size_t n = 0; n < cn.size(); ++n) sum += cn[n] * dcn[n];
+        return sum;
+    }
+
+    std::vector<std::vector<T>*> results() {
+        return {&y, &hn, &cn, &dx, &dh0, &dc0, &dfresh_h, &dfresh_c, &dw_ih, &dw_hh, &db_ih, &db_hh};
+    }
+
+    std::vector<T> all() {
+        std::vector<T> numbers;
+        for (const auto* part : results()) numbers.insert(numbers.end(), part->begin(), part->end());
+        return numbers;
+    }
+};
+
+void check(unsigned seed) {
+    Case<float> in_float(seed);
+    Case<double> in_double(seed);
+    in_float.run(1, true);
+    const std::vector<float> one = in_float.all();
+    in_float.run(3, true);
+    expect(one == in_float.all(), "three threads give other bits", in_float.kind, 0);
+    in_double.run(1, true);
+    const std::vector<double> exact = in_double.all();
+    double worst = 0;
+    for (std::size_t n = 0; n < exact.size(); ++n)
+        worst = std::max(worst, std::abs(one[n] - exact[n]) / (1 + std::abs(exact[n])));
+    expect(worst < 1e-3, "float is far from double", in_float.kind, worst);
+    if (in_double.kind == kElman && in_double.option == 1) return;  // relu has corners
+
+    const std::vector<std::pair<std::vector<double>*, std::vector<double>>> slopes = {
+        {&in_double.x, in_double.dx},        {&in_double.h0, in_double.dh0},     {&in_double.fresh_h, in_double.dfresh_h},
+        {&in_double.c0, in_double.dc0},      {&in_double.fresh_c, in_double.dfresh_c},
+        {&in_double.w_ih, in_double.dw_ih},  {&in_double.w_hh, in_double.dw_hh}, {&in_double.b_hh, in_double.db_hh}};
+    for (const auto& [numbers, gradient] : slopes) {
+        if (gradient.empty()) continue;
+        const std::size_t n = seed * 7919u % gradient.size();
+        const double kept = (*numbers)[n], step = 1e-5;
+        (*numbers)[n] = kept + step;
+        const double above = in_double.loss();
+        (*numbers)[n] = kept - step;
+        const double slope = (above - in_double.loss()) / (2 * step);
+        (*numbers)[n] = kept;
+        expect(std::abs(slope - gradient[n]) < 1e-4 * (1 + std::abs(slope)), "a gradient is not the slope",
+               in_double.kind, slope - gradient[n]);
+    }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    const unsigned cases = count > 1 ? static_cast<unsigned>(std::atoi(arguments[1])) : 200;
+    for (unsigned seed = 0; seed < cases; ++seed) check(seed);
+    std::printf("%u cases with %s instructions, %d failures\n", cases, target_name(), failures);
+    return failures == 0 ? 0 : 1;
+}

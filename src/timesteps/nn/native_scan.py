@@ -1,0 +1,141 @@
+"""`scan` by the compiled kernels: for which calls, and how."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from timesteps.nn.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from timesteps.nn.native_kernels import (
+    DIFFERENTIABLE,
+    LSTM,
+    Equation,
+    Inputs,
+    Replay,
+    Scan,
+    forward,
+    rows_side_by_side,
+    time_first,
+)
+from timesteps.nn.native_operators import recurrent
+from timesteps.nn.padding import Steps
+from timesteps.runtime import native
+
+_ELMAN, _GRU_AFTER, _GRU_BEFORE = 0, 2, 3  # CellKind in native/recurrent/problem.h
+_NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}
+_PLAIN = (Tensor, nn.Parameter)
+_warned = False
+
+
+def equation_of(cell: Cell) -> Equation | None:
+    """The cell as the kernels know it; None if they have none for it."""
+    if type(cell) is LSTMCell and not cell.proj_size:
+        return Equation(LSTM, 0)
+    if type(cell) is GRUCell:
+        return Equation(_GRU_AFTER if cell.reset_after else _GRU_BEFORE, 0)
+    if type(cell) is ElmanCell:
+        return Equation(_ELMAN, _NONLINEARITIES[cell.nonlinearity])
+    return None
+
+
+def is_traced() -> bool:
+    """Whether something other than the CPU will see the operators of this call."""
+    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+
+
+def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
+    """Why the compiled kernels cannot run this cell on such an input; None if they can."""
+    if native.core is None:
+        _warn_once()
+        return native.explain()
+    if equation_of(cell) is None:
+        what = "a projection" if getattr(cell, "proj_size", 0) else type(cell).__name__
+        return f"there is no kernel for {what}"
+    if not x.is_floating_point():
+        return "its kernels would multiply one-hot vectors that the loop only looks up"
+    traced = is_traced()
+    weight = cell.weight_hh
+    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
+        return f"its kernels are for float32 and float64 on the CPU, the weights are {weight.dtype} on {weight.device}"
+    for tensor in (x, *states, *cell._parameters.values()):
+        if tensor is None:
+            continue
+        if tensor.dtype != weight.dtype or tensor.device != weight.device:
+            return f"the weights are {weight.dtype} on {weight.device}, a tensor is {tensor.dtype} on {tensor.device}"
+        if not traced and type(tensor) not in _PLAIN:
+            return f"a tensor is a {type(tensor).__name__}"
+    if torch.is_autocast_enabled("cpu"):
+        return "autocast chooses the precision of torch's own operators"
+    return transformed()
+
+
+def transformed() -> str | None:
+    """Why no kernel can run under the transformation that is going on; None if there is none."""
+    if torch.compiler.is_compiling():
+        return None
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "torch.func transforms the plain loop"
+    if forward_ad._current_level >= 0:
+        return "kernels have no forward-mode derivatives"
+    return None
+
+
+def _warn_once() -> None:
+    """Where a compiler was missing, not where the core was left aside on purpose."""
+    global _warned
+    if not _warned and not native.left_aside:
+        _warned = True
+        warnings.warn(f"recurrent layers run without compiled kernels, much slower ({native.explain()})", stacklevel=2)
+
+
+def run_native(
+    cell: Cell,
+    x: Tensor,
+    state: tuple[Tensor, ...] | None,
+    fresh: tuple[Tensor, ...] | None,
+    steps: Steps,
+    reverse: bool,
+    starts: Tensor | None,
+    mask: Tensor | None,
+    replay: Replay,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """x (B, T, I) in time's order -> outputs in time's order, zero on padding, and final states.
+
+    `starts` (B, visits) and `mask` (B, H) are as the loop takes them; None for states is zeros.
+    """
+    equation = equation_of(cell)
+    assert equation is not None
+
+    bias_ih, bias_hh = (cell.bias_ih.contiguous(), cell.bias_hh.contiguous()) if cell.bias else (None, None)
+    h0, c0 = _pair(state)
+    fresh_h, fresh_c = _pair(fresh if starts is not None else None)
+    inputs = Inputs(
+        rows_side_by_side(x), h0, c0, fresh_h, fresh_c,
+        cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh, mask,
+        steps.counts,
+        steps.order(reverse) if steps.ragged else None,
+        None if starts is None else starts.contiguous(),
+    )  # fmt: skip
+    y, hn, cn = _run(equation, inputs, reverse, replay)
+    return y, (hn,) if cn is None else (hn, cn)
+
+
+def _pair(parts: tuple[Tensor, ...] | None) -> tuple[Tensor | None, Tensor | None]:
+    """h and c, each in one piece."""
+    h, c = (*(parts or ()), None, None)[:2]
+    return None if h is None else h.contiguous(), None if c is None else c.contiguous()
+
+
+def _run(equation: Equation, inputs: Inputs, reverse: bool, replay: Replay) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The call, for PyTorch as it runs just now."""
+    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs[:DIFFERENTIABLE])
+    if is_traced():
+        y, hn, cn, _ = recurrent(*equation, reverse, keep, *inputs)
+        return y, hn, cn if equation.has_cells else None
+    if keep:
+        result: tuple[Tensor, Tensor, Tensor | None] = Scan.apply(equation, reverse, replay, *inputs)  # type: ignore[no-untyped-call]
+        return result
+    return forward(equation, inputs, reverse, False, time_first(inputs.x))[:3]

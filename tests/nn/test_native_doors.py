@@ -1,0 +1,198 @@
+"""How PyTorch reaches the compiled kernels: its compilers, its transformations, and what memory that takes."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tolerances import CLOSE, EXACT
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.export import Dim, export
+from torch.func import functional_call, grad, vmap
+from torch.testing import assert_close
+
+from timesteps.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, explain, scan
+from timesteps.nn.native_operators import recurrent
+from timesteps.runtime import native
+
+pytestmark = pytest.mark.skipif(native.core is None, reason=native.explain())
+F32 = CLOSE[torch.float32]
+layers = pytest.mark.parametrize("layer", [LSTM, GRU, RNN], ids=lambda layer: layer.__name__)
+
+
+class Reader(nn.Module):
+    """A layer in a network, with lengths if there are any."""
+
+    def __init__(self, layer: type[nn.Module]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = layer(5, 9, 2, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(18, 1)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        y, _ = self.layer(x, lengths=lengths)
+        return self.out(y)
+
+
+@layers
+@pytest.mark.parametrize("with_lengths", [False, True])
+def test_compiles_whole_and_once(layer: type[nn.Module], with_lengths: bool) -> None:
+    torch._dynamo.reset()
+    model, frames = Reader(layer), []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        frames.append(graph.print_readable(print_output=False))
+        return torch._dynamo.backends.debugging.aot_eager(graph, inputs)
+
+    compiled = torch.compile(model, fullgraph=True, dynamic=True, backend=backend)
+    draw = random.Random(1)
+    once = 0
+    for call in range(50):
+        rows, steps = draw.randint(2, 9), draw.randint(2, 40)
+        x = torch.randn(rows, steps, 5, requires_grad=True)
+        lengths = torch.randint(0, steps + 1, (rows,)) if with_lengths else None
+        got, expected = compiled(x, lengths), model(x, lengths)
+        assert_close(got, expected, **F32)
+        leaves = [x, *model.parameters()]
+        assert_close(
+            torch.autograd.grad(got.square().sum(), leaves), torch.autograd.grad(expected.square().sum(), leaves), **F32
+        )
+        once = len(frames) if call == 0 else once
+    assert len(frames) == once
+    assert "timesteps.recurrent" in frames[-1]
+
+
+@layers
+def test_exports_with_any_batch_and_length(layer: type[nn.Module]) -> None:
+    model = Reader(layer).eval()
+    dynamic = {"x": {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, "lengths": {0: Dim.DYNAMIC}}
+    program = export(model, (torch.randn(4, 6, 5), torch.tensor([6, 3, 2, 0])), dynamic_shapes=dynamic)
+    assert "timesteps.recurrent" in str(program.graph)
+    for rows, steps in ((2, 3), (9, 20)):
+        x, lengths = torch.randn(rows, steps, 5), torch.randint(0, steps + 1, (rows,))
+        assert_close(program.module()(x, lengths), model(x, lengths), **F32)
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+def test_the_operator_keeps_the_rules(kind: int) -> None:
+    gates = (1, 4, 3, 3)[kind]
+    torch.manual_seed(0)
+    x, h0, c0 = torch.randn(3, 4, 5), torch.randn(3, 6), torch.randn(3, 6)
+    weights = [torch.randn(gates * 6, 5), torch.randn(gates * 6, 6), torch.randn(gates * 6), torch.randn(gates * 6)]
+    leaves = [t.double().requires_grad_() for t in (x, h0, *weights)]
+    cells = c0.double().requires_grad_() if kind == 1 else None
+    counts = torch.tensor([4, 0, 2])
+    arguments = (kind, 0, True, True, *leaves[:2], cells, None, None, *leaves[2:], None, counts, None, None)
+    # not compared with itself when traced: what it keeps for backward has gaps that nobody writes
+    torch.library.opcheck(
+        recurrent, arguments, test_utils=("test_schema", "test_autograd_registration", "test_faketensor")
+    )
+
+
+@layers
+def test_transformations_take_the_loop_and_are_right(layer: type[nn.Module]) -> None:
+    rnn, xs = layer(3, 4, batch_first=True), torch.randn(6, 5, 3)
+    parameters = dict(rnn.named_parameters())
+
+    def loss(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(rnn, parameters, (x.unsqueeze(0),))[0].square().sum()
+
+    each = vmap(grad(loss), in_dims=(None, 0))(parameters, xs)
+    for b in range(6):
+        alone = torch.autograd.grad(rnn(xs[b : b + 1])[0].square().sum(), list(parameters.values()))
+        assert_close([value[b] for value in each.values()], list(alone), **F32)
+    direction = torch.randn_like(xs)
+    with forward_ad.dual_level():
+        slope = forward_ad.unpack_dual(rnn(forward_ad.make_dual(xs, direction))[0]).tangent
+    step = 1e-3
+    numeric = (rnn.double()(xs.double() + step * direction)[0] - rnn(xs.double() - step * direction)[0]) / (2 * step)
+    assert_close(slope.double(), numeric, rtol=1e-3, atol=1e-4)
+
+
+@layers
+def test_gradients_of_gradients(layer: type[nn.Module]) -> None:
+    rnn, x = layer(3, 4, batch_first=True).double(), torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([5, 2])
+
+    def penalty(implementation: str | None) -> list[Tensor]:
+        leaves = [x, *rnn.parameters()]
+        y, _ = rnn(x, lengths=lengths, implementation=implementation)
+        first = torch.autograd.grad(y.square().sum(), leaves, create_graph=True)
+        return list(torch.autograd.grad(sum(g.square().sum() for g in first), leaves))  # type: ignore[arg-type]
+
+    assert explain(rnn, x)[0].implementation == "native"
+    assert_close(penalty(None), penalty("loop"), **CLOSE[torch.float64])
+
+
+def test_autocast_and_checkpointing() -> None:
+    rnn, x = LSTM(3, 4, batch_first=True), torch.randn(2, 5, 3, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_close(rnn(x)[0].float(), rnn(x, implementation="loop")[0].float(), rtol=0.05, atol=0.05)
+    plain = torch.autograd.grad(rnn(x)[0].sum(), x)
+    again = torch.utils.checkpoint.checkpoint(lambda x: rnn(x)[0].sum(), x, use_reentrant=False)
+    assert_close(torch.autograd.grad(again, x), plain, **EXACT)
+
+
+def test_a_backward_pass_can_be_repeated_and_left_out() -> None:
+    cell, x = LSTMCell(3, 4), torch.randn(2, 5, 3, requires_grad=True)
+    y, _ = scan(cell, x)
+    first = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    assert_close(torch.autograd.grad(y.sum(), x, retain_graph=True), first, **EXACT)
+    with torch.no_grad():
+        y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(y.sum(), x)
+
+
+def test_a_count_beyond_the_steps_is_refused_by_the_kernels_themselves() -> None:
+    compiled = torch.compile(Reader(GRU), fullgraph=True, dynamic=True, backend="aot_eager")
+    with pytest.raises(ValueError, match="count"), torch.no_grad():
+        recurrent(2, 0, False, False, torch.zeros(1, 2, 3), None, None, None, None, torch.zeros(12, 3),
+                  torch.zeros(12, 4), None, None, None, torch.tensor([3]), None, None)  # fmt: skip
+    with torch.no_grad():
+        assert compiled(torch.zeros(2, 3, 5), torch.tensor([3, 1])).shape == (2, 3, 1)
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc")
+def test_memory_stays_flat() -> None:
+    draw, cell = random.Random(0), GRUCell(24, 40)
+
+    def batches(count: int) -> None:
+        for _ in range(count):
+            rows, steps = draw.randint(1, 48), draw.randint(1, 60)
+            x = torch.randn(rows, steps, 24)
+            y, _ = scan(cell, x, torch.randint(0, steps + 1, (rows,)))
+            y.sum().backward()
+
+    batches(300)
+    before = resident()
+    batches(1200)
+    assert resident() - before < 24 << 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("instructions", ["avx2", "baseline"])
+def test_other_instruction_sets(instructions: str) -> None:
+    """The comparisons again, on what an older processor has."""
+    here = Path(__file__).parent
+    environment = {**os.environ, "TIMESTEPS_INSTRUCTIONS": instructions}
+    code = "from timesteps.runtime.native import core; print(core.recurrent_instructions)"
+    name = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    if name.stdout.strip() != instructions:
+        pytest.skip(f"this processor runs {name.stdout.strip()}")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", str(here / "test_native_scan.py")]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=here.parents[1])
+    assert run.returncode == 0, run.stdout[-3000:]
