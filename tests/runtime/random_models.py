@@ -120,7 +120,7 @@ def guided_model(
     }
     channels = 2 * outputs
     layer = msgspec.structs.replace(spec.network.layers[0], input_size=spec.network.embedding_size + channels)
-    shape = msgspec.structs.replace(spec.network, channels=channels, share=0.25, layers=(layer,))
+    shape = msgspec.structs.replace(spec.network, channels=channels, share=0.25, wide=False, layers=(layer,))
     text = msgspec.structs.replace(spec.text, guide=guide)
     spec = msgspec.structs.replace(spec, text=text, network=shape, members=members, unguided=unguided)
     for member in range(members):

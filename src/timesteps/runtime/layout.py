@@ -108,13 +108,13 @@ def member_prefix(spec: ModelSpec, member: int) -> str:
 
 
 def member_network(spec: ModelSpec, member: int) -> NetworkSpec:
-    """The network of one member: of the last `unguided` ones, without channels."""
+    """The network of one member: the last `unguided` ones read no channels and, with bags, have a wide term instead."""
     network = spec.network
     if member < spec.members - spec.unguided or not network.channels:
         return network
     first, *others = network.layers
     first = msgspec.structs.replace(first, input_size=first.input_size - network.channels)
-    return msgspec.structs.replace(network, channels=0, layers=(first, *others))
+    return msgspec.structs.replace(network, channels=0, wide=network.input == "bag", layers=(first, *others))
 
 
 def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -123,8 +123,8 @@ class Golden(_Strict, frozen=True, kw_only=True):
 
 
 class ModelSpec(_Strict, frozen=True, kw_only=True):
-    """All of it. `members` networks answer together by their mean logit; the last `unguided` of them read no channels,
-    for networks that read the same hints make the same errors."""
+    """All of it. `members` networks answer together by their mean logit. The last `unguided` of them read no channels,
+    for networks that read the same hints make the same errors; those of bags have a wide term instead."""
 
     format: Literal["timesteps"] = "timesteps"
     version: int = FORMAT_VERSION
