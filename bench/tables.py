@@ -147,7 +147,9 @@ def provenance(read: Read) -> str:
 
 def _seeds(result: dict[str, Any]) -> str:
     done, planned = len(result["seeds"]), len(result["seeds_planned"])
-    return f"{done} seeds" if done == planned else f"{done} of {planned} seeds"
+    seeds = f"{done} seeds" if done == planned else f"{done} of {planned} seeds"
+    splits = len(result.get("splits", [0]))
+    return f"{seeds} on each of {splits} splits" if splits > 1 else seeds
 
 
 TABLES: dict[str, Callable[[Read], str]] = {

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -23,17 +24,16 @@ from bench.record import write
 from timesteps.data.source import open_source
 from timesteps.data.split import hash_fraction
 
-SPLIT_SEED = 7
 EARLY_STOPPING_SHARE = "0.2"  # of the training rows, where a recipe stops early
 
 
-def cut(recipe: Recipe, folder: Path) -> tuple[Path, Path]:
+def cut(recipe: Recipe, split: int, folder: Path) -> tuple[Path, Path]:
     """The data set as two files: rows to train on, and rows to be judged on."""
     table = open_source(recipe.dataset)
     paths = folder / "train.jsonl", folder / "held-out.jsonl"
     with paths[0].open("w", encoding="utf-8") as train, paths[1].open("w", encoding="utf-8") as held_out:
         for text, label in zip(table.texts, table.labels or [], strict=True):
-            file = held_out if hash_fraction(text, SPLIT_SEED) < recipe.held_out else train
+            file = held_out if hash_fraction(text, split) < recipe.held_out else train
             file.write(json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n")
     return paths
 
@@ -52,9 +52,9 @@ def timesteps(*words: str) -> tuple[dict[str, Any], float, int]:
     return json.loads(output), time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
-def measure(recipe: Recipe, seed: int, folder: Path) -> dict[str, Any]:
+def measure(recipe: Recipe, split: int, seed: int, folder: Path) -> dict[str, Any]:
     """One run of the command line in a process of its own."""
-    train, held_out = cut(recipe, folder)
+    train, held_out = cut(recipe, split, folder)
     run = folder / "run"
     words = ["train", "classify", str(train), "--out", str(run), "--seed", str(seed), *recipe.arguments]
     if not (recipe.baselines and seed == recipe.seeds[0]):
@@ -66,6 +66,7 @@ def measure(recipe: Recipe, seed: int, folder: Path) -> dict[str, Any]:
     result, seconds, memory = timesteps(*words)
     judged = timesteps("evaluate", str(run), str(held_out))[0] if recipe.stops_early else result["model"]
     return {
+        "split": split,
         "seed": seed,
         "accuracy": judged["accuracy"],
         "accuracy_interval": judged["accuracy_interval"],
@@ -92,22 +93,41 @@ def spread(values: Iterable[float]) -> dict[str, float]:
     }
 
 
+def averaged(baselines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each baseline once, with the means of its figures over the splits that it was trained on."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for baseline in baselines:
+        found.setdefault(baseline["name"], []).append(baseline)
+    figures = ("accuracy", "macro_f1", "log_loss", "seconds")
+    return [
+        {
+            "name": name,
+            "splits": len(each),
+            **{figure: fmean(one[figure] for one in each) for figure in figures},
+            "accuracy_interval": [fmean(one["accuracy_interval"][side] for one in each) for side in (0, 1)],
+        }
+        for name, each in found.items()
+    ]
+
+
 def summarise(recipe: Recipe, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """What the tables need, and every run."""
     return {
-        **{name: value for name, value in asdict(recipe).items() if name != "seeds"},
+        **{name: value for name, value in asdict(recipe).items() if name not in ("seeds", "splits")},
         "command": recipe.command,
-        "split": f"held out: hash_fraction(text, {SPLIT_SEED}) < {recipe.held_out:g}",
-        "seeds": [run["seed"] for run in runs],
+        "split": f"held out: hash_fraction(text, split) < {recipe.held_out:g}",
+        "splits": sorted({run["split"] for run in runs}),
+        "splits_planned": list(recipe.splits),
+        "seeds": sorted({run["seed"] for run in runs}),
         "seeds_planned": list(recipe.seeds),
-        "judged_on": runs[0]["judged_on"],
-        "trained_on": runs[0]["trained_on"],
+        "judged_on": round(fmean(run["judged_on"] for run in runs)),
+        "trained_on": round(fmean(run["trained_on"] for run in runs)),
         "accuracy": spread(run["accuracy"] for run in runs),
         "log_loss": spread(run["log_loss"] for run in runs),
         "training_seconds": spread(run["seconds"]["training"] for run in runs),
         "model_bytes": max(run["model_bytes"] for run in runs),
         "peak_memory_bytes": max(run["peak_memory_bytes"] for run in runs),
-        "baselines": [baseline for run in runs for baseline in run["baselines"]],
+        "baselines": averaged([baseline for run in runs for baseline in run["baselines"]]),
         "runs": [{name: value for name, value in run.items() if name != "baselines"} for run in runs],
     }
 
@@ -121,10 +141,10 @@ def main(names: list[str]) -> None:
         if names and recipe.name not in names:
             continue
         runs: list[dict[str, Any]] = []
-        for seed in recipe.seeds:
+        for split, seed in product(recipe.splits, recipe.seeds):
             with tempfile.TemporaryDirectory() as folder:
-                runs.append(measure(recipe, seed, Path(folder)))
-            print(f"{recipe.name} seed {seed}: {100 * runs[-1]['accuracy']:.2f} %", file=sys.stderr)
+                runs.append(measure(recipe, split, seed, Path(folder)))
+            print(f"{recipe.name} split {split} seed {seed}: {100 * runs[-1]['accuracy']:.2f} %", file=sys.stderr)
             write(f"quality-{recipe.name}", summarise(recipe, runs))
 
 

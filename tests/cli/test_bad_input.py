@@ -172,6 +172,8 @@ def test_newer_models(timesteps: Command, trained: Path, tmp_path: Path) -> None
         (["--recipe", "cake"], "no recipe 'cake'"),
         (["--validation-split", 1.5], "--validation-split is 1.5"),
         (["--validation-split", 0.1, "--valid", "x.csv"], "--valid and --validation-split"),
+        (["--guide-longest", 65], "--guide-longest is 65; give a whole number from 1 to 64"),
+        (["--recipe", "words", "--one-hot"], "--pretrain is 5, .*; add --input ids, or --pretrain 0"),
         (["--no-such-option"], "No such option"),
         (["--vectors", "nowhere.vec"], "nowhere.vec"),
     ],

@@ -110,7 +110,10 @@ def test_dry_run_counts_it_and_does_not_do_it(timesteps: Command, data: Path, tm
             "--unlabeled is for the vectors of words, which the input 'bag' does not have",
         ),
         (["--one-hot", "--unlabeled", "DATA"], "which the input 'one_hot' does not have; add --input ids, or leave"),
-        (["--pretrain", "2"], "--pretrain is 2, but the input 'bag' has no vectors of words; add --input ids"),
+        (
+            ["--input", "bag", "--pretrain", "2"],
+            "--pretrain is 2, but the input 'bag' has no vectors of words; add --input ids",
+        ),
         (["--input", "ids", "--pretrain", "-2"], "--pretrain is -2"),
         (["--input", "ids", "--pretrain", "0", "--unlabeled", "DATA"], "leave it away, or give --pretrain 5"),
         (["--input", "ids", "--vectors", "DATA", "--unlabeled", "DATA"], "--vectors and --unlabeled were both given"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timesteps.data.split import hash_fraction, shared_rows, split_groups, split_rows, text_key
+from timesteps.data.split import hash_fraction, shared_rows, split_groups, split_rows, text_key, without
 from timesteps.errors import DataError, UsageError
 
 ROWS = st.lists(
@@ -101,6 +101,13 @@ def test_hash_fraction_is_as_defined():
     values = [hash_fraction(f"text {i}", 0) for i in range(2_000)]
     assert min(values) >= 0 and max(values) < 1 and abs(np.mean(values) - 0.5) < 0.03
     assert hash_fraction("a", 0) != hash_fraction("A", 0)
+
+
+def test_rows_without_those_that_are_held_out():
+    assert without(["good", "bad"], ["Good "]) == ["bad"]
+    rows = [np.array([1, 2]), np.array([3])]
+    assert without(rows, [np.array([3])]) == rows[:1]
+    assert without([], ["good"]) == without([], rows) == []
 
 
 def test_shared_rows():

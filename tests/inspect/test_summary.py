@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from timesteps.inspect.summary import summary
 from timesteps.runtime.display import columns_of
 from timesteps.runtime.layout import model_tensors
-from timesteps.runtime.spec import BagSpec, LayerSpec, ModelSpec, NetworkSpec, NumericSpec, TextSpec
+from timesteps.runtime.spec import BagSpec, GuideSpec, LayerSpec, ModelSpec, NetworkSpec, NumericSpec, TextSpec
 
 
 def network(cell: str = "lstm", **changes: Any) -> NetworkSpec:
@@ -31,6 +31,15 @@ def stacked() -> NetworkSpec:
 def model(text: TextSpec | None = None, **changes: Any) -> ModelSpec:
     given = {"network": network(), "text": text or TextSpec(num_words=500, max_length=100, truncating="post")}
     return ModelSpec(task="classify", classes=("neg", "pos"), **{**given, **changes})
+
+
+def guided(unit: str, members: int = 1, unguided: int = 0) -> ModelSpec:
+    layer = LayerSpec(cell="lstm", input_size=18, hidden_size=8)
+    shape = NetworkSpec(
+        input="ids", input_size=500, embedding_size=16, layers=(layer,), outputs=1, channels=2, share=0.2
+    )
+    text = TextSpec(num_words=500, guide=GuideSpec(unit=unit, longest=2))  # type: ignore[arg-type]
+    return model(text=text, network=shape, members=members, unguided=unguided)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +116,8 @@ def test_bytes_of_a_loaded_model_are_those_of_its_tensors() -> None:
         (model(text=TextSpec(mask=False, max_length=9, padding="post", truncating="post")), True, "only the state"),
         (model(text=TextSpec(max_length=60, truncating="pre")), True, "within 60 steps"),
         (model(text=TextSpec(max_length=60, truncating="middle")), True, "within 60 steps"),
+        (guided("token"), True, "only the state"),
+        (guided("character"), False, "the last step"),
     ],
 )
 def test_says_whether_it_can_stream(spec: ModelSpec | NetworkSpec, streams: bool, because: str) -> None:
@@ -124,6 +135,15 @@ def test_says_what_it_reads() -> None:
     numeric = NetworkSpec(input="numeric", input_size=16, layers=network().layers, outputs=1)
     given = ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=16), network=numeric)
     assert summary(given).reads == "any number of steps of 16 numbers"
+
+
+def test_says_what_guides_it() -> None:
+    assert summary(model()).guide == ""
+    assert summary(guided("token")).guide == "n-grams of 1–2 tokens, 20% of the answer"
+    found = summary(guided("character", members=3, unguided=1))
+    line = "Guide     n-grams of 1–2 characters, 20% of the answer; 1 of 3 members without"
+    assert line in str(found).splitlines()
+    assert found.to_dict()["guide"] == found.guide
 
 
 def test_as_json() -> None:

@@ -21,7 +21,7 @@ from timesteps.runtime.session import Session
 from timesteps.runtime.spec import BagSpec, GuideSpec, TextSpec
 from timesteps.runtime.text.grams import Found, GramCounter, grams, look_up_grams
 from timesteps.runtime.text.guide import Guide, channels
-from timesteps.runtime.text.ngrams import feature
+from timesteps.runtime.text.ngrams import feature, parse_piece, pieces
 from timesteps.runtime.text.processor import TextProcessor
 from timesteps.training.batches import collate
 from timesteps.training.predict import logits
@@ -177,7 +177,8 @@ def test_a_guide_that_does_not_fit_its_model_is_refused() -> None:
     wrong = dict(tensors, **{"guide.features": tensors["guide.features"][::-1].copy()})
     with pytest.raises(ModelError, match="not sorted"):
         Session(spec, wrong)
-    for change in ({"unguided": 4}, {"network": msgspec.structs.replace(spec.network, share=1.5)}):
+    ids = msgspec.structs.replace(spec.text, tokenizer="ids")  # rows of ids have no text that a guide could read
+    for change in ({"unguided": 4}, {"network": msgspec.structs.replace(spec.network, share=1.5)}, {"text": ids}):
         with pytest.raises(ModelError, match="contradicts itself"):
             check_spec(msgspec.structs.replace(spec, **change))
     with pytest.raises(UsageError, match="start steps"):
@@ -190,6 +191,26 @@ def test_a_guide_that_does_not_fit_its_model_is_refused() -> None:
     own = {name.removeprefix("members.0."): tensor for name, tensor in tensors.items()}
     with pytest.raises(DataError, match="channels"):
         Network(spec.network, own).logits(steps)
+
+
+def test_a_page_without_blanks_takes_memory_by_its_length_and_not_its_square() -> None:
+    """Each piece is a string that holds its unit, which therefore must not be a page."""
+    page = "".join(chr(0xAC00 + 7 * k % 11172) for k in range(6000))
+    found = pieces(page, 2)
+    assert len(found) == 3000
+    assert sum(map(len, found)) < 300 * len(found)
+    assert "".join(unit[begin:end] for unit, begin, end in map(parse_piece, found)) == page
+    spec = GuideSpec(unit="character", longest=2, min_count=1)
+    processor, _ = learned([page], spec, TextSpec(bag=BagSpec(piece=2, min_count=1)))
+    assert "".join(processor.units([page], spec)[0]) == f"\x02{page}\x03"
+
+
+def test_equal_strings_of_a_corpus_are_one_object() -> None:
+    rows = TextProcessor.fit(["정말 재미 있다"], TextSpec()).units(
+        ["재미 있다", "정말 재미 있다"], GuideSpec(unit="character")
+    )
+    assert rows[0][1] == " 있다\x03"
+    assert rows[0][1] is rows[1][2]
 
 
 def test_with_pieces_a_step_is_two_syllables_to_bag_and_guide_alike() -> None:

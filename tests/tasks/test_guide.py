@@ -13,8 +13,10 @@ from timesteps.errors import UsageError
 from timesteps.runtime.spec import GuideSpec, TextSpec
 from timesteps.runtime.text.processor import TextProcessor
 from timesteps.tasks.classify.guide import FOLDS, _fold, guide_spec, learn_guide
+from timesteps.tasks.classify.plan import plan
 from timesteps.tasks.classify.prepare import prepare
 from timesteps.tasks.classify.recipes import RECIPES
+from timesteps.tasks.classify.request import Request
 from timesteps.tasks.nbsvm import NBSVM, log_count_ratio
 
 RNG = np.random.default_rng(3)
@@ -121,6 +123,58 @@ def test_the_unit_that_suits_the_texts() -> None:
     assert guide_spec("token", None, ["정말 재미있다"]).unit == "token"
 
 
+KOREAN = ["좋은 영화 였다", "나쁜 영화 였다", "아주 좋은 이야기", "너무 나쁜 이야기"] * 4
+TINY = {"embedding_size": 4, "hidden_size": 2, "epochs": 1, "members": 1}
+
+
+@pytest.mark.parametrize("tokenizer", ["byte", "jamo", "subword"])
+def test_tokens_that_are_no_pieces_of_the_text_make_the_guide_one_of_tokens(tokenizer: str) -> None:
+    size = 60 if tokenizer == "subword" else None
+    model = Classifier("words", tokenizer=tokenizer, num_words=size, pretrain=0, **TINY).fit(KOREAN, [1, 0] * 8)
+    assert model.session_.spec.text.guide == GuideSpec(unit="token", longest=3)
+    with pytest.raises(UsageError, match="give guide='token'"):
+        Classifier("words", tokenizer=tokenizer, guide="character", num_words=size, **TINY).fit(KOREAN, [1, 0] * 8)
+
+
+def test_texts_without_a_step_in_batches_of_their_own() -> None:
+    """In training, where batches hold rows of one length, and in validation."""
+    model = Classifier("small", **TINY)
+    model.fit([*KOREAN, *[" "] * 64], [1, 0] * 40, validation_data=(["", "\n"], [1, 0]))
+    assert np.isfinite(model.predict_proba(["", "좋은"])).all()
+    assert model.history_[-1].keys() >= {"val_loss"}
+
+
+def test_a_class_whose_rows_weigh_nothing_is_there_and_improbable() -> None:
+    targets = np.arange(len(TEXTS)) % 3
+    weights = np.where(targets == 2, 0.0, 1.0)
+    model = Classifier("words", pretrain=0, **TINY).fit(TEXTS, targets, sample_weight=weights)
+    assert model.predict_proba(TEXTS).shape == (len(TEXTS), 3)
+    assert model.predict_proba(TEXTS)[:, 2].max() < 0.3
+    found = NBSVM(alpha=1.0).fit(csr_matrix(np.eye(4)), np.array([0, 0, 1, 0]), np.ones(4), 3).coefficients()
+    assert found[0].shape == (4, 3)
+    assert (found[0][:, 2] == 0).all()
+    assert found[1][2] == pytest.approx(np.log(1 / 5))
+
+
+def test_too_many_classes_for_a_guide() -> None:
+    targets = np.arange(len(TEXTS)) % 25
+    assert Classifier("words", pretrain=0, **TINY).fit(TEXTS, targets).session_.spec.text.guide is None
+    with pytest.raises(UsageError, match="guide is 'token', but there are 25 classes, at most 20"):
+        Classifier("words", guide="token", pretrain=0, **TINY).fit(TEXTS, targets)
+
+
+def test_a_dry_run_counts_the_memory_of_the_channels(tmp_path) -> None:
+    rows = [f"{text},{target}\n" for text, target in zip(TEXTS, TARGETS, strict=True)]
+    (tmp_path / "data.csv").write_text("text,label\n" + "".join(rows))
+    choices = {"input": "ids", "hidden_size": 1, "embedding_size": 1, "guide_longest": 9}
+    plans = [
+        plan(Request(data=str(tmp_path / "data.csv"), choices=choices | {"guide": guide}), lambda said: None)
+        for guide in ("none", "token")
+    ]
+    steps = sum(len(part.sequences.values) for part in (plans[1].ready.train, plans[1].ready.valid))
+    assert plans[1].bytes - plans[0].bytes > 4 * 9 * steps
+
+
 def test_a_classifier_with_a_guide_learns_saves_and_answers_alike(tmp_path) -> None:
     model = Classifier(guide="token", members=2, unguided=1, epochs=3, max_length=6, hidden_size=8, consistency=0.0)
     model.fit(TEXTS, TARGETS)
@@ -138,5 +192,6 @@ def test_what_a_guide_cannot_read_is_refused() -> None:
         RECIPES["textbook"].but(guide="token")
     with pytest.raises(UsageError, match="token ids"):
         prepare("ids", [[4, 5], [6]], RECIPES["ids"].but(guide="token"), [0, 1], targets=np.array([0, 1]))
-    with pytest.raises(UsageError, match="guide_share"):
-        Classifier(guide="token", guide_share=1.5).fit(TEXTS, TARGETS)
+    for change in ({"guide_share": 1.5}, {"guide_share": "0.5"}, {"guide_longest": 2.5}, {"guide_longest": 65}):
+        with pytest.raises(UsageError, match=next(iter(change))):
+            Classifier(guide="token", **change).fit(TEXTS, TARGETS)

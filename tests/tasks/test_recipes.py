@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from timesteps.errors import UsageError
+from timesteps.runtime.spec import GuideSpec
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.recipes import RECIPES, SMALL_TEXTS, choose
 from timesteps.tasks.classify.request import flag_words
@@ -64,6 +65,9 @@ def test_recipes() -> None:
         ("text", {}, ["good"] * (SMALL_TEXTS - 1), "small"),
         ("text", {"input": "ids"}, ["good"], "ids"),
         ("text", {"tokenizer": "char"}, ["good"], "ids"),
+        ("text", {"pretrain": 2}, None, "words"),
+        ("text", {"pretrain": 2}, ["좋다"], "words"),
+        ("text", {"pretrain": 0}, ["좋다"], "small"),
         ("ids", {}, None, "ids"),
         ("numeric", {}, None, "numeric"),
     ],
@@ -84,6 +88,9 @@ def test_changes() -> None:
     assert Options().but(jamo=[2, 3]).jamo == (2, 3)
     assert choose(None, "text", {"max_length": 90}, ["x"]).head_length == 30
     assert choose(None, "text", {"max_length": "none"}, ["x"]).max_length is None
+    assert choose(None, "text", {"tokenizer": "byte"}, ["x"]).num_words is None  # a recipe's number is for words
+    with pytest.raises(UsageError, match="phrase is '2'"):
+        choose(None, "text", {"phrase": "2"}, ["x"])
     with pytest.raises(UsageError, match="unknown option 'size'"):
         Options().but(size=3)
     with pytest.raises(UsageError, match="cell is 'none'"):  # what cannot be absent
@@ -136,3 +143,13 @@ def test_the_command_line_spells_every_choice() -> None:
     assert flag_words("input", "one_hot") == ["--one-hot"]
     assert flag_words("syllable", (1, 4)) == flag_words("syllable", [1, 4]) == ["--syllable", "1-4"]
     assert flag_words("dropout", 0.0) == ["--dropout", "0.0"]
+
+
+def test_without_a_guide_bags_have_a_wide_term() -> None:
+    assert not choose("default", "text", {}).wide
+    unguided = choose("default", "text", {"guide": "none"})
+    assert unguided.wide and unguided.network_spec(9, 2).wide
+    assert not choose("default", "text", {"guide": "none", "wide": False}).wide
+    assert not choose("words", "text", {"guide": "none"}).wide
+    assert choose("default", "text", {}).network_spec(9, 30).wide  # too many classes for a guide
+    assert not choose("default", "text", {}).network_spec(9, 2, GuideSpec()).wide

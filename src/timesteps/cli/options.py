@@ -63,15 +63,20 @@ Unlabeled = Annotated[
     str | None,
     _option(
         _DATA,
-        "Further texts, their labels unread, to pretrain word vectors on (--input ids): a file, a folder of .txt "
-        "files, or the name of a known data set for its unlabelled part.",
+        "Further texts, their labels unread, to pretrain word vectors on: a file, a folder of .txt files, or the name "
+        "of a known data set for its unlabelled part. Calls for --recipe words.",
         "FILE",
     ),
 ]
 Baselines = Annotated[bool, _option(_DATA, "Train the n-gram baselines on the same rows, too.")]
 
 Recipe = Annotated[
-    str | None, _option(_TEXT, "Where all options start from: default, small, words, ids, textbook.", "NAME")
+    str | None,
+    _option(
+        _TEXT,
+        "Where all options start from: default, small, words, ids, textbook. Default: what suits the texts.",
+        "NAME",
+    ),
 ]
 OneHot = Annotated[bool, _option(_TEXT, "One-hot vectors of words, no embedding.", "", "--one-hot")]
 Input = Annotated[
@@ -100,10 +105,15 @@ Piece = Annotated[
 ]
 Guide = Annotated[
     Literal["none", "auto", "token", "character"] | None,
-    _option(_TEXT, "Show the network what a linear model of n-grams says: none, auto, token, character.", "NAME"),
+    _option(
+        _TEXT,
+        "Tell the network at each step which class its n-grams speak for: those of token, of character, auto (which "
+        "suits the texts), none.",
+        "NAME",
+    ),
 ]
-GuideLongest = Annotated[int | None, _option(_TEXT, "The longest n-grams of --guide.", "N")]
-GuideShare = Annotated[float | None, _option(_TEXT, "Weight of the linear model in the answer with --guide.", "X")]
+GuideLongest = Annotated[int | None, _option(_TEXT, "Longest n-grams of --guide, in tokens or characters.", "N")]
+GuideShare = Annotated[float | None, _option(_TEXT, "Share of the guide's linear model in the answer, 0 to 1.", "X")]
 MaxLength = Annotated[str | None, _option(_TEXT, "Longer texts lose steps.", "N|none", callback=_whole)]
 Truncating = Annotated[
     Literal["pre", "post", "middle"] | None, _option(_TEXT, "Where they lose them: pre, post, middle.", "NAME")
@@ -119,7 +129,7 @@ Vectors = Annotated[
 ]
 Pretrain = Annotated[
     int | None,
-    _option(_NET, "Epochs of word vectors before training, for --input ids. Default: 5 with --unlabeled, else 0.", "N"),
+    _option(_NET, "Epochs of word vectors before training, for ids. Default: the recipe's; 5 with --unlabeled.", "N"),
 ]
 EmbeddingSize = Annotated[int | None, _option(_NET, "Size of a step's vector.", "N")]
 Cell = Annotated[Literal["rnn", "lstm", "gru"] | None, _option(_NET, "Recurrent cell: rnn, lstm, gru.", "NAME")]

@@ -135,7 +135,9 @@ def without(rows: list[Any], held_out: Sequence[Any]) -> list[Any]:
     >>> without(["good", "bad", "fine"], ["Bad"])
     ['good', 'fine']
     """
-    if rows and isinstance(rows[0], str):
+    if not rows:
+        return []
+    if isinstance(rows[0], str):
         twice = set(shared_rows(rows, held_out).tolist())
         return [row for number, row in enumerate(rows) if number not in twice]
     known = {row.tobytes() for row in held_out}

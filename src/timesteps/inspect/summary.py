@@ -53,6 +53,7 @@ class Summary:
     streams: bool  # whether steps can be fed one at a time, as they come
     streams_because: str
     reads: str
+    guide: str  # what stands beside the steps and in the answer; nothing without a guide
     classes: tuple[str | int | float | bool, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,6 +74,7 @@ class Summary:
             "streams": self.streams,
             "streams_because": self.streams_because,
             "reads": self.reads,
+            "guide": self.guide,
             "classes": list(self.classes),
         }
 
@@ -88,6 +90,7 @@ class Summary:
             lines.append(_line(f"{self.members} members, mean logit", "", keras, torch))
         facts = {
             "Reads": self.reads,
+            "Guide": self.guide,
             "Classes": _listed(self.classes),
             "Size": f"{_size(self.bytes)} of weights",
             "Streams": f"{'yes' if self.streams else 'no'}: {self.streams_because}",
@@ -147,6 +150,7 @@ def summary(model: ModelSpec | NetworkSpec | Loaded) -> Summary:
         streams=streams,
         streams_because=because,
         reads="" if spec is None else _reads(spec),
+        guide="" if spec is None else _guide(spec),
         classes=() if spec is None else spec.classes,
     )
 
@@ -163,6 +167,8 @@ def _streams(network: NetworkSpec, spec: ModelSpec | None) -> tuple[bool, str]:
     if spec is not None and spec.text is not None:
         if not spec.text.mask and spec.text.padding == "pre":
             return False, "padding before the first step depends on the length (mask=False)"
+        if spec.text.guide is not None and spec.text.guide.unit == "character":
+            return False, "the guide's n-grams tell the last step of a text from the others"
         if spec.text.max_length is not None and spec.text.truncating != "post":
             return True, f"while texts stay within {spec.text.max_length} steps, the earliest of which may be dropped"
     return True, "a step needs only the state before it"
@@ -178,8 +184,15 @@ def _reads(spec: ModelSpec) -> str:
     what = "token ids" if text.tokenizer == "ids" else f"texts, a step a {text.tokenizer}"
     bag = ", each a bag of n-grams" if text.bag is not None else ""
     longest = "" if text.max_length is None else f", at most {text.max_length:,} steps"
-    guide = "" if text.guide is None else f", guided by the log-count ratios of n-grams of {text.guide.unit}s"
-    return what + bag + longest + guide
+    return what + bag + longest
+
+
+def _guide(spec: ModelSpec) -> str:
+    guide = None if spec.text is None else spec.text.guide
+    if guide is None:
+        return ""
+    without = f"; {spec.unguided} of {spec.members} members without" if spec.unguided else ""
+    return f"n-grams of 1–{guide.longest} {guide.unit}s, {spec.network.share:.0%} of the answer{without}"
 
 
 def _line(layer: str, shape: str, keras: str, torch: str) -> str:

@@ -162,7 +162,7 @@ class Network(nn.Module):
             if bags != int(ends[-1]):
                 raise UsageError(f"{bags} bags for {int(ends[-1])} steps", mend="give one bag a step")
             units, scalars = self.embedding(batch.bag_ids, batch.bag_offsets, ends, keys)
-            longest = int(lengths.max()) if len(lengths) else 0
+            longest = max(1, int(lengths.max())) if len(lengths) else 1  # as `collate` pads ids, numbers and channels
             steps = read_steps(len(lengths), longest, lengths, None, lengths.device)
             real = mask_of(lengths, longest).flatten().nonzero().squeeze(1)
             x = units.new_zeros(len(lengths) * longest, units.shape[1]).index_copy(0, real, units)

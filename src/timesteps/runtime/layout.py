@@ -211,7 +211,10 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             (any(not 0 <= count <= _MAX_SIZE for count in counts), "a count of the text part is negative or too large"),
             (text.max_length is None and not text.mask, "mask is false without max_length"),
             (text.truncating == "middle" and text.head_length > length, "head_length is above max_length"),
-            (text.guide is not None and (not embeds or not text.mask or text.start), "its guide"),
+            (
+                text.guide is not None and (not embeds or not text.mask or text.start or not reads_texts(spec)),
+                "its guide",
+            ),
         ]
         if text.bag is not None:
             orders = [(1, text.bag.phrase), *(family for family in (text.bag.syllable, text.bag.jamo) if family)]

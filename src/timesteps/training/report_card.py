@@ -49,6 +49,7 @@ def _what(content: ReportContent) -> str:
         lines.append(f"Layers: {plain(layers)}.{members}")
         size = f"{model['parameters']['torch']:,} parameters a network, {model['bytes'] / 2**20:.2f} MiB of weights"
         lines.append(f"{size}. Input: {plain(model['reads'])}." if model["reads"] else f"{size}.")
+        lines += [f"Guide: {plain(model['guide'])}."] if model["guide"] else []
     return " ".join(lines)
 
 

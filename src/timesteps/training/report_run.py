@@ -74,6 +74,7 @@ def model_section(content: ReportContent) -> str:
     marks = [""] * (len(rows) - 1) + ["total"]
     properties = [
         ("reads", model["reads"]),
+        ("guide", model["guide"]),
         ("members", f"{model['members']}, which answer by their mean logit" if model["members"] > 1 else ""),
         ("size", f"{model['bytes'] / 2**20:.2f} MiB of weights"),
         ("streams", f"{'yes' if model['streams'] else 'no'}: {model['streams_because']}"),

@@ -8,12 +8,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.errors import UsageError
+from timesteps.errors import UsageError, option
 from timesteps.runtime.spec import TextSpec
 from timesteps.runtime.text.bags import check_bag
 from timesteps.runtime.text.grams import check_guide
 
 T = TypeVar("T")
+
+#: Tokenizers whose tokens are pieces of the text, in its order.
+OF_PIECES = ("word", "syllable", "char")
 
 
 def check_text(spec: TextSpec) -> None:
@@ -34,10 +37,10 @@ def check_text(spec: TextSpec) -> None:
         check_guide(spec.guide)
         if spec.start or not spec.mask:
             raise UsageError("start steps and padding have no n-grams for a guide", mend="leave the guide out")
-        if spec.guide.unit == "character" and spec.tokenizer not in ("word", "syllable", "char"):
+        if spec.guide.unit == "character" and spec.tokenizer not in OF_PIECES:
             raise UsageError(
                 f"the tokens of {spec.tokenizer} are not pieces of the text, which a guide of characters needs",
-                mend="choose a guide of tokens",
+                mend=f"give {option('guide', 'token')}",
             )
     if spec.bag is not None:
         check_bag(spec.bag)

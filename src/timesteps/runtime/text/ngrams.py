@@ -23,6 +23,7 @@ from timesteps.runtime.text.normalize import decompose_hangul
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 BEFORE, BEHIND, JOINT, PIECE = "\x02", "\x03", "\x1f", "\x1e"
 _HANGUL = re.compile("[\uac00-\ud7a3]+")
+_LONGEST = 256  # syllables; each piece names its unit, so that without a limit a unit would take its length squared
 _PIECE = re.compile(f"([^{PIECE}]*){PIECE}([0-9]{{1,7}}){PIECE}([0-9]{{1,7}})", re.DOTALL)
 
 
@@ -78,11 +79,16 @@ def unit_features(unit: str, spec: BagSpec) -> set[int]:
 def pieces(unit: str, size: int) -> list[str]:
     """A unit of Hangul syllables in pieces of about so many, each the unit with the piece's place; others whole.
 
+    What is too long for a word, a page without blanks, is several units of 256 syllables.
+
     >>> [name.replace(PIECE, "/") for name in pieces("재미있는", 2)], pieces("film", 2)
     (['재미있는/0/2', '재미있는/2/4'], ['film'])
     """
     if len(unit) <= size or not _HANGUL.fullmatch(unit):
         return [unit]
+    if len(unit) > _LONGEST:
+        units = [unit[place : place + _LONGEST] for place in range(0, len(unit), _LONGEST)]
+        return [piece for part in units for piece in pieces(part, size)]
     count = round(len(unit) / size)
     width = -(-len(unit) // count)
     places = range(0, len(unit), width)

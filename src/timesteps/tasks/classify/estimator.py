@@ -43,10 +43,11 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     unless `input` or `recipe` calls for ids; a list of lists of whole numbers is ids, unless `recipe` is "numeric".
 
     Every parameter that is None takes the value of the recipe: "default" (bags of n-grams into a bidirectional LSTM,
-    beside a wide linear term), "ids", "textbook" (Embedding(500, 16) → LSTM(8) → Dense(1)) or "numeric"; without a
+    with a guide), "small" (the same for few texts: a wide linear term, too, and several members), "words" (pretrained
+    word vectors, with a guide), "ids", "textbook" (Embedding(500, 16) → LSTM(8) → Dense(1)) or "numeric"; without a
     recipe, the one that fits X. Where a recipe has something that can be absent, "none" takes it away: `num_words`,
-    `max_length`, `syllable`, `jamo`, `clip_norm`, `patience` and the tables' learning rates. Choices that have no
-    meaning for X, such as a tokenizer for numbers, change nothing.
+    `max_length`, `syllable`, `jamo`, `piece`, `guide`, `clip_norm`, `patience` and the tables' learning rates. Choices
+    that have no meaning for X, such as a tokenizer for numbers, change nothing.
 
     Parameters
     ----------
@@ -59,10 +60,12 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "middle": all but the first `head_length` and the last), and whether padding is hidden from the network (True)
         or fed to it on the given side.
     syllable, jamo, phrase, min_count : n-grams in a bag, as (smallest, largest) n of characters and of letters, as the
-        largest n of words; and how often a feature must occur.
-    guide, guide_longest, guide_share : whether the network sees, beside each step, what a linear model of n-grams of
-        tokens or characters, up to the longest, makes of it ("none", "auto", "token", "character"), and the share of
-        that model in the answer; see `timesteps.runtime.text.guide`.
+        largest n of words; and how often a feature must occur. `piece` : with bags, a word of Hangul makes a step every
+        so many syllables or so.
+    guide, guide_longest, guide_share : whether the network sees, beside each step, the naive Bayes log-count ratios of
+        the n-grams of tokens or characters, up to the longest, that end there ("none", "auto", "token", "character"),
+        and the share of a linear model of the same n-grams in the answer; see `timesteps.runtime.text.guide`. For at
+        most 20 classes; with more, "auto" is "none".
     cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, initial_state, pool, embedding_size, wide :
         the network.
     vectors : what the embedding of ids starts from: the path of a word2vec, GloVe or fastText file, or a mapping from

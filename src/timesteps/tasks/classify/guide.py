@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from timesteps.data.split import hash_fraction, text_key
 from timesteps.runtime.sequences import Bags, Sequences
 from timesteps.runtime.spec import GuideSpec
-from timesteps.runtime.text.framing import kept_steps
+from timesteps.runtime.text.framing import OF_PIECES, kept_steps
 from timesteps.runtime.text.grams import GramCounter, look_up_grams
 from timesteps.runtime.text.guide import Guide, channels
 from timesteps.runtime.text.processor import TextProcessor
@@ -29,16 +29,16 @@ _C = {"token": 0.3, "character": 0.1}
 _LONGEST = {"token": 3, "character": 5}
 
 
-def guide_spec(wished: str, longest: int | None, texts: Sequence[str]) -> GuideSpec:
+def guide_spec(wished: str, longest: int | None, texts: Sequence[str], tokenizer: str = "word") -> GuideSpec:
     """The n-grams that suit the texts, where "auto" leaves it open: characters where words carry endings or are not
-    set apart by spaces, as in Korean, tokens elsewhere.
+    set apart by spaces, as in Korean, if the tokens are pieces of the text; tokens elsewhere.
 
     >>> guide_spec("auto", None, ["a good film"])
     GuideSpec(unit='token', longest=3, min_count=2)
     """
     unit = wished
     if wished == "auto":
-        unit = "character" if analyzer(texts) == "char" else "token"
+        unit = "character" if tokenizer in OF_PIECES and analyzer(texts) == "char" else "token"
     return GuideSpec(unit=unit, longest=longest or _LONGEST[unit])  # type: ignore[arg-type]
 
 

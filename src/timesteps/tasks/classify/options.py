@@ -129,17 +129,18 @@ class Options:
         if self.pretrain and self.input != "ids":
             raise UsageError(
                 f"{option('pretrain')} is {self.pretrain}, but the input {self.input!r} has no vectors of words",
-                mend=f"add {option('input', 'ids')}, or leave it away",
+                mend=f"add {option('input', 'ids')}, or {option('pretrain', 0)}",
             )
         if self.guide != "none" and (self.input not in ("bag", "ids") or not self.mask):
             raise UsageError(
                 f"{option('guide')} is {self.guide!r}, which needs texts as bags or ids and a mask",
-                mend="leave the guide out",
+                mend=f"give {option('guide', 'none')}",
             )
-        if self.guide_longest is not None and not 1 <= self.guide_longest <= 64:
-            raise UsageError(f"{option('guide_longest')} is {self.guide_longest}", mend="give 1 to 64")
-        if not 0 <= self.guide_share <= 1:
-            raise UsageError(f"{option('guide_share')} is {self.guide_share}", mend="give a share from 0 to 1")
+        longest, share = self.guide_longest, self.guide_share
+        if longest is not None and not (type(longest) is int and 1 <= longest <= 64):
+            raise UsageError(f"{option('guide_longest')} is {longest!r}", mend="give a whole number from 1 to 64")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise UsageError(f"{option('guide_share')} is {share!r}", mend="give a share from 0 to 1")
         if not self.mask and (self.input == "bag" or self.max_length is None):
             raise UsageError(
                 f"{option('mask', False)} feeds the padding to the network, which needs token ids and a fixed length",
@@ -220,7 +221,8 @@ class Options:
             outputs=outputs,
             channels=channels,
             share=0.0 if guide is None else self.guide_share,
-            wide=self.wide and self.input == "bag",
+            # A guide that was wished for and not learned leaves its part to the wide term.
+            wide=self.input == "bag" and (self.wide or (guide is None and self.guide != "none")),
         )
 
 

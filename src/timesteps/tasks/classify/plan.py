@@ -10,6 +10,7 @@ import numpy as np
 
 from timesteps.inspect.summary import Summary, summary
 from timesteps.runtime.display import printable
+from timesteps.runtime.sequences import Sequences
 from timesteps.tasks.classify.fitting import build_network, settings_of
 from timesteps.tasks.classify.pretraining import estimated_seconds
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
@@ -81,9 +82,18 @@ def plan(request: Request, say: Say) -> Plan:
     seconds *= len(ready.rows.train) / few * options.epochs * options.members
     seconds += estimated_seconds(ready.prepared, options)
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    data = ready.train.sequences.values.nbytes + ready.valid.sequences.values.nbytes
+    data = sum(map(_bytes, (ready.train.sequences, ready.valid.sequences, ready.prepared.corpus)))
+    data += sum(tensor.nbytes for tensor in ready.prepared.tensors.values())
     # Weights, gradients, two moments, and the best weights that early stopping keeps.
     return Plan(ready, summary(ready.prepared.spec), seconds, weights * 5 + data)
+
+
+def _bytes(sequences: Sequences | None) -> int:
+    if sequences is None:
+        return 0
+    bags = [part for part in (sequences.bags, sequences.phrases) if part is not None]
+    arrays = [sequences.values, sequences.channels, *(part.ids for part in bags)]
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def _counts(ready: Ready) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.data.split import split_groups, split_rows
-from timesteps.errors import DataError, UsageError
+from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.reading import reader
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import ModelSpec, NumericSpec, TextSpec
@@ -65,18 +65,23 @@ def prepare(
             processor, corpus = TextProcessor.fit_whole([*rows, *unlabeled], options.text_spec())
         else:
             processor = TextProcessor.fit(list(rows), options.text_spec())
+        if options.guide not in ("none", "auto") and len(classes) > MOST_CLASSES:
+            raise UsageError(
+                f"{option('guide')} is {options.guide!r}, but there are {len(classes)} classes, at most {MOST_CLASSES}",
+                mend=f"give {option('guide', 'none')}",
+            )
         if options.guide != "none" and len(classes) <= MOST_CLASSES:
             if targets is None:
                 raise UsageError("a guide needs the rows' classes", mend="pass targets")
             weights = np.ones(len(rows)) if weights is None else weights
-            guide = guide_spec(options.guide, options.guide_longest, rows)
+            guide = guide_spec(options.guide, options.guide_longest, rows, options.tokenizer)
             processor, train = learn_guide(processor, rows, targets, weights, len(classes), guide, options.seed)
         text, tensors, size = processor.spec, processor.tensors(), processor.input_size
     elif kind == "ids":
         if options.input not in ("ids", "one_hot"):
             raise UsageError(f"token ids cannot be the input {options.input!r}", mend="use input='ids' or 'one_hot'")
         if options.guide != "none":
-            raise UsageError("a guide reads texts, not token ids", mend="leave the guide out")
+            raise UsageError("a guide reads texts, not token ids", mend=f"give {option('guide', 'none')}")
         together = [*rows, *unlabeled]
         largest = max((int(np.max(row)) for row in together if len(row)), default=0)
         text = msgspec.structs.replace(options.text_spec(), tokenizer="ids", num_words=None, lowercase=False, squeeze=0)

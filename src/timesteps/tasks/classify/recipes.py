@@ -131,8 +131,12 @@ def choose(
     if recipe is not None and recipe not in RECIPES:
         raise UsageError(f"there is no recipe {recipe!r}", mend=f"choose one of {', '.join(RECIPES)}")
     options = RECIPES[recipe or _fitting(kind, changes, texts, unlabeled)]
-    if (changes.get("phrase") or 1) > 1 and changes.get("piece") is None:
+    if changes.get("phrase") not in (None, 1) and changes.get("piece") is None:
         changes = {**changes, "piece": "none"}  # phrases are of whole words
+    if changes.get("guide") == "none" and options.guide != "none" and changes.get("wide") is None:
+        changes = {**changes, "wide": options.input == "bag"}  # one linear model of n-grams there should be
+    if changes.get("tokenizer") == "byte" and changes.get("num_words") is None:
+        changes = {**changes, "num_words": "none"}  # there are 256 of them, whatever the recipe says
     longest = changes.get("max_length")
     if isinstance(longest, int) and changes.get("head_length") is None and options.truncating == "middle":
         # Keep the recipe's share of beginning and end, about a third and two thirds.
@@ -158,7 +162,7 @@ def _fitting(
         return "ids"  # bags are made of the characters of words; other units are plain ids
     if changes.get("input") == "bag" or any(changes.get(name) is not None for name in _OF_BAGS):
         return "small" if texts is not None and len(texts) < SMALL_TEXTS else "default"
-    if unlabeled:
+    if unlabeled or changes.get("pretrain"):
         return "words"
     if texts is None:
         return "default"
