@@ -43,7 +43,7 @@ Problem<T> problem(const RecurrentShape& shape, const RecurrentInputs& in) {
 template <class T>
 std::pair<std::int64_t, std::int64_t> saved_numbers(std::int64_t kind, std::int64_t hidden_size) {
     Problem<T> p{};
-    p.input_size = 1, p.hidden_size = hidden_size;
+    p.hidden_size = hidden_size;
     const Sizes sizes = kernels(static_cast<CellKind>(kind), hidden_size, T{}).sizes(p);
     return {sizes.panels * (sizes.gate_row + sizes.cell_row), sizes.panels * 4 * kLineBytes / std::int64_t(sizeof(T))};
 }

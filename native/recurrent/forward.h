@@ -32,6 +32,21 @@ struct ForwardMemory {
     }
 };
 
+/// The input side of the gates of `rows` rows, where someone else has made it: bias + gx.
+template <class Cell>
+void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* gx, Index rows,
+                    typename Cell::T* gates, Index stride) {
+    constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
+    using V = typename Cell::V;
+    for (Index panel = 0; panel < l.panels; ++panel, gates += stride)
+        for (Index v = 0; v < S; ++v) {
+            const V bias = load<V>(packed + l.bias(panel) + v * W);
+            const Slot<Cell> s(l, panel, Cell::input_gate(v < GI ? v : 0), v < GI ? v : 0);
+            for (Index row = 0; row < rows; ++row)
+                store(gates + (row * S + v) * W, v < GI ? bias + load_some<V>(gx[row] + s.row, s.rows) : bias);
+        }
+}
+
 /// The input side of the gates of `rows` rows: bias + W_ih x.
 template <class Cell>
 void project(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* x, Index rows,
@@ -111,7 +126,8 @@ struct Forward {
             for (Index n = 0; n < rows; ++n) m.x_rows[row + n] = row_at(p, p.x, begin + n, t);
             row += rows;
             if (whole && t + 1 < last) continue;
-            project<Cell>(l, packed, m.x_rows + done, row - done, gates_at(whole ? first : t, done), gate_stride());
+            const auto how = p.w_ih == nullptr ? take_projected<Cell> : project<Cell>;
+            how(l, packed, m.x_rows + done, row - done, gates_at(whole ? first : t, done), gate_stride());
             done = row;
         }
     }

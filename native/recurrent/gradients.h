@@ -23,6 +23,20 @@ struct GradientMemory {
     }
 };
 
+/// The gradients of the input side of the gates, where that was given.
+template <class Cell>
+void give_projected(const Layout<Cell>& l, const typename Cell::T* gates, Index rows, Index stride,
+                    typename Cell::T* const* dgx) {
+    constexpr Index W = Cell::W, S = Cell::S;
+    using V = typename Cell::V;
+    for (Index panel = 0; panel < l.panels; ++panel, gates += stride)
+        for (Index v = 0; v < Cell::GI; ++v) {
+            const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
+            for (Index row = 0; row < rows; ++row)
+                store_some(dgx[row] + s.row, load<V>(gates + (row * S + v) * W), s.rows);
+        }
+}
+
 template <class Cell>
 void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* packed, Index chunk,
                     const typename Cell::T* gates, Index stride, char* memory) {
@@ -32,6 +46,7 @@ void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* 
     Index rows = 0;
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
         for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
+    if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, rows, stride, m.dx_rows);
     multiply_gates<Cell, Cell::GI>(l, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
 }
 

@@ -43,7 +43,7 @@ struct Layout {
     Index input, hidden, panels, width;  // width: hidden units with padding
 
     explicit Layout(const Problem<T>& p)
-        : input(p.input_size), hidden(p.hidden_size), panels((hidden + U * W - 1) / (U * W)), width(panels * U * W) {}
+        : input(p.w_ih == nullptr ? 0 : p.input_size), hidden(p.hidden_size), panels((hidden + U * W - 1) / (U * W)), width(panels * U * W) {}
 
     Index units(Index panel) const { return least(hidden - panel * U * W, U * W); }
 
@@ -125,7 +125,8 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
         for (Index n = 0; n < L::S * W; ++n) bias[n] = 0;
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
-            pack_rows<Cell>(l, p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
+            if (p.w_ih != nullptr)
+                pack_rows<Cell>(l, p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
             for (Index n = 0; n < s.rows && p.b_ih != nullptr; ++n) bias[v * W + n] += p.b_ih[s.row + n];
         }
         for (int v = 0; v < L::GH; ++v) {
@@ -168,7 +169,7 @@ template <class Cell>
 void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
     using L = Layout<Cell>;
     const L l(p);
-    if (p.dx.data != nullptr)
+    if (p.dx.data != nullptr && p.w_ih != nullptr)
         pack_columns<Cell>(l, p.w_ih, l.input, L::GI, Cell::input_gate, packed + l.ih_backward());
     pack_columns<Cell>(l, p.w_hh, l.hidden, L::GH, Cell::recurrent_gate, packed + l.hh_backward());
     if constexpr (Cell::kTwoStages)

@@ -28,7 +28,7 @@ struct Problem {
     const std::int64_t* chunk;      // (chunks + 1) visits that are worked on together
     std::int64_t chunks, chunk_rows;  // the most packed rows of a chunk
 
-    Rows<const T> x;
+    Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
     Rows<T> y;
     const T *h0, *c0, *fresh_h, *fresh_c;  // (batch, hidden_size), or null for zeros
     const T* mask;                         // (batch, hidden_size) factors of the recurrent state, or null
@@ -41,7 +41,7 @@ struct Problem {
 
     Rows<const T> dy;  // data null: zero
     const T *dhn, *dcn;
-    Rows<T> dx;        // data null: not wanted; so for all that follow
+    Rows<T> dx;        // of x; data null: not wanted; so for all that follow
     T *dh0, *dc0, *dfresh_h, *dfresh_c;
     T *dw_ih, *dw_hh, *db_ih, *db_hh;
 };

@@ -161,6 +161,41 @@ def test_kernels_are_the_loop(
 
 
 @every_cell
+@settings(max_examples=30)
+@given(
+    rows=st.integers(1, 9), steps=st.integers(1, 7), inputs=SIZES, hidden=SIZES, reverse=st.booleans(),
+    masked=st.booleans(), dropout=st.booleans(), bias=st.booleans(), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_one_hot_inputs_are_looked_up(
+    cell: type[Cell],
+    options: dict[str, Any],
+    rows: int,
+    steps: int,
+    inputs: int,
+    hidden: int,
+    reverse: bool,
+    masked: bool,
+    dropout: bool,
+    bias: bool,
+    seed: int,
+) -> None:
+    torch.manual_seed(seed)
+    equation = cell(inputs, hidden, bias, **options, dtype=torch.float64)
+    ids = torch.randint(-1, inputs, (rows, steps))
+    mask = torch.rand(rows, steps) < 0.6 if masked else None
+    results = []
+    for implementation in ("native", "loop"):
+        generator = torch.Generator().manual_seed(seed)
+        rate = 0.3 if dropout else 0.0
+        y, final = scan(equation, ids if mask is None else ids.masked_fill(~mask, 10**9), mask=mask, reverse=reverse,
+                        input_dropout=rate, recurrent_dropout=rate, generator=generator,
+                        implementation=implementation)  # fmt: skip
+        loss = y.square().sum() + sum(part.sum() for part in as_tuple(final))
+        results.append([y, *as_tuple(final), *torch.autograd.grad(loss, list(equation.parameters()))])
+    assert_close(results[0], results[1], **CLOSE[torch.float64])
+
+
+@every_cell
 @pytest.mark.parametrize("hidden", [8, 24, 64, 70])
 def test_bits_know_neither_threads_nor_batch(cell: type[Cell], options: dict[str, Any], hidden: int) -> None:
     torch.manual_seed(0)

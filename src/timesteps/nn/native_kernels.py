@@ -25,14 +25,17 @@ class Equation(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """The tensors of a call: (B, T, I), states (B, H) or None for zeros, weights as torch has them, and the visits."""
+    """The tensors of a call: states (B, H) or None for zeros, weights as torch has them, and the visits.
+
+    x is (B, T, I); without weight_ih it is (B, T, G*H), what `Cell.project` makes, and no bias is added but bias_hh.
+    """
 
     x: Tensor
     h0: Tensor | None
     c0: Tensor | None
     fresh_h: Tensor | None
     fresh_c: Tensor | None
-    weight_ih: Tensor
+    weight_ih: Tensor | None
     weight_hh: Tensor
     bias_ih: Tensor | None
     bias_hh: Tensor | None
