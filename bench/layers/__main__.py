@@ -1,7 +1,7 @@
 """`python -m bench.layers`: measure, and merge each case into bench/results/layers.json as soon as it is done.
 
-Without options: everything (see docs/speed.md for how long that takes). `--quick` measures the cells that take little.
-`--cells`, `--hidden`, `--batch`, `--work` and `--threads` pick cells of the grid, and then the grid alone is measured
+Without options: everything (docs/speed.md says how long that takes). `--quick`: what takes little. `--cells`, `--work`
+and `--threads` pick from all parts; where `--hidden` or `--batch` picks cells of the grid, the grid alone is measured
 unless `--parts` asks for more.
 """
 
@@ -13,31 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench import record
 from bench.layers import lengths, regularisers, step, store
+from bench.layers.options import numbers, some_of
 from bench.layers.plan import BATCH, CELLS, HIDDEN, PARTS, QUICK, REGULARISED_HIDDEN, RESULTS, THREADS, WORKS
 from timesteps.inspect.speed import faults, grid, measure
 from timesteps.inspect.timing import ROUNDS
 
 Job = tuple[str, dict[str, Any], Callable[[], dict[str, Any]]]
 """Group, case, and the measurement."""
-
-
-def numbers(words: str) -> tuple[int, ...]:
-    """'8,64' -> (8, 64)."""
-    return tuple(int(word) for word in words.split(","))
-
-
-def some_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """A reader of comma-separated names."""
-
-    def read(words: str) -> tuple[str, ...]:
-        names = tuple(words.split(","))
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-        return names
-
-    return read
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,9 +37,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at least so many, %(default)s without")
     parser.add_argument("--to", default=RESULTS, metavar="NAME", help="bench/results/NAME.json")
     asked = parser.parse_args(words)
-    picked = any(each is not None for each in (asked.hidden, asked.batch, asked.work))
-    full = {"cells": CELLS, "hidden": HIDDEN, "batch": BATCH, "work": WORKS, "threads": THREADS}
-    defaults = full | (QUICK if asked.quick else {}) | {"parts": ("grid",) if picked else PARTS}
+    full = {"cells": CELLS, "hidden": HIDDEN, "batch": BATCH, "work": WORKS, "threads": THREADS, "parts": PARTS}
+    defaults = full | (QUICK if asked.quick else {})
+    if asked.hidden is not None or asked.batch is not None:
+        defaults["parts"] = ("grid",)
     for name, default in defaults.items():
         if getattr(asked, name) is None:
             setattr(asked, name, default)
@@ -87,6 +72,10 @@ def jobs(asked: argparse.Namespace) -> list[Job]:
 def main() -> None:
     """Measure; exit 1 where ours and theirs disagree."""
     asked = arguments()
+    try:
+        store.check_machine(record.read(asked.to), store.provenance())
+    except ValueError as error:
+        sys.exit(f"bench/results/{asked.to}.json: {error}")
     todo, disagree = jobs(asked), 0
     for number, (group, case, run) in enumerate(todo, 1):
         measured = run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,8 +23,8 @@ def shown(spread: dict[str, float], least: float = 1.0) -> str:
     '**0.97**~'
     """
     median = spread["median"]
-    # Rounded down: 0.996 is not 1.00.
-    text = f"{int(median * 100) / 100:.2f}" if median < 10 else f"{median:.1f}"
+    # Cut, not rounded: 0.996 is not 1.00. 1.15 is a little less in binary, and stays 1.15.
+    text = f"{math.floor(median * 100 + 1e-6) / 100:.2f}" if median < 10 else f"{median:.1f}"
     noisy = (spread["high"] - spread["low"]) / median > NOISY
     return (f"**{text}**" if median < least else text) + "~" * noisy
 

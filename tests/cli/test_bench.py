@@ -1,0 +1,47 @@
+"""`timesteps bench`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from commands import Answer
+
+Command = Callable[..., Answer]
+SMALL = ("--hidden", 4, "--batch", 2)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three steps are enough here."""
+    from timesteps.inspect import speed
+
+    monkeypatch.setattr(speed.Case.__init__, "__defaults__", ("forward", 1, 3))
+
+
+def test_a_line_a_case(timesteps: Command) -> None:
+    answer = timesteps("bench", "--layer", "LSTM", "--layer", "GRU", *SMALL)
+    assert answer.code == 0
+    head, *lines = answer.out.splitlines()
+    assert head.split() == ["layer", "H", "B", "work", "torch", "÷", "ours", "ours,", "µs", "%", "of", "peak"]
+    assert [line.split()[:4] for line in lines] == [
+        [layer, "4", "2", work] for layer in ("LSTM", "GRU") for work in ("forward", "training")
+    ]
+    assert all(float(line.split()[4].removeprefix("~")) > 0 for line in lines)
+    assert "native core" in answer.err and "peak: " in answer.err
+
+
+def test_json_has_every_figure(timesteps: Command) -> None:
+    answer = timesteps("bench", "--layer", "RNN", *SMALL, "--json")
+    forward, training = json.loads(answer.out)
+    assert forward["steps"] == 3 and forward["faults"] == []
+    assert forward["work"] == "forward" and set(forward["errors"]) == {"output"}
+    assert set(training["errors"]) == set(training["torch_errors"]) == {"output", "gradient"}
+    assert set(training["seconds"]) == {"timesteps", "torch"}
+
+
+def test_wrong_words(timesteps: Command) -> None:
+    assert timesteps("bench", "--layer", "LSTN").code == 2
+    assert timesteps("bench", "--hidden", 0).code == 2
+    assert "Usage: timesteps" in timesteps("bench", "-h").out
