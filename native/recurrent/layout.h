@@ -40,20 +40,24 @@ struct Layout {
     static constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI, GH = Cell::GH, OH = Cell::OH, U = Cell::U;
     static constexpr Index kSecond = Cell::kTwoStages ? 1 : 0;  // slots of the second product, the first of a panel
 
-    Index input, hidden, panels, width;  // width: hidden units with padding
+    Index input, hidden, state, panels, width;  // state: numbers of h; width: hidden units with padding
 
     explicit Layout(const Problem<T>& p)
-        : input(p.w_ih == nullptr ? 0 : p.input_size), hidden(p.hidden_size), panels((hidden + U * W - 1) / (U * W)), width(panels * U * W) {}
+        : input(p.w_ih == nullptr ? 0 : p.input_size), hidden(p.hidden_size), state(p.output_size), panels((hidden + U * W - 1) / (U * W)), width(panels * U * W) {}
 
     Index units(Index panel) const { return least(hidden - panel * U * W, U * W); }
 
     // Packed for forward: bias (panels, S), weight_ih (panels, I, GI), weight_hh (panels, H, GH), of the second stage
-    // (panels, H, 1). Sums of weight gradients lie the same way. All in vectors.
+    // (panels, H, 1). Sums of weight gradients lie the same way. A projection is last: packed as (blocks of up to four
+    // vectors of h, H, vectors), summed as (panels, numbers of h, 1). All in vectors.
     Index bias(Index panel) const { return panel * S * W; }
     Index ih(Index panel) const { return (panels * S + panel * input * GI) * W; }
-    Index hh(Index panel) const { return (panels * (S + input * GI) + panel * hidden * GH) * W; }
-    Index second(Index panel) const { return (panels * (S + input * GI + hidden * GH) + panel * hidden) * W; }
-    Index packed() const { return second(panels * kSecond); }
+    Index hh(Index panel) const { return (panels * (S + input * GI) + panel * state * GH) * W; }
+    Index second(Index panel) const { return (panels * (S + input * GI + state * GH) + panel * state) * W; }
+    Index projection() const { return second(panels * kSecond); }
+    Index packed() const {
+        return projection() + (Cell::kProjected ? W * (vectors(state) * hidden + panels * state) : 0);
+    }
 
     // Packed for backward: for each block of up to four vectors of columns, the rows of all gates: (panels, slots * W,
     // vectors of the block).
@@ -61,13 +65,10 @@ struct Layout {
     Index block(Index slots, Index first_vector) const { return first_vector * panels * slots * W * W; }
     Index ih_backward() const { return 0; }
     Index hh_backward() const { return block(GI, vectors(input)); }
-    Index second_backward() const { return hh_backward() + block(GH, vectors(hidden)); }
-    Index packed_backward() const { return second_backward() + kSecond * block(1, vectors(hidden)); }
-
-    /// The row of torch's weights of a lane of a slot, or -1 on padding.
-    Index weight_row(Index panel, int gate, Index vector, Index lane) const {
-        const Index unit = (panel * U + vector) * W + lane;
-        return unit < hidden ? gate * hidden + unit : -1;
+    Index second_backward() const { return hh_backward() + block(GH, vectors(state)); }
+    Index projection_backward() const { return second_backward() + kSecond * block(1, vectors(hidden)); }
+    Index packed_backward() const {
+        return projection_backward() + (Cell::kProjected ? vectors(hidden) * W * state : 0);
     }
 };
 
@@ -114,6 +115,31 @@ struct Slot {
     }
 };
 
+/// W_hr (P, H) for the product with o ∘ tanh(c).
+template <class Cell>
+void pack_projection(const Layout<Cell>& l, const typename Cell::T* weight, typename Cell::T* to) {
+    constexpr Index W = Cell::W;
+    for (Index first = 0; first < l.vectors(l.state); first += 4) {
+        const Index wide = least(l.vectors(l.state) - first, 4);
+        for (Index n = 0; n < wide; ++n) {
+            const Index row = (first + n) * W;
+            pack_rows<Cell>(l, weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
+        }
+        to += l.hidden * wide * W;
+    }
+}
+
+/// W_hr for the product with the gradients of h.
+template <class Cell>
+void pack_projection_backward(const Layout<Cell>& l, const typename Cell::T* weight, typename Cell::T* to) {
+    using V = typename Cell::V;
+    constexpr Index W = Cell::W;
+    for (Index first = 0; first < l.vectors(l.hidden); first += 4)
+        for (Index k = 0; k < l.state; ++k)
+            for (Index column = first * W; column < least(l.hidden, (first + 4) * W); column += W, to += W)
+                store(to, load_some<V>(weight + k * l.hidden + column, least(l.hidden - column, W)));
+}
+
 template <class Cell>
 void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
     using T = typename Cell::T;
@@ -131,7 +157,7 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
-            pack_rows<Cell>(l, p.w_hh, l.hidden, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
+            pack_rows<Cell>(l, p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[(L::OH + v) * W + n] += p.b_hh[s.row + n];
         }
         if constexpr (Cell::kTwoStages) {
@@ -140,6 +166,7 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[n] += p.b_hh[s.row + n];
         }
     }
+    if constexpr (Cell::kProjected) pack_projection<Cell>(l, p.w_hr, packed + l.projection());
 }
 
 /// weight's columns first … as (panels, slots * W, block vectors).
@@ -171,9 +198,10 @@ void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed)
     const L l(p);
     if (p.dx.data != nullptr && p.w_ih != nullptr)
         pack_columns<Cell>(l, p.w_ih, l.input, L::GI, Cell::input_gate, packed + l.ih_backward());
-    pack_columns<Cell>(l, p.w_hh, l.hidden, L::GH, Cell::recurrent_gate, packed + l.hh_backward());
+    pack_columns<Cell>(l, p.w_hh, l.state, L::GH, Cell::recurrent_gate, packed + l.hh_backward());
     if constexpr (Cell::kTwoStages)
         pack_columns<Cell>(l, p.w_hh, l.hidden, 1, [](int) { return Cell::kSecondGate; }, packed + l.second_backward());
+    if constexpr (Cell::kProjected) pack_projection_backward<Cell>(l, p.w_hr, packed + l.projection_backward());
 }
 
 template <class Cell>
@@ -193,7 +221,7 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
             if (p.dw_hh != nullptr)
-                unpack_rows<Cell>(sums + l.hh(panel) + v * W, L::GH * W, l.hidden, s.row, s.rows, p.dw_hh);
+                unpack_rows<Cell>(sums + l.hh(panel) + v * W, L::GH * W, l.state, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, L::OH + v);
         }
         if constexpr (Cell::kTwoStages) {
@@ -201,6 +229,10 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
             if (p.dw_hh != nullptr) unpack_rows<Cell>(sums + l.second(panel), W, l.hidden, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, 0);
         }
+        if constexpr (Cell::kProjected)
+            for (Index k = 0; k < l.state && p.dw_hr != nullptr; ++k)
+                store_some(p.dw_hr + k * l.hidden + panel * W,
+                           load<typename Cell::V>(sums + l.projection() + (panel * l.state + k) * W), l.units(panel));
     }
 }
 

@@ -63,6 +63,7 @@ Kernels<T> kernels_for(CellKind kind, Index hidden) {
     static_cast<void>(hidden);
     switch (kind) {
         case kLstm: return kernels_of<Lstm<T, W>>();
+        case kLstmProjected: return kernels_of<LstmProjected<T, W>>();
         case kGruAfter: return kernels_of<GruAfter<T, W>>();
         case kGruBefore: return kernels_of<GruBefore<T, W>>();
         default: break;

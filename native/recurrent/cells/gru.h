@@ -12,7 +12,7 @@ struct GruAfter {
     using V = Vector<T, Width>;
     static constexpr int W = Width;
     static constexpr int S = 4, GI = 3, GH = 3, OH = 1, U = 1, kGates = 3;
-    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = false;
+    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = false, kProjected = false;
     static constexpr int input_gate(int v) { return v == 0 ? 2 : v - 1; }
     static constexpr int recurrent_gate(int v) { return v; }
 
@@ -52,7 +52,7 @@ struct GruBefore {
     using V = Vector<T, Width>;
     static constexpr int W = Width;
     static constexpr int S = 3, GI = 3, GH = 2, OH = 1, U = 1, kGates = 3, kSecondGate = 2;
-    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = true;
+    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = true, kProjected = false;
     static constexpr int input_gate(int v) { return v == 0 ? 2 : v - 1; }
     static constexpr int recurrent_gate(int v) { return v; }
 

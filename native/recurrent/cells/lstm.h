@@ -11,7 +11,7 @@ struct Lstm {
     using V = Vector<T, Width>;
     static constexpr int W = Width;
     static constexpr int S = 4, GI = 4, GH = 4, OH = 0, U = 1, kGates = 4;
-    static constexpr bool kHasCells = true, kDirect = false, kTwoStages = false;
+    static constexpr bool kHasCells = true, kDirect = false, kTwoStages = false, kProjected = false;
     static constexpr int input_gate(int v) { return v; }
     static constexpr int recurrent_gate(int v) { return v; }
 
@@ -47,6 +47,18 @@ struct Lstm {
             store(dgates + 3 * W, grad * squashed * o * (1 - o));
             store(dc, through * f);
         }
+    }
+};
+
+/// With a projection behind it: h' = W_hr (o ∘ tanh(c')), which the driver does.
+template <class Type, int Width>
+struct LstmProjected : Lstm<Type, Width> {
+    using V = Vector<Type, Width>;
+    static constexpr bool kProjected = true;
+
+    /// What is projected, from what forward kept of one row of a panel.
+    static void output(const Type* gates, const Type* c, Type* to) {
+        store(to, load<V>(gates + 3 * Width) * tanh<Width>(load<V>(c)));
     }
 };
 

@@ -21,7 +21,7 @@ class Equation(NamedTuple):
     @property
     def has_cells(self) -> bool:
         """Whether there is a second state, c."""
-        return self.kind == LSTM
+        return self.kind in (LSTM, LSTM_PROJECTED)
 
 
 class Inputs(NamedTuple):
@@ -39,20 +39,31 @@ class Inputs(NamedTuple):
     weight_hh: Tensor
     bias_ih: Tensor | None
     bias_hh: Tensor | None
-    mask: Tensor | None  # (B, H) factors of the recurrent state
+    weight_hr: Tensor | None
+    mask: Tensor | None  # (B, size of h) factors of the recurrent state
     counts: Tensor | None  # (B,) visits of each row
     order: Tensor | None  # (B, T) the time of each visit, real steps first
     starts: Tensor | None  # (B, visits) booleans: a fresh start before a visit
+
+    @property
+    def output_size(self) -> int:
+        """Numbers of h."""
+        return self.weight_hh.shape[1]
+
+    @property
+    def hidden_size(self) -> int:
+        """Hidden units, which are more with a projection."""
+        return self.output_size if self.weight_hr is None else self.weight_hr.shape[1]
 
 
 Replay = Callable[[Inputs], tuple[Tensor, Tensor, Tensor | None]]
 """The same call by the plain loop: outputs, final h, final c."""
 
-DIFFERENTIABLE = 9
+DIFFERENTIABLE = 10
 """So many of Inputs, the first, have gradients."""
 
-LSTM = 1
-"""The kind with two states."""
+LSTM, LSTM_PROJECTED = 1, 4
+"""The kinds with two states."""
 
 
 @functools.lru_cache(256)
@@ -73,8 +84,8 @@ def _arguments(equation: Equation, inputs: Inputs, saved: Tensor | None, reverse
     assert core is not None
     x = inputs.x
     shape = core.RecurrentShape(
-        equation.kind, equation.option, *x.shape, inputs.weight_hh.shape[1], reverse, x.dtype == torch.float64,
-        torch.get_num_threads(),
+        equation.kind, equation.option, *x.shape, inputs.hidden_size, inputs.output_size, reverse,
+        x.dtype == torch.float64, torch.get_num_threads(),
     )  # fmt: skip
     starts_row = 0 if inputs.starts is None else inputs.starts.shape[1]
     addresses = [_address(tensor) for tensor in inputs]
@@ -87,14 +98,14 @@ def forward(
     """Outputs (B, T, H), final states (B, H), and what `backward` needs; `steps_first` is a layout of the outputs."""
     core = native.core
     assert core is not None
-    x, hidden = inputs.x, inputs.weight_hh.shape[1]
+    x, hidden, size = inputs.x, inputs.hidden_size, inputs.output_size
     rows, steps = x.shape[:2]
     saved = None
     if keep:
         each, once = saved_size(equation.kind, hidden, x.dtype == torch.float64)
         saved = x.new_empty(rows * steps * each + once)
-    y = x.new_empty(steps, rows, hidden).transpose(0, 1) if steps_first else x.new_empty(rows, steps, hidden)
-    hn = x.new_empty(rows, hidden)
+    y = x.new_empty(steps, rows, size).transpose(0, 1) if steps_first else x.new_empty(rows, steps, size)
+    hn = x.new_empty(rows, size)
     cn = x.new_empty(rows, hidden) if equation.has_cells else None
     shape, places = _arguments(equation, inputs, saved, reverse)
     core.recurrent_forward(shape, places, y.data_ptr(), *y.stride()[:2], hn.data_ptr(), _address(cn))

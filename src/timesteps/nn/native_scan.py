@@ -12,6 +12,7 @@ from timesteps.nn.cells import Cell, ElmanCell, GRUCell, LSTMCell
 from timesteps.nn.native_kernels import (
     DIFFERENTIABLE,
     LSTM,
+    LSTM_PROJECTED,
     Equation,
     Inputs,
     Replay,
@@ -32,8 +33,8 @@ _warned = False
 
 def equation_of(cell: Cell) -> Equation | None:
     """The cell as the kernels know it; None if they have none for it."""
-    if type(cell) is LSTMCell and not cell.proj_size:
-        return Equation(LSTM, 0)
+    if type(cell) is LSTMCell:
+        return Equation(LSTM_PROJECTED if cell.proj_size else LSTM, 0)
     if type(cell) is GRUCell:
         return Equation(_GRU_AFTER if cell.reset_after else _GRU_BEFORE, 0)
     if type(cell) is ElmanCell:
@@ -52,8 +53,7 @@ def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
         _warn_once()
         return native.explain()
     if equation_of(cell) is None:
-        what = "a projection" if getattr(cell, "proj_size", 0) else type(cell).__name__
-        return f"there is no kernel for {what}"
+        return f"there is no kernel for {type(cell).__name__}"
     traced = is_traced()
     weight = cell.weight_hh
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
@@ -117,7 +117,8 @@ def run_native(
     fresh_h, fresh_c = _pair(fresh if starts is not None else None)
     inputs = Inputs(
         rows_side_by_side(x), h0, c0, fresh_h, fresh_c,
-        None if projected else cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh, mask,
+        None if projected else cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh,
+        cell.weight_hr.contiguous() if isinstance(cell, LSTMCell) and cell.proj_size else None, mask,
         steps.counts,
         steps.order(reverse) if steps.ragged else None,
         None if starts is None else starts.contiguous(),
