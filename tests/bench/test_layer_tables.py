@@ -67,7 +67,7 @@ def test_where_torch_is_never_ahead_the_list_says_of_how_many() -> None:
 
 
 def test_work_and_threads_do_not_mix() -> None:
-    read = of(cell(2.0), cell(3.0, work="training"), cell(4.0, threads=2, seconds=5e-4))
+    read = of(cell(4.0, threads=2, seconds=5e-4), cell(2.0), cell(3.0, work="training"))
     assert [row[5] for row in rows("speed-forward", read)] == ["2.00"]
     assert [row[5] for row in rows("speed-training", read)] == ["3.00"]
     (row,) = rows("speed-threads", read)

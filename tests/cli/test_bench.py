@@ -32,6 +32,20 @@ def test_a_line_a_case(timesteps: Command) -> None:
     assert "native core" in answer.err and "peak: " in answer.err
 
 
+def test_a_line_says_what_was_measured(timesteps: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from timesteps.inspect import speed
+    from timesteps.inspect.timing import Spread
+
+    def measured(case: speed.Case) -> speed.Measured:
+        seconds, exact = {"timesteps": 0.001, "torch": 0.0021}, {"output": 1e-7}
+        return speed.Measured(seconds, Spread(2.13, 1.9, 2.5), Spread(0.876, 0.87, 0.88), "a loop", exact, exact, 9)
+
+    monkeypatch.setattr(speed, "measure", measured)
+    answer = timesteps("bench", "--layer", "LSTM", *SMALL)
+    assert answer.out.splitlines()[1].split() == ["LSTM", "4", "2", "forward", "~2.13", "1,000", "88"]
+    assert "peak: a loop" in answer.err and "something else" in answer.err
+
+
 def test_json_has_every_figure(timesteps: Command) -> None:
     answer = timesteps("bench", "--layer", "RNN", *SMALL, "--json")
     forward, training = json.loads(answer.out)
