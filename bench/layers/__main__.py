@@ -17,7 +17,7 @@ from bench import record
 from bench.layers import lengths, regularisers, step, store
 from bench.layers.options import numbers, some_of
 from bench.layers.plan import BATCH, CELLS, HIDDEN, PARTS, QUICK, REGULARISED_HIDDEN, RESULTS, THREADS, WORKS
-from timesteps.inspect.speed import faults, grid, measure
+from timesteps.inspect.speed import Case, faults, grid, measure
 from timesteps.inspect.timing import ROUNDS
 
 Job = tuple[str, dict[str, Any], Callable[[], dict[str, Any]]]
@@ -34,6 +34,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=numbers, help=",".join(map(str, THREADS)))
     parser.add_argument("--parts", type=some_of(PARTS), help=",".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="the cells that take little")
+    parser.add_argument("--missing", action="store_true", help="only what the result file does not have")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at least so many, %(default)s without")
     parser.add_argument("--to", default=RESULTS, metavar="NAME", help="bench/results/NAME.json")
     asked = parser.parse_args(words)
@@ -50,6 +51,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def jobs(asked: argparse.Namespace) -> list[Job]:
     """The measurements, cheap ones first."""
     found: list[Job] = []
+    if "call" in asked.parts:
+        found += [
+            _of_grid("call", each, asked.rounds) for each in grid(asked.cells, [8], [1], asked.work, [1], steps=1)
+        ]
     if "step" in asked.parts:
         found += [("step", {"cell": cell}, lambda cell=cell: step.measure(cell, asked.rounds)) for cell in asked.cells]
     if "regularisers" in asked.parts:
@@ -59,14 +64,23 @@ def jobs(asked: argparse.Namespace) -> list[Job]:
                 found.append(("regularisers", case, lambda c=case: regularisers.measure(**c, rounds=asked.rounds)))
     if "grid" in asked.parts:
         cases = grid(asked.cells, asked.hidden, asked.batch, asked.work, asked.threads)
-        for each in sorted(cases, key=lambda case: case.operations):
-            found.append(("grid", asdict(each), lambda each=each: measure(each, asked.rounds).to_dict()))
+        found += [_of_grid("grid", each, asked.rounds) for each in sorted(cases, key=lambda case: case.operations)]
     if "lengths" in asked.parts:
         for cell in asked.cells:
             for work in asked.work:
                 case = {"cell": cell, "work": work}
                 found.append(("lengths", case, lambda c=case: lengths.measure(**c, rounds=asked.rounds)))
     return found
+
+
+def _of_grid(group: str, case: Case, rounds: int) -> Job:
+    return group, asdict(case), lambda: measure(case, rounds).to_dict()
+
+
+def missing(todo: Sequence[Job], content: store.Content | None) -> list[Job]:
+    """Those that a result file does not have."""
+    have = [(each["group"], each["case"]) for each in (content or {"results": []})["results"]]
+    return [job for job in todo if job[:2] not in have]
 
 
 def main() -> None:
@@ -77,6 +91,8 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"bench/results/{asked.to}.json: {error}")
     todo, disagree = jobs(asked), 0
+    if asked.missing:
+        todo = missing(todo, record.read(asked.to))
     for number, (group, case, run) in enumerate(todo, 1):
         measured = run()
         store.add(asked.to, group, case, measured)

@@ -137,6 +137,17 @@ def regularisers(read: Read) -> str:
     return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
 
 
+def call(read: Read) -> str:
+    """What a call costs when there is next to nothing to compute."""
+    head = ["layer", "work", "ours, µs", "torch's, µs", "torch ÷ ours"]
+    rows = []
+    for each in entries(read, RESULTS, "call"):
+        case, measured = each["case"], each["measured"]
+        times = [us(measured["seconds"][name]) for name in ("timesteps", "torch")]
+        rows.append([case["cell"], case["work"], *times, shown(measured["ratio"])])
+    return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
+
+
 def step(read: Read) -> str:
     """A whole training step."""
     head = ["layer in the model", "ours, µs", "torch's, µs", "torch ÷ ours"]
@@ -194,6 +205,7 @@ LAYER_TABLES: dict[str, Callable[[Read], str]] = {
     "speed-lengths": lengths,
     "speed-regularisers": regularisers,
     "speed-step": step,
+    "speed-call": call,
     "speed-peers": peers,
     "speed-sources": sources,
 }

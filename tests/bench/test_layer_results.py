@@ -101,6 +101,7 @@ def test_everything_is_measured_unless_asked_otherwise() -> None:
     found = command.jobs(command.arguments([]))
     groups = [group for group, _, _ in found]
     assert groups.count("grid") == 126 * 2
+    assert groups.count("call") == 6
     assert (groups.count("step"), groups.count("lengths"), groups.count("regularisers")) == (3, 6, 6)
     cases = [json.dumps([group, case], sort_keys=True) for group, case, _ in found]
     assert len(set(cases)) == len(cases)
@@ -110,6 +111,13 @@ def test_quick_is_a_part_of_everything() -> None:
     everything = [(group, case) for group, case, _ in command.jobs(command.arguments([]))]
     quick = [(group, case) for group, case, _ in command.jobs(command.arguments(["--quick"]))]
     assert 20 < len(quick) < 60 and all(each in everything for each in quick)
+
+
+def test_a_run_that_stopped_goes_on_with_what_is_missing() -> None:
+    todo = command.jobs(command.arguments(["--cells", "GRU"]))
+    assert command.missing(todo, None) == todo
+    content = merged(*((entry(1.0, group) | {"case": case}, provenance()) for group, case, _ in todo[::2]))
+    assert command.missing(todo, content) == todo[1::2]
 
 
 def test_cells_can_be_picked() -> None:

@@ -141,6 +141,12 @@ def test_steps_are_judged_by_their_layer() -> None:
     assert bound("training step, GRU: torch ÷ ours", read)[4] == "**not reached** by 1 of 1"
 
 
+def test_calls_are_a_table_of_their_own() -> None:
+    read = of({**cell(0.9, hidden=8, batch=1, steps=1, seconds=2e-5), "group": "call"})
+    assert rows("speed-call", read) == [["LSTM", "forward", "20.0", "18.0", "**0.90**"]]
+    assert rows("speed-forward", read)[0][0] == UNMEASURED
+
+
 def test_peers_have_a_column_each() -> None:
     entries = [{**cell(ratio, peer=peer), "group": "peer"} for peer, ratio in zip(PEERS, (0.8, 2.0, 3.0), strict=True)]
     read = of(*entries, name="layers-peers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three steps are enough here."""
     from timesteps.inspect import speed
 
-    monkeypatch.setattr(speed.Case.__init__, "__defaults__", ("forward", 1, 3))
+    monkeypatch.setattr(speed, "grid", functools.partial(speed.grid, steps=3))
 
 
 def test_a_line_a_case(timesteps: Command) -> None:

@@ -106,6 +106,13 @@ def test_differences_are_the_largest_of_their_kind_and_nan_is_one() -> None:
     assert faults(differences(found, want)) == ["output is off by nan", "gradient is off by 0.1"]
 
 
+def test_gradients_that_ought_to_be_zero() -> None:
+    want = {"gradient weight_hh": torch.zeros(3)}
+    assert differences({"gradient weight_hh": torch.zeros(3)}, want) == {"gradient": 0.0}
+    assert differences({"gradient weight_hh": torch.full((3,), 0.5)}, want) == {"gradient": 0.5}
+    assert not faults(measure(Case("GRU", 4, 1, "training", steps=1), rounds=2).errors)
+
+
 def test_errors_as_large_as_twice_torchs_are_no_faults() -> None:
     assert faults({"output": 5e-6}) and not faults({"output": 5e-6}, {"output": 2.5e-6})
     assert faults({"output": 5.1e-6}, {"output": 2.5e-6}) and not faults({"output": 2e-6, "gradient": 1e-5})
