@@ -7,7 +7,6 @@ import json
 import os
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from bench import record
@@ -71,7 +70,7 @@ def add(name: str, group: str, case: dict[str, Any], measured: dict[str, Any], p
     path.parent.mkdir(exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}")
     beside.write_text(text(content), "utf-8")
-    Path(beside).replace(path)
+    beside.replace(path)
 
 
 @functools.cache

@@ -21,6 +21,8 @@ from bench.layers import __main__ as command  # noqa: E402
 from bench.layers import lengths, plan, regularisers, step, store  # noqa: E402
 from bench.layers.peers.contestant import Problem, gates_of  # noqa: E402
 
+from timesteps.inspect import speed  # noqa: E402
+
 torch.set_num_threads(1)
 
 
@@ -95,6 +97,12 @@ def test_what_was_measured_before_a_run_stops_is_in_the_file(tmp_path: Path, mon
     assert [each["measured"]["seconds"] for each in content["results"]] == [0.0001235, 2.0]
     assert content["provenances"][0]["versions"]["torch"] == torch.__version__
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["x.json"]
+
+
+def test_the_plan_is_of_layers_that_there_are() -> None:
+    assert (tuple(speed.GATES), speed.WORKS) == (plan.CELLS, plan.WORKS)
+    for peer in plan.PEERS:
+        assert (ROOT / "bench" / "layers" / "peers" / f"{peer}.py").exists()
 
 
 def test_everything_is_measured_unless_asked_otherwise() -> None:
