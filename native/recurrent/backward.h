@@ -44,8 +44,8 @@ void multiply_gates(const Layout<Cell>& l, const typename Cell::T* gates, Index 
         const Index column = first * W;
         with_rows<4>(least(vectors - first, 4), [&]<int V>() {
             const Index lanes = least(columns - column - (V - 1) * W, W);
-            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, l.panels, Slots * W, weights, c, column, add,
-                                     lanes);
+            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, l.panels, Slots * W, weights, c, column,
+                                     add, lanes);
         });
     }
 }
@@ -89,8 +89,7 @@ struct Backward {
                 clear(m.mask + row * m.width, m.width);
                 copy(m.mask + row * m.width, state_row(p, p.mask, r, p.mask), p.output_size);
             }
-            if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, cell_row(p, p.dcn, r), m.dc + row * W, m.cell_stride);
+            if constexpr (Cell::kHasCells) cells_in<Cell>(l, cell_row(p, p.dcn, r), m.dc + row * W, m.cell_stride);
         }
     }
 
@@ -154,9 +153,18 @@ struct Backward {
         if constexpr (Cell::kProjected) through_projection(rows, dh);
         if constexpr (Cell::kDirect)
             for (Index row = 0; row < rows; ++row) m.before_rows[row] = before(p, begin + row, t, m.zero);
-        BackwardStep<T> s{.gates = p.gates + (p.offset[t] + begin) * S * W, .c = nullptr, .c_before = nullptr,
-                          .h_before = m.before_rows, .mask = p.mask == nullptr ? nullptr : m.mask, .dgates = dgates,
-                          .dc = m.dc, .dh = Cell::kProjected ? m.product : m.dh, .rows = rows, .h_stride = m.width, .unit = 0, .units = 0,
+        BackwardStep<T> s{.gates = p.gates + (p.offset[t] + begin) * S * W,
+                          .c = nullptr,
+                          .c_before = nullptr,
+                          .h_before = m.before_rows,
+                          .mask = p.mask == nullptr ? nullptr : m.mask,
+                          .dgates = dgates,
+                          .dc = m.dc,
+                          .dh = Cell::kProjected ? m.product : m.dh,
+                          .rows = rows,
+                          .h_stride = m.width,
+                          .unit = 0,
+                          .units = 0,
                           .option = p.option};
         Index before_stride = 0;
         if constexpr (Cell::kHasCells) {
@@ -170,14 +178,16 @@ struct Backward {
                 here.gates += panel * p.gate_stride, here.dgates += panel * stride, here.dh += here.unit;
                 if (here.mask != nullptr) here.mask += here.unit;
                 if constexpr (Cell::kHasCells)
-                    here.c += panel * p.cell_stride, here.c_before += panel * before_stride, here.dc += panel * m.cell_stride;
+                    here.c += panel * p.cell_stride, here.c_before += panel * before_stride,
+                        here.dc += panel * m.cell_stride;
                 work(here);
                 if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
             }
         };
         step([](const BackwardStep<T>& here) { Cell::backward(here); });
         if constexpr (Cell::kTwoStages) {
-            multiply_gates<Cell, 1>(l, dgates, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden, false);
+            multiply_gates<Cell, 1>(l, dgates, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
+                                    false);
             step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
         }
         const bool apart = Cell::kTwoStages || p.mask != nullptr;

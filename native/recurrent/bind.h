@@ -1,4 +1,5 @@
-// The recurrent kernels as functions of timesteps._core. All tensors come as addresses, 0 for none, checked by the caller.
+// The recurrent kernels as functions of timesteps._core. All tensors come as addresses, 0 for none, checked by the
+// caller.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -55,10 +56,11 @@ inline void bind_recurrent(nanobind::module_& module) {
     const nb::call_guard<nb::gil_scoped_release> unlocked;
     module.attr("recurrent_instructions") = target_name();
     nb::class_<RecurrentShape>(module, "RecurrentShape")
-        .def(nb::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool, bool, int>());
+        .def(nb::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                      bool, bool, int>());
     nb::class_<RecurrentInputs>(module, "RecurrentInputs")
-        .def(nb::init<Address, std::int64_t, std::int64_t, Address, Address, Address, Address, Address, Address, Address,
-                      Address, Address, Address, Address, Address, Address, std::int64_t, Address>());
+        .def(nb::init<Address, std::int64_t, std::int64_t, Address, Address, Address, Address, Address, Address,
+                      Address, Address, Address, Address, Address, Address, Address, std::int64_t, Address>());
     module.def("recurrent_saved", [](std::int64_t kind, std::int64_t hidden_size, bool in_double) {
         return in_double ? saved_numbers<double>(kind, hidden_size) : saved_numbers<float>(kind, hidden_size);
     });
@@ -81,8 +83,7 @@ inline void bind_recurrent(nanobind::module_& module) {
         [](const RecurrentShape& shape, const RecurrentInputs& in, Address y, std::int64_t y_row, std::int64_t y_step,
            Address dy, std::int64_t dy_row, std::int64_t dy_step, Address dhn, Address dcn, Address dx,
            std::int64_t dx_row, std::int64_t dx_step, Address dh0, Address dc0, Address dfresh_h, Address dfresh_c,
-           Address dw_ih, Address dw_hh, Address db_ih, Address db_hh,
-           Address dw_hr) {
+           Address dw_ih, Address dw_hh, Address db_ih, Address db_hh, Address dw_hr) {
             const auto run = [&]<class T>(T) {
                 const auto at = [](Address address) { return reinterpret_cast<T*>(address); };
                 Problem<T> p = problem<T>(shape, in);

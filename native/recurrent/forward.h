@@ -37,8 +37,8 @@ struct ForwardMemory {
 
 /// The input side of the gates of `rows` rows, where someone else has made it: bias + gx.
 template <class Cell>
-void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* gx, Index rows,
-                    typename Cell::T* gates, Index stride) {
+void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* gx,
+                    Index rows, typename Cell::T* gates, Index stride) {
     constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
     using V = typename Cell::V;
     for (Index panel = 0; panel < l.panels; ++panel, gates += stride)
@@ -119,7 +119,8 @@ struct Forward {
         for (Index row = 0; row < end - begin; ++row) {
             const Index r = begin + row, b = p.original[r];
             copy(p.hn + b * p.output_size, m.h[p.length[r] & 1] + row * m.width, p.output_size);
-            if constexpr (Cell::kHasCells) cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + b * p.hidden_size, false);
+            if constexpr (Cell::kHasCells)
+                cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + b * p.hidden_size, false);
         }
     }
 
@@ -141,10 +142,10 @@ struct Forward {
         for (Index row = 0; row < rows; ++row) {
             if (!starts_at(p, begin + row, t)) continue;
             clear(h + row * m.width, m.width);
-            if (p.fresh_h != nullptr) copy(h + row * m.width, state_row(p, p.fresh_h, begin + row, p.fresh_h), p.output_size);
+            if (p.fresh_h != nullptr)
+                copy(h + row * m.width, state_row(p, p.fresh_h, begin + row, p.fresh_h), p.output_size);
             if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, cell_row(p, p.fresh_c, begin + row), m.c + row * W,
-                               m.cell_stride);
+                cells_in<Cell>(l, cell_row(p, p.fresh_c, begin + row), m.c + row * W, m.cell_stride);
         }
     }
 
@@ -166,10 +167,18 @@ struct Forward {
         for (Index n = 0; n < rows; ++n) m.y_rows[n] = row_at(p, p.y, begin + n, t);
         T* gates = gates_at(t, row);
         const Index stride = gate_stride();
-        ForwardStep<T> s{.gates = gates, .c = m.c, .h_in = m.h[t & 1], .h_out = Cell::kProjected ? m.output : m.h[(t + 1) & 1],
+        ForwardStep<T> s{.gates = gates,
+                         .c = m.c,
+                         .h_in = m.h[t & 1],
+                         .h_out = Cell::kProjected ? m.output : m.h[(t + 1) & 1],
                          .y = Cell::kProjected ? m.output_rows : m.y_rows,
-                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W, .rows = rows,
-                         .h_stride = m.width, .unit = 0, .units = 0, .option = p.option, .keep = p.gates != nullptr};
+                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W,
+                         .rows = rows,
+                         .h_stride = m.width,
+                         .unit = 0,
+                         .units = 0,
+                         .option = p.option,
+                         .keep = p.gates != nullptr};
         const auto step = [&](const auto& work) {
             for (Index panel = 0; panel < l.panels; ++panel) {
                 const Index unit = panel * U * W;
@@ -184,7 +193,8 @@ struct Forward {
             }
         };
         step([&](Index panel, const ForwardStep<T>& here) {
-            multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr, here.gates + Cell::OH * W, S * W);
+            multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr, here.gates + Cell::OH * W,
+                                          S * W);
             if constexpr (Cell::kTwoStages)
                 Cell::first_forward(here, h[0] + here.unit, m.reset + here.unit);
             else
@@ -192,7 +202,8 @@ struct Forward {
         });
         if constexpr (Cell::kTwoStages)
             step([&](Index panel, const ForwardStep<T>& here) {
-                multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates, S * W);
+                multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates,
+                                       S * W);
                 Cell::forward(here);
             });
         if constexpr (Cell::kProjected) project_outputs(t, rows);

@@ -54,7 +54,8 @@ void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* 
 
 /// The rows that entered the products of a chunk: inputs, states (masked), and r ∘ h.
 template <class Cell>
-void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, const GradientMemory<Cell>& m, Index chunk) {
+void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, const GradientMemory<Cell>& m,
+                 Index chunk) {
     using T = typename Cell::T;
     constexpr Index W = Cell::W, S = Cell::S;
     Index row = 0;
@@ -73,8 +74,7 @@ void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, cons
             if constexpr (Cell::kTwoStages) {
                 T* reset = m.reset + row * l.width;
                 const T* factors = p.gates + (p.offset[t] + r) * S * W + W;  // slot 1: r
-                for (Index k = 0; k < p.hidden_size; ++k)
-                    reset[k] = state[k] * factors[k / W * p.gate_stride + k % W];
+                for (Index k = 0; k < p.hidden_size; ++k) reset[k] = state[k] * factors[k / W * p.gate_stride + k % W];
                 m.reset_rows[row] = reset;
             }
         }

@@ -43,7 +43,11 @@ struct Layout {
     Index input, hidden, state, panels, width;  // state: numbers of h; width: hidden units with padding
 
     explicit Layout(const Problem<T>& p)
-        : input(p.w_ih == nullptr ? 0 : p.input_size), hidden(p.hidden_size), state(p.output_size), panels((hidden + U * W - 1) / (U * W)), width(panels * U * W) {}
+        : input(p.w_ih == nullptr ? 0 : p.input_size),
+          hidden(p.hidden_size),
+          state(p.output_size),
+          panels((hidden + U * W - 1) / (U * W)),
+          width(panels * U * W) {}
 
     Index units(Index panel) const { return least(hidden - panel * U * W, U * W); }
 
@@ -74,15 +78,15 @@ struct Layout {
 
 /// W rows of a weight, transposed: to[k] (`stride` apart) has a number of each row.
 template <class Cell>
-void pack_rows(const Layout<Cell>& l, const typename Cell::T* weight, Index columns, Index row, Index rows,
-               typename Cell::T* to, Index stride) {
+void pack_rows(const typename Cell::T* weight, Index columns, Index row, Index rows, typename Cell::T* to,
+               Index stride) {
     using V = typename Cell::V;
     constexpr int W = Cell::W;
-    static_cast<void>(l);
     for (Index k = 0; k < columns; k += W) {
         const Index some = least(columns - k, W);
         V square[W]{};
-        for (Index lane = 0; lane < rows; ++lane) square[lane] = load_some<V>(weight + (row + lane) * columns + k, some);
+        for (Index lane = 0; lane < rows; ++lane)
+            square[lane] = load_some<V>(weight + (row + lane) * columns + k, some);
         transpose<typename Cell::T, W>(square);
         for (Index j = 0; j < some; ++j) store(to + (k + j) * stride, square[j]);
     }
@@ -123,7 +127,7 @@ void pack_projection(const Layout<Cell>& l, const typename Cell::T* weight, type
         const Index wide = least(l.vectors(l.state) - first, 4);
         for (Index n = 0; n < wide; ++n) {
             const Index row = (first + n) * W;
-            pack_rows<Cell>(l, weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
+            pack_rows<Cell>(weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
         }
         to += l.hidden * wide * W;
     }
@@ -152,17 +156,17 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
             if (p.w_ih != nullptr)
-                pack_rows<Cell>(l, p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
+                pack_rows<Cell>(p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
             for (Index n = 0; n < s.rows && p.b_ih != nullptr; ++n) bias[v * W + n] += p.b_ih[s.row + n];
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
-            pack_rows<Cell>(l, p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
+            pack_rows<Cell>(p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[(L::OH + v) * W + n] += p.b_hh[s.row + n];
         }
         if constexpr (Cell::kTwoStages) {
             const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
-            pack_rows<Cell>(l, p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
+            pack_rows<Cell>(p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[n] += p.b_hh[s.row + n];
         }
     }
@@ -185,7 +189,8 @@ void pack_columns(const Layout<Cell>& l, const typename Cell::T* weight, Index c
                     for (Index n = 0; n < wide; ++n, to += W) {
                         const Index column = (first + n) * W;
                         const bool real = lane < s.rows;
-                        store(to, real ? load_some<V>(weight + (s.row + lane) * columns + column, least(columns - column, W))
+                        store(to, real ? load_some<V>(weight + (s.row + lane) * columns + column,
+                                                      least(columns - column, W))
                                        : V{});
                     }
             }
@@ -215,7 +220,8 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
     for (Index panel = begin; panel < end; ++panel) {
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
-            if (p.dw_ih != nullptr) unpack_rows<Cell>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
+            if (p.dw_ih != nullptr)
+                unpack_rows<Cell>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
             bias(p.db_ih, s, panel, v);
         }
         for (int v = 0; v < L::GH; ++v) {

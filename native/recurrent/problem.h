@@ -1,5 +1,5 @@
-// What passes between the plan of a call, which every processor runs, and the kernels of one instruction set. Plain data:
-// a function here would be compiled for several sets, and the linker would keep any one of them.
+// What passes between the plan of a call, which every processor runs, and the kernels of one instruction set. Plain
+// data: a function here would be compiled for several sets, and the linker would keep any one of them.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,15 @@ struct Rows {
 template <class T>
 struct Problem {
     std::int64_t batch, steps, visits, input_size, hidden_size;
-    std::int64_t output_size;       // of h: hidden_size, or that of the projection
-    std::int64_t option;            // of the cell
-    const std::int64_t* active;     // (visits) rows that are active
-    const std::int64_t* offset;     // (visits + 1) first packed row
-    const std::int64_t* original;   // (batch) r -> row of the batch
-    const std::int64_t* length;     // (batch) visits of r
-    const std::int64_t* order;      // (batch, steps) visit -> time, by row of the batch; or null:
-    std::int64_t direction;         // 1: visit t is time t; -1: time length - 1 - t
-    const std::int64_t* chunk;      // (chunks + 1) visits that are worked on together
+    std::int64_t output_size;         // of h: hidden_size, or that of the projection
+    std::int64_t option;              // of the cell
+    const std::int64_t* active;       // (visits) rows that are active
+    const std::int64_t* offset;       // (visits + 1) first packed row
+    const std::int64_t* original;     // (batch) r -> row of the batch
+    const std::int64_t* length;       // (batch) visits of r
+    const std::int64_t* order;        // (batch, steps) visit -> time, by row of the batch; or null:
+    std::int64_t direction;           // 1: visit t is time t; -1: time length - 1 - t
+    const std::int64_t* chunk;        // (chunks + 1) visits that are worked on together
     std::int64_t chunks, chunk_rows;  // the most packed rows of a chunk
 
     Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
@@ -37,12 +37,12 @@ struct Problem {
     std::int64_t starts_stride;
     T *hn, *cn;
     const T *w_ih, *w_hh, *b_ih, *b_hh, *w_hr;  // as torch has them
-    T *gates, *cells;                      // for backward: (panels, packed rows); null when nothing is to be kept
-    std::int64_t gate_stride, cell_stride;   // from panel to panel
+    T *gates, *cells;                           // for backward: (panels, packed rows); null when nothing is kept
+    std::int64_t gate_stride, cell_stride;      // from panel to panel
 
     Rows<const T> dy;  // data null: zero
     const T *dhn, *dcn;
-    Rows<T> dx;        // of x; data null: not wanted; so for all that follow
+    Rows<T> dx;  // of x; data null: not wanted; so for all that follow
     T *dh0, *dc0, *dfresh_h, *dfresh_c;
     T *dw_ih, *dw_hh, *db_ih, *db_hh, *dw_hr;
 };

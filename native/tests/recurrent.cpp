@@ -44,7 +44,8 @@ struct Case {
             for (T& number : numbers) number = static_cast<T>(static_cast<float>(below(20001) - 10000) / 8000.0f);
         };
         kind = static_cast<CellKind>(below(kCellKinds));
-        B = 1 + below(40), S = 1 + below(9), I = 1 + below(40), H = 1 + below(80), option = below(kind == kElman ? 3 : 1);
+        B = 1 + below(40), S = 1 + below(9), I = 1 + below(40), H = 1 + below(80),
+        option = below(kind == kElman ? 3 : 1);
         P = kind == kLstmProjected ? 1 + below(static_cast<unsigned>(H)) : H;
         ragged = below(2), resets = below(2), dropout = below(2), reverse = below(2);
         const std::int64_t rows = kGates[kind] * H;
@@ -71,7 +72,8 @@ struct Case {
         y.assign(B * S * P, 0), hn.assign(B * P, 0), cn.assign(cells, 0);
         dx.assign(B * S * I, 0), dh0.assign(B * P, 0), dc0.assign(cells, 0);
         dfresh_h.assign(B * P, 0), dfresh_c.assign(cells, 0);
-        dw_ih.assign(rows * I, 0), dw_hh.assign(rows * P, 0), db_ih.assign(rows, 0), db_hh.assign(rows, 0), dw_hr.assign(P * H, 0);
+        dw_ih.assign(rows * I, 0), dw_hh.assign(rows * P, 0), db_ih.assign(rows, 0), db_hh.assign(rows, 0),
+            dw_hr.assign(P * H, 0);
         Problem<T> p{};
         p.batch = B, p.steps = S, p.input_size = I, p.hidden_size = H, p.output_size = P, p.option = option;
         p.direction = reverse ? -1 : 1;
@@ -138,9 +140,14 @@ void check(unsigned seed) {
     if (in_double.kind == kElman && in_double.option == 1) return;  // relu has corners
 
     const std::vector<std::pair<std::vector<double>*, std::vector<double>>> slopes = {
-        {&in_double.x, in_double.dx},        {&in_double.h0, in_double.dh0},     {&in_double.fresh_h, in_double.dfresh_h},
-        {&in_double.c0, in_double.dc0},      {&in_double.fresh_c, in_double.dfresh_c},
-        {&in_double.w_ih, in_double.dw_ih},  {&in_double.w_hh, in_double.dw_hh}, {&in_double.b_hh, in_double.db_hh},
+        {&in_double.x, in_double.dx},
+        {&in_double.h0, in_double.dh0},
+        {&in_double.fresh_h, in_double.dfresh_h},
+        {&in_double.c0, in_double.dc0},
+        {&in_double.fresh_c, in_double.dfresh_c},
+        {&in_double.w_ih, in_double.dw_ih},
+        {&in_double.w_hh, in_double.dw_hh},
+        {&in_double.b_hh, in_double.db_hh},
         {&in_double.w_hr, in_double.kind == kLstmProjected ? in_double.dw_hr : std::vector<double>{}}};
     for (const auto& [numbers, gradient] : slopes) {
         if (gradient.empty()) continue;

@@ -153,6 +153,18 @@ def test_a_backward_pass_can_be_repeated_and_left_out() -> None:
         torch.autograd.grad(y.sum(), x)
 
 
+def test_outputs_may_be_changed_in_place() -> None:
+    """Outputs that backward does not need belong to the caller, in either layout."""
+    for batch_first in (False, True):
+        rnn, x = LSTM(3, 4, batch_first=batch_first), torch.randn(2, 5, 3, requires_grad=True)
+        with torch.no_grad():
+            y, _ = rnn(x)
+            expected = 2 * y
+            assert_close(y.mul_(2), expected, **EXACT)
+        _, (h, _) = rnn(x)
+        h.mul_(2).sum().backward()
+
+
 def test_a_count_beyond_the_steps_is_refused_by_the_kernels_themselves() -> None:
     compiled = torch.compile(Reader(GRU), fullgraph=True, dynamic=True, backend="aot_eager")
     with pytest.raises(ValueError, match="count"), torch.no_grad():

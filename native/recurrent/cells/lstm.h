@@ -37,7 +37,8 @@ struct Lstm {
         const T *gates = s.gates, *c = s.c, *before = s.c_before;
         T *dgates = s.dgates, *dc = s.dc;
         const T* dh = s.dh;
-        for (Index r = 0; r < s.rows; ++r, gates += S * W, dgates += S * W, c += W, before += W, dc += W, dh += s.h_stride) {
+        for (Index r = 0; r < s.rows;
+             ++r, gates += S * W, dgates += S * W, c += W, before += W, dc += W, dh += s.h_stride) {
             const V i = load<V>(gates), f = load<V>(gates + W), g = load<V>(gates + 2 * W), o = load<V>(gates + 3 * W);
             const V squashed = tanh<W>(load<V>(c)), grad = load<V>(dh);
             const V through = load<V>(dc) + grad * o * (1 - squashed * squashed);

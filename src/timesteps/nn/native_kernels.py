@@ -104,7 +104,7 @@ def forward(
     if keep:
         each, once = saved_size(equation.kind, hidden, x.dtype == torch.float64)
         saved = x.new_empty(rows * steps * each + once)
-    y = x.new_empty(steps, rows, size).transpose(0, 1) if steps_first else x.new_empty(rows, steps, size)
+    y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
     hn = x.new_empty(rows, size)
     cn = x.new_empty(rows, hidden) if equation.has_cells else None
     shape, places = _arguments(equation, inputs, saved, reverse)
@@ -135,7 +135,8 @@ def backward(
         if fresh is not None:
             fresh.zero_()
     if results[0] is not None and time_first(inputs.x):
-        results[0] = inputs.x.new_empty(*inputs.x.transpose(0, 1).shape).transpose(0, 1)
+        rows, steps, size = inputs.x.shape
+        results[0] = inputs.x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, True))
     dx, *others = results
     dx_strides = (0, 0) if dx is None else dx.stride()[:2]
     shape, places = _arguments(equation, inputs, saved, reverse)
@@ -144,6 +145,10 @@ def backward(
         _address(dx), *dx_strides, *map(_address, others),
     )  # fmt: skip
     return results
+
+
+def _strides(rows: int, steps: int, size: int, steps_first: bool) -> tuple[int, int, int]:
+    return (size, rows * size, 1) if steps_first else (steps * size, size, 1)
 
 
 def rows_side_by_side(x: Tensor) -> Tensor:
