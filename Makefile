@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PEERS  := .venv-peers
 PIP    := $(BIN)/pip install --disable-pip-version-check --quiet
 SOURCES := $(shell find native src/timesteps -name '*.h' -o -name '*.cpp') native/CMakeLists.txt pyproject.toml constraints.txt
 
-.PHONY: demo test check bench quality sanitize neon clean
+.PHONY: demo test check bench speed bench-peers quality sanitize neon clean
 
 demo: $(VENV)/.installed  ## train, judge and use a sentiment classifier on the bundled Korean reviews
 	$(BIN)/timesteps train classify --out demo
@@ -21,8 +22,23 @@ check: $(VENV)/.tested  ## format, lint, types, and the rules of the house
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_house.py
 
-bench: $(VENV)/.tested  ## the quick measurements; tables in README and docs are generated from bench/results
+bench: $(VENV)/.tested  ## the quick measurements (two minutes); tables in README and docs are made from bench/results
 	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.layers --quick
+	$(BIN)/python -m bench.tables
+
+speed: $(VENV)/.tested  ## all measurements of the layers, beside torch.nn; wants a machine with nothing else to do
+	$(BIN)/python -m bench.layers
+	$(BIN)/python -m bench.tables
+
+bench-peers: $(VENV)/.tested  ## the layers beside JAX, Keras and ONNX Runtime, in a virtual environment on top of .venv
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	    > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+	for peer in jax tensorflow-cpu 'onnxruntime onnx'; do \
+	    $(PEERS)/bin/pip install --disable-pip-version-check --quiet $$peer || echo "$$peer: cannot be installed here"; \
+	done
+	$(PEERS)/bin/python -m bench.layers.peers
 	$(BIN)/python -m bench.tables
 
 quality: $(VENV)/.tested  ## the long ones: every named recipe against its baselines, three seeds (about two hours)

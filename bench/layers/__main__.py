@@ -1,7 +1,7 @@
 """`python -m bench.layers`: measure, and merge each case into bench/results/layers.json as soon as it is done.
 
-Without options: everything (see docs/speed.md for how long that takes). `--quick` measures the cells that take little.
-`--cells`, `--hidden`, `--batch`, `--work` and `--threads` pick cells of the grid, and then the grid alone is measured
+Without options: everything (docs/speed.md says how long that takes). `--quick`: what takes little. `--cells`, `--work`
+and `--threads` pick from all parts; where `--hidden` or `--batch` picks cells of the grid, the grid alone is measured
 unless `--parts` asks for more.
 """
 
@@ -13,31 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench import record
 from bench.layers import lengths, regularisers, step, store
+from bench.layers.options import numbers, some_of
 from bench.layers.plan import BATCH, CELLS, HIDDEN, PARTS, QUICK, REGULARISED_HIDDEN, RESULTS, THREADS, WORKS
-from timesteps.inspect.speed import faults, grid, measure
+from timesteps.inspect.speed import Case, faults, grid, measure
 from timesteps.inspect.timing import ROUNDS
 
 Job = tuple[str, dict[str, Any], Callable[[], dict[str, Any]]]
 """Group, case, and the measurement."""
-
-
-def numbers(words: str) -> tuple[int, ...]:
-    """'8,64' -> (8, 64)."""
-    return tuple(int(word) for word in words.split(","))
-
-
-def some_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """A reader of comma-separated names."""
-
-    def read(words: str) -> tuple[str, ...]:
-        names = tuple(words.split(","))
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-        return names
-
-    return read
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,12 +34,14 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=numbers, help=",".join(map(str, THREADS)))
     parser.add_argument("--parts", type=some_of(PARTS), help=",".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="the cells that take little")
+    parser.add_argument("--missing", action="store_true", help="only what the result file does not have")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at least so many, %(default)s without")
     parser.add_argument("--to", default=RESULTS, metavar="NAME", help="bench/results/NAME.json")
     asked = parser.parse_args(words)
-    picked = any(each is not None for each in (asked.hidden, asked.batch, asked.work))
-    full = {"cells": CELLS, "hidden": HIDDEN, "batch": BATCH, "work": WORKS, "threads": THREADS}
-    defaults = full | (QUICK if asked.quick else {}) | {"parts": ("grid",) if picked else PARTS}
+    full = {"cells": CELLS, "hidden": HIDDEN, "batch": BATCH, "work": WORKS, "threads": THREADS, "parts": PARTS}
+    defaults = full | (QUICK if asked.quick else {})
+    if asked.hidden is not None or asked.batch is not None:
+        defaults["parts"] = ("grid",)
     for name, default in defaults.items():
         if getattr(asked, name) is None:
             setattr(asked, name, default)
@@ -65,6 +51,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def jobs(asked: argparse.Namespace) -> list[Job]:
     """The measurements, cheap ones first."""
     found: list[Job] = []
+    if "call" in asked.parts:
+        found += [
+            _of_grid("call", each, asked.rounds) for each in grid(asked.cells, [8], [1], asked.work, [1], steps=1)
+        ]
     if "step" in asked.parts:
         found += [("step", {"cell": cell}, lambda cell=cell: step.measure(cell, asked.rounds)) for cell in asked.cells]
     if "regularisers" in asked.parts:
@@ -74,8 +64,7 @@ def jobs(asked: argparse.Namespace) -> list[Job]:
                 found.append(("regularisers", case, lambda c=case: regularisers.measure(**c, rounds=asked.rounds)))
     if "grid" in asked.parts:
         cases = grid(asked.cells, asked.hidden, asked.batch, asked.work, asked.threads)
-        for each in sorted(cases, key=lambda case: case.operations):
-            found.append(("grid", asdict(each), lambda each=each: measure(each, asked.rounds).to_dict()))
+        found += [_of_grid("grid", each, asked.rounds) for each in sorted(cases, key=lambda case: case.operations)]
     if "lengths" in asked.parts:
         for cell in asked.cells:
             for work in asked.work:
@@ -84,10 +73,26 @@ def jobs(asked: argparse.Namespace) -> list[Job]:
     return found
 
 
+def _of_grid(group: str, case: Case, rounds: int) -> Job:
+    return group, asdict(case), lambda: measure(case, rounds).to_dict()
+
+
+def missing(todo: Sequence[Job], content: store.Content | None) -> list[Job]:
+    """Those that a result file does not have."""
+    have = [(each["group"], each["case"]) for each in (content or {"results": []})["results"]]
+    return [job for job in todo if job[:2] not in have]
+
+
 def main() -> None:
     """Measure; exit 1 where ours and theirs disagree."""
     asked = arguments()
+    try:
+        store.check_machine(record.read(asked.to), store.provenance())
+    except ValueError as error:
+        sys.exit(f"bench/results/{asked.to}.json: {error}")
     todo, disagree = jobs(asked), 0
+    if asked.missing:
+        todo = missing(todo, record.read(asked.to))
     for number, (group, case, run) in enumerate(todo, 1):
         measured = run()
         store.add(asked.to, group, case, measured)

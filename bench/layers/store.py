@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-from pathlib import Path
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from bench import record
@@ -24,14 +25,10 @@ def merge(content: Content | None, entry: dict[str, Any], provenance: dict[str, 
     Entries point to what gave them by number; a provenance to which none points any more is dropped.
 
     Raises:
-        ValueError: the file is of another machine, whose figures do not compare.
+        ValueError: the file is of another machine.
     """
+    check_machine(content, provenance)
     old = content or {"provenances": [], "results": []}
-    for other in old["provenances"]:
-        for part in ("processor", "cores"):
-            here, there = provenance["machine"][part], other["machine"][part]
-            if here != there:
-                raise ValueError(f"the results are of another machine ({part} {there}, here {here}); use --to NAME")
     provenances = old["provenances"] + [provenance] * (provenance not in old["provenances"])
     entry = {**entry, "provenance": provenances.index(provenance)}
     results = [entry if same(each, entry) else each for each in old["results"]]
@@ -44,6 +41,15 @@ def merge(content: Content | None, entry: dict[str, Any], provenance: dict[str, 
     }
 
 
+def check_machine(content: Content | None, provenance: dict[str, Any]) -> None:
+    """ValueError unless all figures of a file are of this machine: those of another do not compare."""
+    for other in (content or {"provenances": []})["provenances"]:
+        for part in ("processor", "cores"):
+            here, there = provenance["machine"][part], other["machine"][part]
+            if here != there:
+                raise ValueError(f"the results are of another machine ({part} {there}, here {here}); use --to NAME")
+
+
 def text(content: Content) -> str:
     """As JSON with a case a line: a new figure changes one line."""
     parts = []
@@ -53,20 +59,28 @@ def text(content: Content) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def add(name: str, group: str, case: dict[str, Any], measured: dict[str, Any]) -> None:
-    """Merge one case into bench/results/<name>.json, which at every moment is whole. Floats keep four digits."""
-    content = merge(record.read(name), {"group": group, "case": case, "measured": rounded(measured)}, provenance())
+def add(name: str, group: str, case: dict[str, Any], measured: dict[str, Any], packages: tuple[str, ...] = ()) -> None:
+    """Merge one case into bench/results/<name>.json, which at every moment is whole. Floats keep four digits.
+
+    `packages` are further ones whose versions matter.
+    """
+    entry = {"group": group, "case": case, "measured": rounded(measured)}
+    content = merge(record.read(name), entry, provenance(packages))
     path = record.RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}")
     beside.write_text(text(content), "utf-8")
-    Path(beside).replace(path)
+    beside.replace(path)
 
 
-@functools.lru_cache(1)
-def provenance() -> dict[str, Any]:
-    """What measures: as the process began, whatever is committed while it runs."""
-    return {"commit": record.commit(), "machine": record.machine(), "versions": record.versions()}
+@functools.cache
+def provenance(packages: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What measures: as it was when first asked for, whatever is committed while the process runs."""
+    versions = record.versions()
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {"commit": record.commit(), "machine": record.machine(), "versions": versions}
 
 
 def rounded(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,8 +23,8 @@ def shown(spread: dict[str, float], least: float = 1.0) -> str:
     '**0.97**~'
     """
     median = spread["median"]
-    # Rounded down: 0.996 is not 1.00.
-    text = f"{int(median * 100) / 100:.2f}" if median < 10 else f"{median:.1f}"
+    # Cut, not rounded: 0.996 is not 1.00. 1.15 is a little less in binary, and stays 1.15.
+    text = f"{math.floor(median * 100 + 1e-6) / 100:.2f}" if median < 10 else f"{median:.1f}"
     noisy = (spread["high"] - spread["low"]) / median > NOISY
     return (f"**{text}**" if median < least else text) + "~" * noisy
 
@@ -136,6 +137,17 @@ def regularisers(read: Read) -> str:
     return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
 
 
+def call(read: Read) -> str:
+    """What a call costs when there is next to nothing to compute."""
+    head = ["layer", "work", "ours, µs", "torch's, µs", "torch ÷ ours"]
+    rows = []
+    for each in entries(read, RESULTS, "call"):
+        case, measured = each["case"], each["measured"]
+        times = [us(measured["seconds"][name]) for name in ("timesteps", "torch")]
+        rows.append([case["cell"], case["work"], *times, shown(measured["ratio"])])
+    return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
+
+
 def step(read: Read) -> str:
     """A whole training step."""
     head = ["layer in the model", "ours, µs", "torch's, µs", "torch ÷ ours"]
@@ -193,6 +205,7 @@ LAYER_TABLES: dict[str, Callable[[Read], str]] = {
     "speed-lengths": lengths,
     "speed-regularisers": regularisers,
     "speed-step": step,
+    "speed-call": call,
     "speed-peers": peers,
     "speed-sources": sources,
 }

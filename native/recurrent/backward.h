@@ -17,7 +17,7 @@ struct BackwardMemory {
 
     BackwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
         const Layout<Cell> l(p);
-        const bool product_apart = Cell::kTwoStages || p.mask != nullptr;
+        const bool product_apart = Cell::kTwoStages || Cell::kProjected || p.mask != nullptr;
         width = l.width;
         cell_stride = rows * Cell::W;
         dh = arena.take<T>(rows * width);
@@ -28,7 +28,7 @@ struct BackwardMemory {
         dc = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
         c_before = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
         before_rows = arena.take<const T*>(rows);
-        zero = arena.take<T>(width);
+        zero = arena.take<T>(width + 4 * Cell::W);
     }
 };
 
@@ -44,8 +44,8 @@ void multiply_gates(const Layout<Cell>& l, const typename Cell::T* gates, Index 
         const Index column = first * W;
         with_rows<4>(least(vectors - first, 4), [&]<int V>() {
             const Index lanes = least(columns - column - (V - 1) * W, W);
-            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, l.panels, Slots * W, weights, c, column, add,
-                                     lanes);
+            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, l.panels, Slots * W, weights, c, column,
+                                     add, lanes);
         });
     }
 }
@@ -69,24 +69,27 @@ struct Backward {
     void run(Index chunk, T* gates, Index stride, Index first_row) {
         if (chunk >= p.chunks - 1) enter();
         for (Index t = p.chunks == 0 ? -1 : p.chunk[chunk + 1] - 1; t >= 0 && t >= p.chunk[chunk]; --t)
-            if (active(t) > 0) visit(t, gates + (p.offset[t] + begin - first_row) * S * W, stride);
+            if (active(t) > 0) {
+                const Index row = p.offset[t] + begin - first_row;
+                visit(t, gates + row * S * W, stride, gates + l.panels * stride + row * p.output_size);
+            }
         if (chunk == 0) leave();
     }
 
     void enter() {
         clear(m.dh, (end - begin) * m.width);
-        clear(m.zero, m.width);
+        clear(m.zero, m.width + 4 * W);
         for (Index row = 0; row < end - begin; ++row) {
             const Index r = begin + row;
             m.dh_rows[row] = m.dh + row * m.width;
-            if (p.dhn != nullptr) copy(m.dh_rows[row], state_row(p, p.dhn, r, p.dhn), p.hidden_size);
-            if (Cell::kTwoStages || p.mask != nullptr) m.product_rows[row] = m.product + row * m.width;
+            if (p.dhn != nullptr) copy(m.dh_rows[row], state_row(p, p.dhn, r, p.dhn), p.output_size);
+            if (Cell::kTwoStages || Cell::kProjected || p.mask != nullptr)
+                m.product_rows[row] = m.product + row * m.width;
             if (p.mask != nullptr) {
                 clear(m.mask + row * m.width, m.width);
-                copy(m.mask + row * m.width, state_row(p, p.mask, r, p.mask), p.hidden_size);
+                copy(m.mask + row * m.width, state_row(p, p.mask, r, p.mask), p.output_size);
             }
-            if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, state_row(p, p.dcn, r, static_cast<const T*>(nullptr)), m.dc + row * W, m.cell_stride);
+            if constexpr (Cell::kHasCells) cells_in<Cell>(l, cell_row(p, p.dcn, r), m.dc + row * W, m.cell_stride);
         }
     }
 
@@ -97,11 +100,11 @@ struct Backward {
 
     /// What has come back to row `row`, to the gradient of a state.
     void state_gradient(Index row, T* dh, T* dc, bool add) {
-        const Index place = p.original[begin + row] * p.hidden_size;
+        const Index b = p.original[begin + row], place = b * p.output_size;
         if (dh != nullptr)
-            for (Index k = 0; k < p.hidden_size; ++k) dh[place + k] = m.dh_rows[row][k] + (add ? dh[place + k] : 0);
+            for (Index k = 0; k < p.output_size; ++k) dh[place + k] = m.dh_rows[row][k] + (add ? dh[place + k] : 0);
         if constexpr (Cell::kHasCells)
-            if (dc != nullptr) cells_out<Cell>(l, m.dc + row * W, m.cell_stride, dc + place, add);
+            if (dc != nullptr) cells_out<Cell>(l, m.dc + row * W, m.cell_stride, dc + b * p.hidden_size, add);
     }
 
     /// The cells that enter visit t, as (panels, rows, W), and their stride.
@@ -113,12 +116,11 @@ struct Backward {
         stride = m.cell_stride;
         for (Index row = 0; row < rows; ++row) {
             T* to = m.c_before + row * W;
-            const T* none = nullptr;
             const Index r = begin + row;
             if (starts_at(p, r, t))
-                cells_in<Cell>(l, state_row(p, p.fresh_c, r, none), to, stride);
+                cells_in<Cell>(l, cell_row(p, p.fresh_c, r), to, stride);
             else if (t == 0)
-                cells_in<Cell>(l, state_row(p, p.c0, r, none), to, stride);
+                cells_in<Cell>(l, cell_row(p, p.c0, r), to, stride);
             else
                 for (Index panel = 0; panel < l.panels; ++panel)
                     copy(to + panel * stride, p.cells + panel * p.cell_stride + (p.offset[t - 1] + r) * W, W);
@@ -130,18 +132,39 @@ struct Backward {
         for (Index row = 0; row < rows; ++row) {
             const T* from = row_at(p, p.dy, begin + row, t);
             T* to = m.dh_rows[row];
-            for (Index k = 0; k < p.hidden_size; ++k) to[k] += from[k];
+            for (Index k = 0; k < p.output_size; ++k) to[k] += from[k];
         }
     }
 
-    void visit(Index t, T* dgates, Index stride) {
+    /// `dh` keeps the gradients of h, for that of the projection's weight.
+    void through_projection(Index rows, T* dh) {
+        const T* weights = packed + l.projection_backward();
+        for (Index row = 0; row < rows; ++row) copy(dh + row * p.output_size, m.dh_rows[row], p.output_size);
+        for (Index first = 0; first < l.vectors(l.hidden); first += 4)
+            with_rows<4>(least(l.vectors(l.hidden) - first, 4), [&]<int V>() {
+                multiply_rows<T, W, V>(m.dh_rows, rows, l.state, weights, m.zero, m.product + first * W, m.width);
+                weights += l.state * V * W;
+            });
+    }
+
+    void visit(Index t, T* dgates, Index stride, [[maybe_unused]] T* dh) {
         const Index rows = active(t);
         if (p.dy.data != nullptr) add_output_gradients(t, rows);
+        if constexpr (Cell::kProjected) through_projection(rows, dh);
         if constexpr (Cell::kDirect)
             for (Index row = 0; row < rows; ++row) m.before_rows[row] = before(p, begin + row, t, m.zero);
-        BackwardStep<T> s{.gates = p.gates + (p.offset[t] + begin) * S * W, .c = nullptr, .c_before = nullptr,
-                          .h_before = m.before_rows, .mask = p.mask == nullptr ? nullptr : m.mask, .dgates = dgates,
-                          .dc = m.dc, .dh = m.dh, .rows = rows, .h_stride = m.width, .unit = 0, .units = 0,
+        BackwardStep<T> s{.gates = p.gates + (p.offset[t] + begin) * S * W,
+                          .c = nullptr,
+                          .c_before = nullptr,
+                          .h_before = m.before_rows,
+                          .mask = p.mask == nullptr ? nullptr : m.mask,
+                          .dgates = dgates,
+                          .dc = m.dc,
+                          .dh = Cell::kProjected ? m.product : m.dh,
+                          .rows = rows,
+                          .h_stride = m.width,
+                          .unit = 0,
+                          .units = 0,
                           .option = p.option};
         Index before_stride = 0;
         if constexpr (Cell::kHasCells) {
@@ -155,19 +178,21 @@ struct Backward {
                 here.gates += panel * p.gate_stride, here.dgates += panel * stride, here.dh += here.unit;
                 if (here.mask != nullptr) here.mask += here.unit;
                 if constexpr (Cell::kHasCells)
-                    here.c += panel * p.cell_stride, here.c_before += panel * before_stride, here.dc += panel * m.cell_stride;
+                    here.c += panel * p.cell_stride, here.c_before += panel * before_stride,
+                        here.dc += panel * m.cell_stride;
                 work(here);
                 if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
             }
         };
         step([](const BackwardStep<T>& here) { Cell::backward(here); });
         if constexpr (Cell::kTwoStages) {
-            multiply_gates<Cell, 1>(l, dgates, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden, false);
+            multiply_gates<Cell, 1>(l, dgates, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
+                                    false);
             step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
         }
         const bool apart = Cell::kTwoStages || p.mask != nullptr;
         multiply_gates<Cell, Cell::GH>(l, dgates, rows, stride, Cell::OH, packed + l.hh_backward(),
-                                       apart ? m.product_rows : m.dh_rows, l.hidden,
+                                       apart ? m.product_rows : m.dh_rows, l.state,
                                        Cell::kTwoStages || (!apart && Cell::kDirect));
         if (apart) add_product(rows);
         if (p.starts != nullptr) part_at_starts(t, rows);
@@ -185,7 +210,7 @@ struct Backward {
         for (Index row = 0; row < rows; ++row) {
             T* to = m.dh_rows[row];
             const T *from = m.product_rows[row], *factors = m.mask + row * m.width;
-            for (Index k = 0; k < p.hidden_size; ++k)
+            for (Index k = 0; k < p.output_size; ++k)
                 to[k] = (Cell::kDirect ? to[k] : 0) + (p.mask == nullptr ? from[k] : from[k] * factors[k]);
         }
     }

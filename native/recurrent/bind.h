@@ -1,4 +1,5 @@
-// The recurrent kernels as functions of timesteps._core. All tensors come as addresses, 0 for none, checked by the caller.
+// The recurrent kernels as functions of timesteps._core. All tensors come as addresses, 0 for none, checked by the
+// caller.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -11,7 +12,7 @@ namespace timesteps {
 using Address = std::uintptr_t;
 
 struct RecurrentShape {
-    std::int64_t kind, option, batch, steps, input_size, hidden_size;
+    std::int64_t kind, option, batch, steps, input_size, hidden_size, output_size;
     bool reverse, in_double;
     int threads;
 };
@@ -19,7 +20,7 @@ struct RecurrentShape {
 struct RecurrentInputs {
     Address x;
     std::int64_t x_row, x_step;
-    Address h0, c0, fresh_h, fresh_c, w_ih, w_hh, b_ih, b_hh, mask, counts, order, starts;
+    Address h0, c0, fresh_h, fresh_c, w_ih, w_hh, b_ih, b_hh, w_hr, mask, counts, order, starts;
     std::int64_t starts_row;
     Address saved;
 };
@@ -29,6 +30,7 @@ Problem<T> problem(const RecurrentShape& shape, const RecurrentInputs& in) {
     const auto at = [](Address address) { return reinterpret_cast<T*>(address); };
     Problem<T> p{};
     p.batch = shape.batch, p.steps = shape.steps, p.input_size = shape.input_size, p.hidden_size = shape.hidden_size;
+    p.output_size = shape.output_size;
     p.option = shape.option, p.direction = shape.reverse ? -1 : 1;
     p.order = reinterpret_cast<const std::int64_t*>(in.order);
     p.x = {at(in.x), in.x_row, in.x_step};
@@ -36,6 +38,7 @@ Problem<T> problem(const RecurrentShape& shape, const RecurrentInputs& in) {
     p.mask = at(in.mask);
     p.starts = reinterpret_cast<const bool*>(in.starts), p.starts_stride = in.starts_row;
     p.w_ih = at(in.w_ih), p.w_hh = at(in.w_hh), p.b_ih = at(in.b_ih), p.b_hh = at(in.b_hh);
+    p.w_hr = at(in.w_hr);
     return p;
 }
 
@@ -43,7 +46,7 @@ Problem<T> problem(const RecurrentShape& shape, const RecurrentInputs& in) {
 template <class T>
 std::pair<std::int64_t, std::int64_t> saved_numbers(std::int64_t kind, std::int64_t hidden_size) {
     Problem<T> p{};
-    p.input_size = 1, p.hidden_size = hidden_size;
+    p.hidden_size = p.output_size = hidden_size;
     const Sizes sizes = kernels(static_cast<CellKind>(kind), hidden_size, T{}).sizes(p);
     return {sizes.panels * (sizes.gate_row + sizes.cell_row), sizes.panels * 4 * kLineBytes / std::int64_t(sizeof(T))};
 }
@@ -53,10 +56,11 @@ inline void bind_recurrent(nanobind::module_& module) {
     const nb::call_guard<nb::gil_scoped_release> unlocked;
     module.attr("recurrent_instructions") = target_name();
     nb::class_<RecurrentShape>(module, "RecurrentShape")
-        .def(nb::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool, bool, int>());
+        .def(nb::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                      bool, bool, int>());
     nb::class_<RecurrentInputs>(module, "RecurrentInputs")
-        .def(nb::init<Address, std::int64_t, std::int64_t, Address, Address, Address, Address, Address, Address, Address,
-                      Address, Address, Address, Address, Address, std::int64_t, Address>());
+        .def(nb::init<Address, std::int64_t, std::int64_t, Address, Address, Address, Address, Address, Address,
+                      Address, Address, Address, Address, Address, Address, Address, std::int64_t, Address>());
     module.def("recurrent_saved", [](std::int64_t kind, std::int64_t hidden_size, bool in_double) {
         return in_double ? saved_numbers<double>(kind, hidden_size) : saved_numbers<float>(kind, hidden_size);
     });
@@ -79,7 +83,7 @@ inline void bind_recurrent(nanobind::module_& module) {
         [](const RecurrentShape& shape, const RecurrentInputs& in, Address y, std::int64_t y_row, std::int64_t y_step,
            Address dy, std::int64_t dy_row, std::int64_t dy_step, Address dhn, Address dcn, Address dx,
            std::int64_t dx_row, std::int64_t dx_step, Address dh0, Address dc0, Address dfresh_h, Address dfresh_c,
-           Address dw_ih, Address dw_hh, Address db_ih, Address db_hh) {
+           Address dw_ih, Address dw_hh, Address db_ih, Address db_hh, Address dw_hr) {
             const auto run = [&]<class T>(T) {
                 const auto at = [](Address address) { return reinterpret_cast<T*>(address); };
                 Problem<T> p = problem<T>(shape, in);
@@ -89,6 +93,7 @@ inline void bind_recurrent(nanobind::module_& module) {
                 p.dx = {at(dx), dx_row, dx_step};
                 p.dh0 = at(dh0), p.dc0 = at(dc0), p.dfresh_h = at(dfresh_h), p.dfresh_c = at(dfresh_c);
                 p.dw_ih = at(dw_ih), p.dw_hh = at(dw_hh), p.db_ih = at(db_ih), p.db_hh = at(db_hh);
+                p.dw_hr = at(dw_hr);
                 run_backward(static_cast<CellKind>(shape.kind), p, reinterpret_cast<const std::int64_t*>(in.counts),
                              at(in.saved), shape.threads);
             };

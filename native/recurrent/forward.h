@@ -10,9 +10,9 @@ namespace timesteps::TIMESTEPS_TARGET {
 template <class Cell>
 struct ForwardMemory {
     using T = typename Cell::T;
-    T *h[2], *masked, *reset, *c, *gates;
+    T *h[2], *masked, *reset, *c, *gates, *output, *zero;
     const T **x_rows, **h_rows[2], **masked_rows, **reset_rows;
-    T** y_rows;
+    T **y_rows, **output_rows;
     Index width, gate_stride, cell_stride;
 
     ForwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
@@ -29,8 +29,26 @@ struct ForwardMemory {
         gates = arena.take<T>(p.gates == nullptr ? l.panels * gate_stride : 0);
         x_rows = arena.take<const T*>(p.chunk_rows);
         y_rows = arena.take<T*>(rows);
+        output = arena.take<T>(Cell::kProjected ? rows * width : 0);
+        output_rows = arena.take<T*>(Cell::kProjected ? rows : 0);
+        zero = arena.take<T>(Cell::kProjected ? 4 * Cell::W : 0);
     }
 };
+
+/// The input side of the gates of `rows` rows, where someone else has made it: bias + gx.
+template <class Cell>
+void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* gx,
+                    Index rows, typename Cell::T* gates, Index stride) {
+    constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
+    using V = typename Cell::V;
+    for (Index panel = 0; panel < l.panels; ++panel, gates += stride)
+        for (Index v = 0; v < S; ++v) {
+            const V bias = load<V>(packed + l.bias(panel) + v * W);
+            const Slot<Cell> s(l, panel, Cell::input_gate(v < GI ? v : 0), v < GI ? v : 0);
+            for (Index row = 0; row < rows; ++row)
+                store(gates + (row * S + v) * W, v < GI ? bias + load_some<V>(gx[row] + s.row, s.rows) : bias);
+        }
+}
 
 /// The input side of the gates of `rows` rows: bias + W_ih x.
 template <class Cell>
@@ -72,7 +90,7 @@ struct Forward {
             for (Index t = first; t < last && active(t) > 0; row += active(t), ++t) visit(t, row);
         }
         leave();
-        clear_unvisited(p, p.y, p.hidden_size, begin, end);
+        clear_unvisited(p, p.y, p.output_size, begin, end);
     }
 
     /// Gates of the slice's first row at visit t, which is the slice's `row`-th of its chunk.
@@ -82,24 +100,27 @@ struct Forward {
     Index gate_stride() const { return p.gates != nullptr ? p.gate_stride : m.gate_stride; }
 
     void enter() {
+        if constexpr (Cell::kProjected) clear(m.zero, 4 * W);
         for (Index row = 0; row < end - begin; ++row) {
             for (int n = 0; n < 2; ++n) {
                 clear(m.h[n] + row * m.width, m.width);
                 m.h_rows[n][row] = m.h[n] + row * m.width;
             }
-            if (p.h0 != nullptr) copy(m.h[0] + row * m.width, state_row(p, p.h0, begin + row, p.h0), p.hidden_size);
+            if (p.h0 != nullptr) copy(m.h[0] + row * m.width, state_row(p, p.h0, begin + row, p.h0), p.output_size);
             if (p.mask != nullptr) m.masked_rows[row] = m.masked + row * m.width;
             if constexpr (Cell::kTwoStages) m.reset_rows[row] = m.reset + row * m.width;
+            if constexpr (Cell::kProjected) m.output_rows[row] = m.output + row * m.width;
             if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, state_row(p, p.c0, begin + row, static_cast<const T*>(nullptr)), m.c + row * W, m.cell_stride);
+                cells_in<Cell>(l, cell_row(p, p.c0, begin + row), m.c + row * W, m.cell_stride);
         }
     }
 
     void leave() {
         for (Index row = 0; row < end - begin; ++row) {
-            const Index r = begin + row, place = p.original[r] * p.hidden_size;
-            copy(p.hn + place, m.h[p.length[r] & 1] + row * m.width, p.hidden_size);
-            if constexpr (Cell::kHasCells) cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + place, false);
+            const Index r = begin + row, b = p.original[r];
+            copy(p.hn + b * p.output_size, m.h[p.length[r] & 1] + row * m.width, p.output_size);
+            if constexpr (Cell::kHasCells)
+                cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + b * p.hidden_size, false);
         }
     }
 
@@ -111,7 +132,8 @@ struct Forward {
             for (Index n = 0; n < rows; ++n) m.x_rows[row + n] = row_at(p, p.x, begin + n, t);
             row += rows;
             if (whole && t + 1 < last) continue;
-            project<Cell>(l, packed, m.x_rows + done, row - done, gates_at(whole ? first : t, done), gate_stride());
+            const auto how = p.w_ih == nullptr ? take_projected<Cell> : project<Cell>;
+            how(l, packed, m.x_rows + done, row - done, gates_at(whole ? first : t, done), gate_stride());
             done = row;
         }
     }
@@ -120,10 +142,10 @@ struct Forward {
         for (Index row = 0; row < rows; ++row) {
             if (!starts_at(p, begin + row, t)) continue;
             clear(h + row * m.width, m.width);
-            if (p.fresh_h != nullptr) copy(h + row * m.width, state_row(p, p.fresh_h, begin + row, p.fresh_h), p.hidden_size);
+            if (p.fresh_h != nullptr)
+                copy(h + row * m.width, state_row(p, p.fresh_h, begin + row, p.fresh_h), p.output_size);
             if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, state_row(p, p.fresh_c, begin + row, static_cast<const T*>(nullptr)), m.c + row * W,
-                               m.cell_stride);
+                cells_in<Cell>(l, cell_row(p, p.fresh_c, begin + row), m.c + row * W, m.cell_stride);
         }
     }
 
@@ -133,8 +155,8 @@ struct Forward {
         if (p.starts != nullptr) start_afresh(t, rows, h);
         if (p.mask == nullptr) return m.h_rows[t & 1];
         for (Index row = 0; row < rows; ++row) {
-            const T* factors = p.mask + p.original[begin + row] * p.hidden_size;
-            for (Index k = 0; k < p.hidden_size; ++k) m.masked[row * m.width + k] = h[row * m.width + k] * factors[k];
+            const T* factors = p.mask + p.original[begin + row] * p.output_size;
+            for (Index k = 0; k < p.output_size; ++k) m.masked[row * m.width + k] = h[row * m.width + k] * factors[k];
         }
         return m.masked_rows;
     }
@@ -145,9 +167,18 @@ struct Forward {
         for (Index n = 0; n < rows; ++n) m.y_rows[n] = row_at(p, p.y, begin + n, t);
         T* gates = gates_at(t, row);
         const Index stride = gate_stride();
-        ForwardStep<T> s{.gates = gates, .c = m.c, .h_in = m.h[t & 1], .h_out = m.h[(t + 1) & 1], .y = m.y_rows,
-                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W, .rows = rows,
-                         .h_stride = m.width, .unit = 0, .units = 0, .option = p.option, .keep = p.gates != nullptr};
+        ForwardStep<T> s{.gates = gates,
+                         .c = m.c,
+                         .h_in = m.h[t & 1],
+                         .h_out = Cell::kProjected ? m.output : m.h[(t + 1) & 1],
+                         .y = Cell::kProjected ? m.output_rows : m.y_rows,
+                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W,
+                         .rows = rows,
+                         .h_stride = m.width,
+                         .unit = 0,
+                         .units = 0,
+                         .option = p.option,
+                         .keep = p.gates != nullptr};
         const auto step = [&](const auto& work) {
             for (Index panel = 0; panel < l.panels; ++panel) {
                 const Index unit = panel * U * W;
@@ -162,7 +193,8 @@ struct Forward {
             }
         };
         step([&](Index panel, const ForwardStep<T>& here) {
-            multiply_rows<T, W, Cell::GH>(h, rows, l.hidden, packed + l.hh(panel), nullptr, here.gates + Cell::OH * W, S * W);
+            multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr, here.gates + Cell::OH * W,
+                                          S * W);
             if constexpr (Cell::kTwoStages)
                 Cell::first_forward(here, h[0] + here.unit, m.reset + here.unit);
             else
@@ -170,9 +202,23 @@ struct Forward {
         });
         if constexpr (Cell::kTwoStages)
             step([&](Index panel, const ForwardStep<T>& here) {
-                multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates, S * W);
+                multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates,
+                                       S * W);
                 Cell::forward(here);
             });
+        if constexpr (Cell::kProjected) project_outputs(t, rows);
+    }
+
+    /// h' = W_hr (o ∘ tanh(c')).
+    void project_outputs(Index t, Index rows) {
+        const T* weights = packed + l.projection();
+        T* h = m.h[(t + 1) & 1];
+        for (Index first = 0; first < l.vectors(l.state); first += 4)
+            with_rows<4>(least(l.vectors(l.state) - first, 4), [&]<int V>() {
+                multiply_rows<T, W, V>(m.output_rows, rows, l.hidden, weights, m.zero, h + first * W, m.width);
+                weights += l.hidden * V * W;
+            });
+        for (Index row = 0; row < rows; ++row) copy(m.y_rows[row], h + row * m.width, p.output_size);
     }
 };
 

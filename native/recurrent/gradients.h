@@ -8,8 +8,8 @@ namespace timesteps::TIMESTEPS_TARGET {
 template <class Cell>
 struct GradientMemory {
     using T = typename Cell::T;
-    const T **x_rows, **h_rows, **reset_rows;
-    T **dx_rows, *states, *reset, *zero;
+    const T **x_rows, **h_rows, **reset_rows, **dh_rows;
+    T **dx_rows, *states, *reset, *zero, *output;
 
     GradientMemory(const Problem<T>& p, Arena& arena) {
         const Layout<Cell> l(p);
@@ -20,8 +20,24 @@ struct GradientMemory {
         states = arena.take<T>(p.mask == nullptr ? 0 : p.chunk_rows * l.width);
         reset = arena.take<T>(Cell::kTwoStages ? p.chunk_rows * l.width : 0);
         zero = arena.take<T>(l.width);
+        dh_rows = arena.take<const T*>(Cell::kProjected ? p.chunk_rows : 0);
+        output = arena.take<T>(Cell::kProjected ? p.chunk_rows * Cell::W : 0);
     }
 };
+
+/// The gradients of the input side of the gates, where that was given.
+template <class Cell>
+void give_projected(const Layout<Cell>& l, const typename Cell::T* gates, Index rows, Index stride,
+                    typename Cell::T* const* dgx) {
+    constexpr Index W = Cell::W, S = Cell::S;
+    using V = typename Cell::V;
+    for (Index panel = 0; panel < l.panels; ++panel, gates += stride)
+        for (Index v = 0; v < Cell::GI; ++v) {
+            const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
+            for (Index row = 0; row < rows; ++row)
+                store_some(dgx[row] + s.row, load<V>(gates + (row * S + v) * W), s.rows);
+        }
+}
 
 template <class Cell>
 void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* packed, Index chunk,
@@ -32,12 +48,14 @@ void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* 
     Index rows = 0;
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
         for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
+    if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, rows, stride, m.dx_rows);
     multiply_gates<Cell, Cell::GI>(l, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
 }
 
 /// The rows that entered the products of a chunk: inputs, states (masked), and r ∘ h.
 template <class Cell>
-void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, const GradientMemory<Cell>& m, Index chunk) {
+void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, const GradientMemory<Cell>& m,
+                 Index chunk) {
     using T = typename Cell::T;
     constexpr Index W = Cell::W, S = Cell::S;
     Index row = 0;
@@ -48,16 +66,15 @@ void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, cons
             const T* state = before(p, r, t, static_cast<const T*>(m.zero));
             if (p.mask != nullptr) {
                 T* masked = m.states + row * l.width;
-                const T* factors = p.mask + p.original[r] * p.hidden_size;
-                for (Index k = 0; k < p.hidden_size; ++k) masked[k] = state[k] * factors[k];
+                const T* factors = p.mask + p.original[r] * p.output_size;
+                for (Index k = 0; k < p.output_size; ++k) masked[k] = state[k] * factors[k];
                 state = masked;
             }
             m.h_rows[row] = state;
             if constexpr (Cell::kTwoStages) {
                 T* reset = m.reset + row * l.width;
                 const T* factors = p.gates + (p.offset[t] + r) * S * W + W;  // slot 1: r
-                for (Index k = 0; k < p.hidden_size; ++k)
-                    reset[k] = state[k] * factors[k / W * p.gate_stride + k % W];
+                for (Index k = 0; k < p.hidden_size; ++k) reset[k] = state[k] * factors[k / W * p.gate_stride + k % W];
                 m.reset_rows[row] = reset;
             }
         }
@@ -65,7 +82,8 @@ void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, cons
 
 template <class Cell>
 void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begin, Index end,
-                     const typename Cell::T* gates, Index stride, typename Cell::T* sums, char* memory) {
+                     const typename Cell::T* gates, Index stride, [[maybe_unused]] const typename Cell::T* dh,
+                     typename Cell::T* sums, char* memory) {
     using T = typename Cell::T;
     using V = typename Cell::V;
     constexpr Index W = Cell::W, S = Cell::S;
@@ -80,9 +98,20 @@ void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begi
         if (p.dw_ih != nullptr)
             multiply_outer<T, W, Cell::GI>(d, S * W, rows, m.x_rows, l.input, sums + l.ih(panel), add);
         if (p.dw_hh != nullptr) {
-            multiply_outer<T, W, Cell::GH>(d + Cell::OH * W, S * W, rows, m.h_rows, l.hidden, sums + l.hh(panel), add);
+            multiply_outer<T, W, Cell::GH>(d + Cell::OH * W, S * W, rows, m.h_rows, l.state, sums + l.hh(panel), add);
             if constexpr (Cell::kTwoStages)
                 multiply_outer<T, W, 1>(d, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
+        }
+        if constexpr (Cell::kProjected) {
+            const Index first = p.offset[p.chunk[chunk]];
+            for (Index row = 0; row < rows; ++row) {
+                m.dh_rows[row] = dh + row * p.output_size;
+                Cell::output(p.gates + panel * p.gate_stride + (first + row) * S * W,
+                             p.cells + panel * p.cell_stride + (first + row) * W, m.output + row * W);
+            }
+            if (p.dw_hr != nullptr)
+                multiply_outer<T, W, 1>(m.output, W, rows, m.dh_rows, l.state,
+                                        sums + l.projection() + panel * l.state * W, add);
         }
         if (p.db_ih == nullptr && p.db_hh == nullptr) continue;
         V bias[S]{};

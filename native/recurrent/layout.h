@@ -40,20 +40,28 @@ struct Layout {
     static constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI, GH = Cell::GH, OH = Cell::OH, U = Cell::U;
     static constexpr Index kSecond = Cell::kTwoStages ? 1 : 0;  // slots of the second product, the first of a panel
 
-    Index input, hidden, panels, width;  // width: hidden units with padding
+    Index input, hidden, state, panels, width;  // state: numbers of h; width: hidden units with padding
 
     explicit Layout(const Problem<T>& p)
-        : input(p.input_size), hidden(p.hidden_size), panels((hidden + U * W - 1) / (U * W)), width(panels * U * W) {}
+        : input(p.w_ih == nullptr ? 0 : p.input_size),
+          hidden(p.hidden_size),
+          state(p.output_size),
+          panels((hidden + U * W - 1) / (U * W)),
+          width(panels * U * W) {}
 
     Index units(Index panel) const { return least(hidden - panel * U * W, U * W); }
 
     // Packed for forward: bias (panels, S), weight_ih (panels, I, GI), weight_hh (panels, H, GH), of the second stage
-    // (panels, H, 1). Sums of weight gradients lie the same way. All in vectors.
+    // (panels, H, 1). Sums of weight gradients lie the same way. A projection is last: packed as (blocks of up to four
+    // vectors of h, H, vectors), summed as (panels, numbers of h, 1). All in vectors.
     Index bias(Index panel) const { return panel * S * W; }
     Index ih(Index panel) const { return (panels * S + panel * input * GI) * W; }
-    Index hh(Index panel) const { return (panels * (S + input * GI) + panel * hidden * GH) * W; }
-    Index second(Index panel) const { return (panels * (S + input * GI + hidden * GH) + panel * hidden) * W; }
-    Index packed() const { return second(panels * kSecond); }
+    Index hh(Index panel) const { return (panels * (S + input * GI) + panel * state * GH) * W; }
+    Index second(Index panel) const { return (panels * (S + input * GI + state * GH) + panel * state) * W; }
+    Index projection() const { return second(panels * kSecond); }
+    Index packed() const {
+        return projection() + (Cell::kProjected ? W * (vectors(state) * hidden + panels * state) : 0);
+    }
 
     // Packed for backward: for each block of up to four vectors of columns, the rows of all gates: (panels, slots * W,
     // vectors of the block).
@@ -61,27 +69,24 @@ struct Layout {
     Index block(Index slots, Index first_vector) const { return first_vector * panels * slots * W * W; }
     Index ih_backward() const { return 0; }
     Index hh_backward() const { return block(GI, vectors(input)); }
-    Index second_backward() const { return hh_backward() + block(GH, vectors(hidden)); }
-    Index packed_backward() const { return second_backward() + kSecond * block(1, vectors(hidden)); }
-
-    /// The row of torch's weights of a lane of a slot, or -1 on padding.
-    Index weight_row(Index panel, int gate, Index vector, Index lane) const {
-        const Index unit = (panel * U + vector) * W + lane;
-        return unit < hidden ? gate * hidden + unit : -1;
+    Index second_backward() const { return hh_backward() + block(GH, vectors(state)); }
+    Index projection_backward() const { return second_backward() + kSecond * block(1, vectors(hidden)); }
+    Index packed_backward() const {
+        return projection_backward() + (Cell::kProjected ? vectors(hidden) * W * state : 0);
     }
 };
 
 /// W rows of a weight, transposed: to[k] (`stride` apart) has a number of each row.
 template <class Cell>
-void pack_rows(const Layout<Cell>& l, const typename Cell::T* weight, Index columns, Index row, Index rows,
-               typename Cell::T* to, Index stride) {
+void pack_rows(const typename Cell::T* weight, Index columns, Index row, Index rows, typename Cell::T* to,
+               Index stride) {
     using V = typename Cell::V;
     constexpr int W = Cell::W;
-    static_cast<void>(l);
     for (Index k = 0; k < columns; k += W) {
         const Index some = least(columns - k, W);
         V square[W]{};
-        for (Index lane = 0; lane < rows; ++lane) square[lane] = load_some<V>(weight + (row + lane) * columns + k, some);
+        for (Index lane = 0; lane < rows; ++lane)
+            square[lane] = load_some<V>(weight + (row + lane) * columns + k, some);
         transpose<typename Cell::T, W>(square);
         for (Index j = 0; j < some; ++j) store(to + (k + j) * stride, square[j]);
     }
@@ -114,6 +119,31 @@ struct Slot {
     }
 };
 
+/// W_hr (P, H) for the product with o ∘ tanh(c).
+template <class Cell>
+void pack_projection(const Layout<Cell>& l, const typename Cell::T* weight, typename Cell::T* to) {
+    constexpr Index W = Cell::W;
+    for (Index first = 0; first < l.vectors(l.state); first += 4) {
+        const Index wide = least(l.vectors(l.state) - first, 4);
+        for (Index n = 0; n < wide; ++n) {
+            const Index row = (first + n) * W;
+            pack_rows<Cell>(weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
+        }
+        to += l.hidden * wide * W;
+    }
+}
+
+/// W_hr for the product with the gradients of h.
+template <class Cell>
+void pack_projection_backward(const Layout<Cell>& l, const typename Cell::T* weight, typename Cell::T* to) {
+    using V = typename Cell::V;
+    constexpr Index W = Cell::W;
+    for (Index first = 0; first < l.vectors(l.hidden); first += 4)
+        for (Index k = 0; k < l.state; ++k)
+            for (Index column = first * W; column < least(l.hidden, (first + 4) * W); column += W, to += W)
+                store(to, load_some<V>(weight + k * l.hidden + column, least(l.hidden - column, W)));
+}
+
 template <class Cell>
 void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
     using T = typename Cell::T;
@@ -125,20 +155,22 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
         for (Index n = 0; n < L::S * W; ++n) bias[n] = 0;
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
-            pack_rows<Cell>(l, p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
+            if (p.w_ih != nullptr)
+                pack_rows<Cell>(p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
             for (Index n = 0; n < s.rows && p.b_ih != nullptr; ++n) bias[v * W + n] += p.b_ih[s.row + n];
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
-            pack_rows<Cell>(l, p.w_hh, l.hidden, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
+            pack_rows<Cell>(p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[(L::OH + v) * W + n] += p.b_hh[s.row + n];
         }
         if constexpr (Cell::kTwoStages) {
             const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
-            pack_rows<Cell>(l, p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
+            pack_rows<Cell>(p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[n] += p.b_hh[s.row + n];
         }
     }
+    if constexpr (Cell::kProjected) pack_projection<Cell>(l, p.w_hr, packed + l.projection());
 }
 
 /// weight's columns first … as (panels, slots * W, block vectors).
@@ -157,7 +189,8 @@ void pack_columns(const Layout<Cell>& l, const typename Cell::T* weight, Index c
                     for (Index n = 0; n < wide; ++n, to += W) {
                         const Index column = (first + n) * W;
                         const bool real = lane < s.rows;
-                        store(to, real ? load_some<V>(weight + (s.row + lane) * columns + column, least(columns - column, W))
+                        store(to, real ? load_some<V>(weight + (s.row + lane) * columns + column,
+                                                      least(columns - column, W))
                                        : V{});
                     }
             }
@@ -168,11 +201,12 @@ template <class Cell>
 void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
     using L = Layout<Cell>;
     const L l(p);
-    if (p.dx.data != nullptr)
+    if (p.dx.data != nullptr && p.w_ih != nullptr)
         pack_columns<Cell>(l, p.w_ih, l.input, L::GI, Cell::input_gate, packed + l.ih_backward());
-    pack_columns<Cell>(l, p.w_hh, l.hidden, L::GH, Cell::recurrent_gate, packed + l.hh_backward());
+    pack_columns<Cell>(l, p.w_hh, l.state, L::GH, Cell::recurrent_gate, packed + l.hh_backward());
     if constexpr (Cell::kTwoStages)
         pack_columns<Cell>(l, p.w_hh, l.hidden, 1, [](int) { return Cell::kSecondGate; }, packed + l.second_backward());
+    if constexpr (Cell::kProjected) pack_projection_backward<Cell>(l, p.w_hr, packed + l.projection_backward());
 }
 
 template <class Cell>
@@ -186,13 +220,14 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
     for (Index panel = begin; panel < end; ++panel) {
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
-            if (p.dw_ih != nullptr) unpack_rows<Cell>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
+            if (p.dw_ih != nullptr)
+                unpack_rows<Cell>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
             bias(p.db_ih, s, panel, v);
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
             if (p.dw_hh != nullptr)
-                unpack_rows<Cell>(sums + l.hh(panel) + v * W, L::GH * W, l.hidden, s.row, s.rows, p.dw_hh);
+                unpack_rows<Cell>(sums + l.hh(panel) + v * W, L::GH * W, l.state, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, L::OH + v);
         }
         if constexpr (Cell::kTwoStages) {
@@ -200,6 +235,10 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
             if (p.dw_hh != nullptr) unpack_rows<Cell>(sums + l.second(panel), W, l.hidden, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, 0);
         }
+        if constexpr (Cell::kProjected)
+            for (Index k = 0; k < l.state && p.dw_hr != nullptr; ++k)
+                store_some(p.dw_hr + k * l.hidden + panel * W,
+                           load<typename Cell::V>(sums + l.projection() + (panel * l.state + k) * W), l.units(panel));
     }
 }
 

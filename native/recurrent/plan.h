@@ -16,10 +16,10 @@
 
 namespace timesteps {
 
-constexpr std::int64_t kChunkRows = 192;           // at least so many rows share a product with the inputs' weights …
-constexpr std::int64_t kChunkBytes = 256 << 10;    // … or as many as have so many bytes of gates
-constexpr std::int64_t kLineBytes = 64;            // of a cache
-constexpr double kPartWork = 2e6;                  // multiplications that are worth another thread
+constexpr std::int64_t kChunkRows = 192;         // at least so many rows share a product with the inputs' weights …
+constexpr std::int64_t kChunkBytes = 256 << 10;  // … or as many as have so many bytes of gates
+constexpr std::int64_t kLineBytes = 64;          // of a cache
+constexpr double kPartWork = 2e6;                // multiplications that are worth another thread
 
 /// The order of rows, the packing, and the chunks of one batch.
 template <class T>
@@ -78,7 +78,8 @@ public:
     /// Threads that are worth waking for a forward pass.
     std::int64_t parts(int threads) const {
         const double gates = static_cast<double>(sizes.gate_row) * static_cast<double>(sizes.panels);
-        const double work = static_cast<double>(rows_total()) * gates * static_cast<double>(p.input_size + p.hidden_size);
+        const double work =
+            static_cast<double>(rows_total()) * gates * static_cast<double>(p.input_size + p.hidden_size);
         return std::max<std::int64_t>(1, std::min<std::int64_t>(threads, static_cast<std::int64_t>(work / kPartWork)));
     }
 
@@ -152,12 +153,14 @@ void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* s
     const Workspace packed(plan.sizes.packed_backward * size), sums(plan.sizes.sums * size);
     kernels.pack_backward(p, packed.as<T>());
     const std::int64_t parts = plan.parts(threads);
-    const bool weights = p.dw_ih != nullptr || p.dw_hh != nullptr || p.db_ih != nullptr || p.db_hh != nullptr;
+    const bool weights =
+        p.dw_ih != nullptr || p.dw_hh != nullptr || p.db_ih != nullptr || p.db_hh != nullptr || p.dw_hr != nullptr;
     if (p.chunks == 0) std::memset(sums.as(), 0, plan.sizes.sums * size);
 
     const bool fused = parts == 1;  // then a chunk's gradients are used while they are still in the cache
     const std::int64_t stride = Plan<T>::stride(plan.sizes.gate_row, fused ? p.chunk_rows : plan.rows_total());
-    const Workspace gates(panels * stride * size);
+    const std::int64_t kept = p.w_hr == nullptr ? 0 : (fused ? p.chunk_rows : plan.rows_total()) * p.output_size;
+    const Workspace gates((panels * stride + kept) * size);
     const auto first_row = [&](std::int64_t chunk) { return fused ? p.offset[p.chunk[chunk]] : 0; };
     const auto from_chunk = [&](std::int64_t chunk) {
         return gates.as<T>() + (p.offset[p.chunk[chunk]] - first_row(chunk)) * plan.sizes.gate_row;
@@ -166,7 +169,9 @@ void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* s
         if (p.dx.data != nullptr) kernels.input_gradient(p, packed.as<T>(), chunk, from_chunk(chunk), stride, memory);
     };
     const auto weigh = [&](std::int64_t chunk, std::int64_t begin, std::int64_t end, char* memory) {
-        if (weights) kernels.weight_gradient(p, chunk, begin, end, from_chunk(chunk), stride, sums.as<T>(), memory);
+        const std::int64_t row = p.offset[p.chunk[chunk]] - first_row(chunk);
+        const T* dh = gates.as<T>() + panels * stride + row * p.output_size;
+        if (weights) kernels.weight_gradient(p, chunk, begin, end, from_chunk(chunk), stride, dh, sums.as<T>(), memory);
     };
 
     const auto bounds = plan.slices(parts);

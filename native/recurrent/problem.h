@@ -1,5 +1,5 @@
-// What passes between the plan of a call, which every processor runs, and the kernels of one instruction set. Plain data:
-// a function here would be compiled for several sets, and the linker would keep any one of them.
+// What passes between the plan of a call, which every processor runs, and the kernels of one instruction set. Plain
+// data: a function here would be compiled for several sets, and the linker would keep any one of them.
 #pragma once
 
 #include <cstdint>
@@ -18,32 +18,33 @@ struct Rows {
 template <class T>
 struct Problem {
     std::int64_t batch, steps, visits, input_size, hidden_size;
-    std::int64_t option;            // of the cell
-    const std::int64_t* active;     // (visits) rows that are active
-    const std::int64_t* offset;     // (visits + 1) first packed row
-    const std::int64_t* original;   // (batch) r -> row of the batch
-    const std::int64_t* length;     // (batch) visits of r
-    const std::int64_t* order;      // (batch, steps) visit -> time, by row of the batch; or null:
-    std::int64_t direction;         // 1: visit t is time t; -1: time length - 1 - t
-    const std::int64_t* chunk;      // (chunks + 1) visits that are worked on together
+    std::int64_t output_size;         // of h: hidden_size, or that of the projection
+    std::int64_t option;              // of the cell
+    const std::int64_t* active;       // (visits) rows that are active
+    const std::int64_t* offset;       // (visits + 1) first packed row
+    const std::int64_t* original;     // (batch) r -> row of the batch
+    const std::int64_t* length;       // (batch) visits of r
+    const std::int64_t* order;        // (batch, steps) visit -> time, by row of the batch; or null:
+    std::int64_t direction;           // 1: visit t is time t; -1: time length - 1 - t
+    const std::int64_t* chunk;        // (chunks + 1) visits that are worked on together
     std::int64_t chunks, chunk_rows;  // the most packed rows of a chunk
 
-    Rows<const T> x;
+    Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
     Rows<T> y;
-    const T *h0, *c0, *fresh_h, *fresh_c;  // (batch, hidden_size), or null for zeros
-    const T* mask;                         // (batch, hidden_size) factors of the recurrent state, or null
+    const T *h0, *c0, *fresh_h, *fresh_c;  // (batch, output_size or hidden_size), or null for zeros
+    const T* mask;                         // (batch, output_size) factors of the recurrent state, or null
     const bool* starts;                    // (batch, visits) fresh starts before a visit, or null
     std::int64_t starts_stride;
-    T *hn, *cn;                                // (batch, hidden_size)
-    const T *w_ih, *w_hh, *b_ih, *b_hh;    // as torch has them
-    T *gates, *cells;                      // for backward: (panels, packed rows); null when nothing is to be kept
-    std::int64_t gate_stride, cell_stride;   // from panel to panel
+    T *hn, *cn;
+    const T *w_ih, *w_hh, *b_ih, *b_hh, *w_hr;  // as torch has them
+    T *gates, *cells;                           // for backward: (panels, packed rows); null when nothing is kept
+    std::int64_t gate_stride, cell_stride;      // from panel to panel
 
     Rows<const T> dy;  // data null: zero
     const T *dhn, *dcn;
-    Rows<T> dx;        // data null: not wanted; so for all that follow
+    Rows<T> dx;  // of x; data null: not wanted; so for all that follow
     T *dh0, *dc0, *dfresh_h, *dfresh_c;
-    T *dw_ih, *dw_hh, *db_ih, *db_hh;
+    T *dw_ih, *dw_hh, *db_ih, *db_hh, *dw_hr;
 };
 
 /// Numbers of a problem's arrays, by what the kernels of a set lay out.
@@ -65,7 +66,8 @@ struct Kernels {
     /// Rows begin … end - 1 over all visits.
     void (*forward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
     /// Gradients of the gates of rows begin … end - 1, one chunk after the other from the last to the first; `memory`
-    /// carries over. `gates` (panels, `stride` numbers each) begins at packed row `first_row`.
+    /// carries over. `gates` (panels, `stride` numbers each) begins at packed row `first_row`; with a projection, the
+    /// gradients of h (rows, output_size) follow.
     void (*backward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, std::int64_t chunk,
                      T* gates, std::int64_t stride, std::int64_t first_row, char* memory);
     /// From a chunk's gradients of gates, gradients of x …
@@ -73,10 +75,10 @@ struct Kernels {
                            char* memory);
     /// … and of the weights, added to `sums` panel by panel (begin … end - 1), or put there by the last chunk.
     void (*weight_gradient)(const Problem<T>&, std::int64_t chunk, std::int64_t begin, std::int64_t end, const T* gates,
-                            std::int64_t stride, T* sums, char* memory);
+                            std::int64_t stride, const T* dh, T* sums, char* memory);
     void (*unpack)(const Problem<T>&, std::int64_t begin, std::int64_t end, const T* sums);
 };
 
-enum CellKind : std::int64_t { kElman, kLstm, kGruAfter, kGruBefore, kCellKinds };
+enum CellKind : std::int64_t { kElman, kLstm, kGruAfter, kGruBefore, kLstmProjected, kCellKinds };
 
 }  // namespace timesteps

@@ -23,10 +23,16 @@ TIMESTEPS_ALWAYS bool starts_at(const Problem<T>& p, Index r, Index t) {
     return p.starts != nullptr && p.starts[p.original[r] * p.starts_stride + t];
 }
 
-/// Row r of a (batch, hidden_size) tensor that may be missing, which is zero.
+/// Row r of a (batch, output_size) tensor that may be missing, which is zero.
 template <class T>
 TIMESTEPS_ALWAYS const T* state_row(const Problem<T>& p, const T* state, Index r, const T* zero) {
-    return state == nullptr ? zero : state + p.original[r] * p.hidden_size;
+    return state == nullptr ? zero : state + p.original[r] * p.output_size;
+}
+
+/// The same of c, (batch, hidden_size); null where it is missing.
+template <class T>
+TIMESTEPS_ALWAYS const T* cell_row(const Problem<T>& p, const T* cells, Index r) {
+    return cells == nullptr ? nullptr : cells + p.original[r] * p.hidden_size;
 }
 
 /// The state that row r enters visit t with, as a row of numbers.

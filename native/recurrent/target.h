@@ -23,7 +23,8 @@ Kernels<typename Cell::T> kernels_of() {
         .sizes =
             [](const P& p) {
                 const Layout<Cell> l(p);
-                return Sizes{l.panels, l.S * l.W, Cell::kHasCells ? l.W : 0, l.packed(), l.packed_backward(), l.packed()};
+                return Sizes{l.panels,   l.S * l.W,           Cell::kHasCells ? l.W : 0,
+                             l.packed(), l.packed_backward(), l.packed()};
             },
         .forward_memory =
             [](const P& p, Index rows) {
@@ -62,10 +63,16 @@ template <class T, int W>
 Kernels<T> kernels_for(CellKind kind, Index hidden) {
     static_cast<void>(hidden);
     switch (kind) {
-        case kLstm: return kernels_of<Lstm<T, W>>();
-        case kGruAfter: return kernels_of<GruAfter<T, W>>();
-        case kGruBefore: return kernels_of<GruBefore<T, W>>();
-        default: break;
+        case kLstm:
+            return kernels_of<Lstm<T, W>>();
+        case kLstmProjected:
+            return kernels_of<LstmProjected<T, W>>();
+        case kGruAfter:
+            return kernels_of<GruAfter<T, W>>();
+        case kGruBefore:
+            return kernels_of<GruBefore<T, W>>();
+        default:
+            break;
     }
     if constexpr (sizeof(T) == sizeof(float)) {  // wide panels where they do not waste more than a sixth of the work
         const auto padded = [&](Index units) { return (hidden + units - 1) / units * units; };

@@ -8,9 +8,9 @@
 
 namespace timesteps {
 
-#define TIMESTEPS_KERNELS(target)                                      \
-    namespace target {                                                 \
-    Kernels<float> float_kernels(CellKind kind, std::int64_t hidden);  \
+#define TIMESTEPS_KERNELS(target)                                       \
+    namespace target {                                                  \
+    Kernels<float> float_kernels(CellKind kind, std::int64_t hidden);   \
     Kernels<double> double_kernels(CellKind kind, std::int64_t hidden); \
     }
 TIMESTEPS_KERNELS(baseline)
@@ -43,9 +43,12 @@ inline Target target() {
 
 inline const char* target_name() {
     switch (target()) {
-        case Target::kAvx512: return "avx512";
-        case Target::kAvx2: return "avx2";
-        default: return "baseline";
+        case Target::kAvx512:
+            return "avx512";
+        case Target::kAvx2:
+            return "avx2";
+        default:
+            return "baseline";
     }
 }
 

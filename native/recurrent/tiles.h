@@ -59,11 +59,11 @@ template <class T, int W, int R, int V>
         for (int v = 0; v < V; ++v) store(c + r * c_stride + v * W, sums[r][v]);
 }
 
-/// The same over rows of `panels`: k runs through `length` numbers of each of several panels. c[r] + column is a row of V
-/// vectors, the last with `lanes` numbers; `add` goes on from what is there.
+/// The same over rows of `panels`: k runs through `length` numbers of each of several panels. c[r] + column is a row of
+/// V vectors, the last with `lanes` numbers; `add` goes on from what is there.
 template <class T, int W, int R, int V>
-[[gnu::noinline]] void tile_panels(const T* a, Index row_stride, Index panel_stride, Index panels, Index length, const T* w, T* const* c,
-                                   Index column, bool add, Index lanes) {
+[[gnu::noinline]] void tile_panels(const T* a, Index row_stride, Index panel_stride, Index panels, Index length,
+                                   const T* w, T* const* c, Index column, bool add, Index lanes) {
     using Vec = Vector<T, W>;
     Vec sums[R][V];
     const T* row[R];
@@ -103,7 +103,8 @@ template <class T, int W, int R, int V>
 
 /// c[k] (R rows of V vectors) = or += sum over n rows of b[row][k] * d[row].
 template <class T, int W, int R, int V>
-[[gnu::noinline]] void tile_outer(const T* d, Index d_stride, Index n, const T* const* b, Index column, T* c, bool add) {
+[[gnu::noinline]] void tile_outer(const T* d, Index d_stride, Index n, const T* const* b, Index column, T* c,
+                                  bool add) {
     using Vec = Vector<T, W>;
     Vec sums[R][V]{};
     Index row = 0;
@@ -156,8 +157,8 @@ void multiply_rows(const T* const* a, Index n, Index k, const T* w, const T* bia
 
 /// Rows of c, at `column` … of V vectors, = or += panels (a) times w.
 template <class T, int W, int V>
-void multiply_panels(const T* a, Index n, Index row_stride, Index panel_stride, Index panels, Index length, const T* w, T* const* c,
-                     Index column, bool add, Index lanes) {
+void multiply_panels(const T* a, Index n, Index row_stride, Index panel_stride, Index panels, Index length, const T* w,
+                     T* const* c, Index column, bool add, Index lanes) {
     const Index together = kInner / length > 0 ? kInner / length : 1;
     for (Index first = 0; first < panels; first += together) {
         const Index some = first + together < panels ? together : panels - first;
@@ -165,8 +166,7 @@ void multiply_panels(const T* a, Index n, Index row_stride, Index panel_stride, 
             rows = next_tile(n - row, most_rows<T>(V));
             with_rows<most_rows<T>(V)>(rows, [&]<int R>() {
                 tile_panels<T, W, R, V>(a + first * panel_stride + row * row_stride, row_stride, panel_stride, some,
-                                        length, w + first * length * (V * W), c + row, column, add || first > 0,
-                                        lanes);
+                                        length, w + first * length * (V * W), c + row, column, add || first > 0, lanes);
             });
         }
     }
@@ -177,9 +177,8 @@ template <class T, int W, int V>
 void multiply_outer(const T* d, Index d_stride, Index n, const T* const* b, Index k, T* c, bool add) {
     for (Index column = 0, columns; column < k; column += columns) {
         columns = next_tile(k - column, most_rows<T>(V));
-        with_rows<most_rows<T>(V)>(columns, [&]<int R>() {
-            tile_outer<T, W, R, V>(d, d_stride, n, b, column, c + column * (V * W), add);
-        });
+        with_rows<most_rows<T>(V)>(
+            columns, [&]<int R>() { tile_outer<T, W, R, V>(d, d_stride, n, b, column, c + column * (V * W), add); });
     }
 }
 

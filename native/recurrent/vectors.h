@@ -1,8 +1,8 @@
 // Vectors of W numbers, and the functions of them that gates are made of.
 //
 // Everything from here to target.h is compiled once for each instruction set, in a namespace of its own
-// (TIMESTEPS_TARGET). None of it may use templates or inline functions of the standard library: the linker keeps one copy
-// of those for all sets, and that copy could be the one that this processor cannot run.
+// (TIMESTEPS_TARGET). None of it may use templates or inline functions of the standard library: the linker keeps one
+// copy of those for all sets, and that copy could be the one that this processor cannot run.
 #pragma once
 
 #include <cstdint>
@@ -66,8 +66,8 @@ TIMESTEPS_ALWAYS V at_most(V x, T high) {
     return x > high ? splat<V>(high) : x;
 }
 
-// e^x = 2^n (1 + p), with n whole and p = e^r - 1 for the rest |r| <= ln 2 / 2. The polynomial's coefficients minimise the
-// largest error (4.5e-9) of r + r^2 q(r), found by iterated least squares. |x| has to stay below 88.
+// e^x = 2^n (1 + p), with n whole and p = e^r - 1 for the rest |r| <= ln 2 / 2. The polynomial's coefficients minimise
+// the largest error (4.5e-9) of r + r^2 q(r), found by iterated least squares. |x| has to stay below 88.
 template <class V>
 struct Exponential {
     V power, rest;  // 2^n, p
@@ -124,20 +124,28 @@ TIMESTEPS_ALWAYS Vector<double, W> tanh(Vector<double, W> x) {
     return x;
 }
 
+/// The first or second half of two vectors, number by number in turn.
+template <int W, class V>
+TIMESTEPS_ALWAYS V interleave(const V& a, const V& b, int half) {
+#if defined(__clang__)
+    V v;
+    for (int lane = 0; lane < W; ++lane) v[lane] = (lane % 2 == 0 ? a : b)[half * (W / 2) + lane / 2];
+    return v;
+#else
+    decltype(V{} < V{}) lanes;  // whole numbers of the same size
+    for (int lane = 0; lane < W; ++lane) lanes[lane] = half * (W / 2) + lane / 2 + (lane % 2) * W;
+    return __builtin_shuffle(a, b, lanes);
+#endif
+}
+
 /// Rows become columns: v[i][j] and v[j][i] change places.
 template <class T, int W>
 TIMESTEPS_ALWAYS void transpose(Vector<T, W> (&v)[W]) {
-    using Lanes = decltype(Vector<T, W>{} < Vector<T, W>{});  // whole numbers of the same size
-    Lanes low, high;
-    for (int lane = 0; lane < W; ++lane) {
-        low[lane] = lane / 2 + (lane % 2) * W;
-        high[lane] = low[lane] + W / 2;
-    }
     for (int stage = 1; stage < W; stage *= 2) {  // each interleaves row i with row i + W/2
         Vector<T, W> next[W];
         for (int i = 0; i < W / 2; ++i) {
-            next[2 * i] = __builtin_shuffle(v[i], v[i + W / 2], low);
-            next[2 * i + 1] = __builtin_shuffle(v[i], v[i + W / 2], high);
+            next[2 * i] = interleave<W>(v[i], v[i + W / 2], 0);
+            next[2 * i + 1] = interleave<W>(v[i], v[i + W / 2], 1);
         }
         for (int i = 0; i < W; ++i) v[i] = next[i];
     }

@@ -59,7 +59,8 @@ private:
             std::size_t best = kept.blocks.size();
             for (std::size_t n = 0; n < kept.blocks.size(); ++n) {
                 const std::size_t size = kept.blocks[n].bytes;
-                if (size >= bytes && size <= 2 * bytes && (best == kept.blocks.size() || size < kept.blocks[best].bytes))
+                if (size >= bytes && size <= 2 * bytes &&
+                    (best == kept.blocks.size() || size < kept.blocks[best].bytes))
                     best = n;
             }
             if (best < kept.blocks.size()) {

@@ -14,8 +14,8 @@ using namespace timesteps;
 
 namespace {
 
-constexpr int kGates[kCellKinds] = {1, 4, 3, 3};
-const char* const kNames[kCellKinds] = {"elman", "lstm", "gru", "gru, reset before"};
+constexpr int kGates[kCellKinds] = {1, 4, 3, 3, 4};
+const char* const kNames[kCellKinds] = {"elman", "lstm", "gru", "gru, reset before", "lstm, projected"};
 
 int failures = 0;
 
@@ -29,12 +29,12 @@ void expect(bool holds, const char* what, CellKind kind, double found) {
 template <class T>
 struct Case {
     CellKind kind;
-    std::int64_t B, S, I, H, option;
+    std::int64_t B, S, I, H, P, option;
     bool ragged, resets, dropout, reverse;
     std::vector<std::int64_t> counts, order;
     std::unique_ptr<bool[]> starts;
-    std::vector<T> x, h0, c0, fresh_h, fresh_c, mask, w_ih, w_hh, b_ih, b_hh, y, hn, cn, saved;
-    std::vector<T> dy, dhn, dcn, dx, dh0, dc0, dfresh_h, dfresh_c, dw_ih, dw_hh, db_ih, db_hh;
+    std::vector<T> x, h0, c0, fresh_h, fresh_c, mask, w_ih, w_hh, b_ih, b_hh, w_hr, y, hn, cn, saved;
+    std::vector<T> dy, dhn, dcn, dx, dh0, dc0, dfresh_h, dfresh_c, dw_ih, dw_hh, db_ih, db_hh, dw_hr;
 
     explicit Case(unsigned seed) {
         std::mt19937 random(seed);
@@ -44,16 +44,20 @@ struct Case {
             for (T& number : numbers) number = static_cast<T>(static_cast<float>(below(20001) - 10000) / 8000.0f);
         };
         kind = static_cast<CellKind>(below(kCellKinds));
-        B = 1 + below(40), S = 1 + below(9), I = 1 + below(40), H = 1 + below(80), option = below(kind == kElman ? 3 : 1);
+        B = 1 + below(40), S = 1 + below(9), I = 1 + below(40), H = 1 + below(80),
+        option = below(kind == kElman ? 3 : 1);
+        P = kind == kLstmProjected ? 1 + below(static_cast<unsigned>(H)) : H;
         ragged = below(2), resets = below(2), dropout = below(2), reverse = below(2);
         const std::int64_t rows = kGates[kind] * H;
-        for (auto* numbers : {&h0, &c0, &fresh_h, &fresh_c, &dhn, &dcn}) fill(*numbers, B * H);
-        fill(x, B * S * I), fill(dy, B * S * H);
-        fill(w_ih, rows * I), fill(w_hh, rows * H), fill(b_ih, rows), fill(b_hh, rows);
+        for (auto* numbers : {&h0, &fresh_h, &dhn}) fill(*numbers, B * P);
+        for (auto* numbers : {&c0, &fresh_c, &dcn}) fill(*numbers, B * H);
+        fill(x, B * S * I), fill(dy, B * S * P), fill(w_hr, P * H);
+        for (T& weight : w_hr) weight /= std::sqrt(static_cast<float>(H));
+        fill(w_ih, rows * I), fill(w_hh, rows * P), fill(b_ih, rows), fill(b_hh, rows);
         for (T& weight : w_ih) weight /= std::sqrt(static_cast<float>(I));
         for (T& weight : w_hh) weight /= std::sqrt(static_cast<float>(H));
         starts = std::make_unique<bool[]>(B * S);
-        mask.resize(B * H);
+        mask.resize(B * P);
         for (T& factor : mask) factor = static_cast<T>(2 * below(2));
         for (std::int64_t n = 0; n < B * S; ++n) starts[n] = below(4) == 0;
         for (std::int64_t b = 0; b < B; ++b) {
@@ -64,22 +68,24 @@ struct Case {
     }
 
     Problem<T> problem() {
-        const std::int64_t rows = kGates[kind] * H, cells = kind == kLstm ? B * H : 0;
-        y.assign(B * S * H, 0), hn.assign(B * H, 0), cn.assign(cells, 0);
-        dx.assign(B * S * I, 0), dh0.assign(B * H, 0), dc0.assign(cells, 0);
-        dfresh_h.assign(B * H, 0), dfresh_c.assign(cells, 0);
-        dw_ih.assign(rows * I, 0), dw_hh.assign(rows * H, 0), db_ih.assign(rows, 0), db_hh.assign(rows, 0);
+        const std::int64_t rows = kGates[kind] * H, cells = kind == kLstm || kind == kLstmProjected ? B * H : 0;
+        y.assign(B * S * P, 0), hn.assign(B * P, 0), cn.assign(cells, 0);
+        dx.assign(B * S * I, 0), dh0.assign(B * P, 0), dc0.assign(cells, 0);
+        dfresh_h.assign(B * P, 0), dfresh_c.assign(cells, 0);
+        dw_ih.assign(rows * I, 0), dw_hh.assign(rows * P, 0), db_ih.assign(rows, 0), db_hh.assign(rows, 0),
+            dw_hr.assign(P * H, 0);
         Problem<T> p{};
-        p.batch = B, p.steps = S, p.input_size = I, p.hidden_size = H, p.option = option;
+        p.batch = B, p.steps = S, p.input_size = I, p.hidden_size = H, p.output_size = P, p.option = option;
         p.direction = reverse ? -1 : 1;
         p.order = ragged && reverse ? order.data() : nullptr;
-        p.x = {x.data(), S * I, I}, p.y = {y.data(), S * H, H};
+        p.x = {x.data(), S * I, I}, p.y = {y.data(), S * P, P};
         p.h0 = h0.data(), p.c0 = c0.data(), p.fresh_h = fresh_h.data(), p.fresh_c = fresh_c.data();
         p.mask = dropout ? mask.data() : nullptr;
         p.starts = resets ? starts.get() : nullptr, p.starts_stride = S;
         p.w_ih = w_ih.data(), p.w_hh = w_hh.data(), p.b_ih = b_ih.data(), p.b_hh = b_hh.data();
+        if (kind == kLstmProjected) p.w_hr = w_hr.data(), p.dw_hr = dw_hr.data();
         p.hn = hn.data(), p.cn = cn.data();
-        p.dy = {dy.data(), S * H, H}, p.dhn = dhn.data(), p.dcn = dcn.data(), p.dx = {dx.data(), S * I, I};
+        p.dy = {dy.data(), S * P, P}, p.dhn = dhn.data(), p.dcn = dcn.data(), p.dx = {dx.data(), S * I, I};
         p.dh0 = dh0.data(), p.dc0 = dc0.data(), p.dfresh_h = dfresh_h.data(), p.dfresh_c = dfresh_c.data();
         p.dw_ih = dw_ih.data(), p.dw_hh = dw_hh.data(), p.db_ih = db_ih.data(), p.db_hh = db_hh.data();
         return p;
@@ -108,7 +114,7 @@ struct Case {
     }
 
     std::vector<std::vector<T>*> results() {
-        return {&y, &hn, &cn, &dx, &dh0, &dc0, &dfresh_h, &dfresh_c, &dw_ih, &dw_hh, &db_ih, &db_hh};
+        return {&y, &hn, &cn, &dx, &dh0, &dc0, &dfresh_h, &dfresh_c, &dw_ih, &dw_hh, &db_ih, &db_hh, &dw_hr};
     }
 
     std::vector<T> all() {
@@ -134,9 +140,15 @@ void check(unsigned seed) {
     if (in_double.kind == kElman && in_double.option == 1) return;  // relu has corners
 
     const std::vector<std::pair<std::vector<double>*, std::vector<double>>> slopes = {
-        {&in_double.x, in_double.dx},        {&in_double.h0, in_double.dh0},     {&in_double.fresh_h, in_double.dfresh_h},
-        {&in_double.c0, in_double.dc0},      {&in_double.fresh_c, in_double.dfresh_c},
-        {&in_double.w_ih, in_double.dw_ih},  {&in_double.w_hh, in_double.dw_hh}, {&in_double.b_hh, in_double.db_hh}};
+        {&in_double.x, in_double.dx},
+        {&in_double.h0, in_double.dh0},
+        {&in_double.fresh_h, in_double.dfresh_h},
+        {&in_double.c0, in_double.dc0},
+        {&in_double.fresh_c, in_double.dfresh_c},
+        {&in_double.w_ih, in_double.dw_ih},
+        {&in_double.w_hh, in_double.dw_hh},
+        {&in_double.b_hh, in_double.db_hh},
+        {&in_double.w_hr, in_double.kind == kLstmProjected ? in_double.dw_hr : std::vector<double>{}}};
     for (const auto& [numbers, gradient] : slopes) {
         if (gradient.empty()) continue;
         const std::size_t n = seed * 7919u % gradient.size();

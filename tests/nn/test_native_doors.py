@@ -81,16 +81,17 @@ def test_exports_with_any_batch_and_length(layer: type[nn.Module]) -> None:
         assert_close(program.module()(x, lengths), model(x, lengths), **F32)
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4])
 def test_the_operator_keeps_the_rules(kind: int) -> None:
-    gates = (1, 4, 3, 3)[kind]
+    gates, size = (1, 4, 3, 3, 4)[kind], 2 if kind == 4 else 6
     torch.manual_seed(0)
-    x, h0, c0 = torch.randn(3, 4, 5), torch.randn(3, 6), torch.randn(3, 6)
-    weights = [torch.randn(gates * 6, 5), torch.randn(gates * 6, 6), torch.randn(gates * 6), torch.randn(gates * 6)]
+    x, h0, c0 = torch.randn(3, 4, 5), torch.randn(3, size), torch.randn(3, 6)
+    weights = [torch.randn(gates * 6, 5), torch.randn(gates * 6, size), torch.randn(gates * 6), torch.randn(gates * 6)]
     leaves = [t.double().requires_grad_() for t in (x, h0, *weights)]
-    cells = c0.double().requires_grad_() if kind == 1 else None
+    cells = c0.double().requires_grad_() if kind in (1, 4) else None
+    projection = torch.randn(size, 6).double().requires_grad_() if kind == 4 else None
     counts = torch.tensor([4, 0, 2])
-    arguments = (kind, 0, True, True, *leaves[:2], cells, None, None, *leaves[2:], None, counts, None, None)
+    arguments = (kind, 0, True, True, *leaves[:2], cells, None, None, *leaves[2:], projection, None, counts, None, None)
     # not compared with itself when traced: what it keeps for backward has gaps that nobody writes
     torch.library.opcheck(
         recurrent, arguments, test_utils=("test_schema", "test_autograd_registration", "test_faketensor")
@@ -152,11 +153,23 @@ def test_a_backward_pass_can_be_repeated_and_left_out() -> None:
         torch.autograd.grad(y.sum(), x)
 
 
+def test_outputs_may_be_changed_in_place() -> None:
+    """Outputs that backward does not need belong to the caller, in either layout."""
+    for batch_first in (False, True):
+        rnn, x = LSTM(3, 4, batch_first=batch_first), torch.randn(2, 5, 3, requires_grad=True)
+        with torch.no_grad():
+            y, _ = rnn(x)
+            expected = 2 * y
+            assert_close(y.mul_(2), expected, **EXACT)
+        _, (h, _) = rnn(x)
+        h.mul_(2).sum().backward()
+
+
 def test_a_count_beyond_the_steps_is_refused_by_the_kernels_themselves() -> None:
     compiled = torch.compile(Reader(GRU), fullgraph=True, dynamic=True, backend="aot_eager")
     with pytest.raises(ValueError, match="count"), torch.no_grad():
         recurrent(2, 0, False, False, torch.zeros(1, 2, 3), None, None, None, None, torch.zeros(12, 3),
-                  torch.zeros(12, 4), None, None, None, torch.tensor([3]), None, None)  # fmt: skip
+                  torch.zeros(12, 4), None, None, None, None, torch.tensor([3]), None, None)  # fmt: skip
     with torch.no_grad():
         assert compiled(torch.zeros(2, 3, 5), torch.tensor([3, 1])).shape == (2, 3, 1)
 

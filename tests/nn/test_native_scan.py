@@ -34,11 +34,23 @@ every_cell = pytest.mark.parametrize(("cell", "options"), CELLS, ids=lambda v: g
 SIZES = st.one_of(st.integers(1, 20), st.sampled_from([31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 160]))
 
 
+def make(cell: type[Cell], options: dict[str, Any], inputs: int, hidden: int, bias: bool = True) -> Cell:
+    """A cell; `projected` is to somewhat more than half of the units."""
+    options = dict(options)
+    if options.pop("projected", False) and hidden > 1:
+        options["proj_size"] = hidden // 2 + (hidden > 2)
+    return cell(inputs, hidden, bias, **options)
+
+
 def torchs(kind: str, inputs: int, hidden: int, dtype: torch.dtype, bias: bool) -> tuple[nn.Module, Cell]:
     """A layer of torch's and our cell with the same weights."""
     cell: Cell
     if kind == "LSTM":
         layer, cell = nn.LSTM(inputs, hidden, bias=bias, batch_first=True), LSTMCell(inputs, hidden, bias)
+    elif kind == "projected":
+        size = hidden // 2 + (hidden > 2)
+        layer = nn.LSTM(inputs, hidden, bias=bias, batch_first=True, proj_size=size)
+        cell = LSTMCell(inputs, hidden, bias, proj_size=size)
     elif kind == "GRU":
         layer, cell = nn.GRU(inputs, hidden, bias=bias, batch_first=True), GRUCell(inputs, hidden, bias)
     else:
@@ -56,10 +68,11 @@ def test_two_thousand_random_configurations_are_torchs(seed: int) -> None:
     draw = random.Random(seed)
     torch.manual_seed(seed)
     for _ in range(100):
-        kind = draw.choice(["LSTM", "GRU", "tanh", "relu"])
+        kind = draw.choice(["LSTM", "projected", "GRU", "tanh", "relu"])
         dtype = draw.choice([torch.float32, torch.float64])
         rows, steps = draw.choice([1, 2, 3, 5, 7, 12, 13, 33]), draw.choice([1, 2, 3, 5, 11])
         inputs, hidden = (draw.choice([1, 2, 3, 5, 8, 13, 16, 17, 24, 33, 64, 70]) for _ in range(2))
+        kind = "LSTM" if hidden == 1 and kind == "projected" else kind
         layer, cell = torchs(kind, inputs, hidden, dtype, bias=draw.random() < 0.8)
         reverse, output_atol, grad_rtol = (draw.random() < 0.3, *((1e-6, 1e-5), (1e-12, 1e-9))[dtype == torch.float64])
         # weights are drawn by H alone: many inputs to few units would make sums that float32 holds to 1e-6 at best
@@ -141,7 +154,7 @@ def test_kernels_are_the_loop(
     seed: int,
 ) -> None:
     torch.manual_seed(seed)
-    equation = cell(inputs, hidden, **options, dtype=dtype)
+    equation = make(cell, options, inputs, hidden).to(dtype)
     x = torch.randn(rows, steps, inputs, dtype=dtype)
     more: dict[str, Any] = {"reverse": reverse}
     for name in ("state", "initial"):
@@ -161,11 +174,46 @@ def test_kernels_are_the_loop(
 
 
 @every_cell
+@settings(max_examples=30)
+@given(
+    rows=st.integers(1, 9), steps=st.integers(1, 7), inputs=SIZES, hidden=SIZES, reverse=st.booleans(),
+    masked=st.booleans(), dropout=st.booleans(), bias=st.booleans(), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_one_hot_inputs_are_looked_up(
+    cell: type[Cell],
+    options: dict[str, Any],
+    rows: int,
+    steps: int,
+    inputs: int,
+    hidden: int,
+    reverse: bool,
+    masked: bool,
+    dropout: bool,
+    bias: bool,
+    seed: int,
+) -> None:
+    torch.manual_seed(seed)
+    equation = make(cell, options, inputs, hidden, bias).double()
+    ids = torch.randint(-1, inputs, (rows, steps))
+    mask = torch.rand(rows, steps) < 0.6 if masked else None
+    results = []
+    for implementation in ("native", "loop"):
+        generator = torch.Generator().manual_seed(seed)
+        rate = 0.3 if dropout else 0.0
+        y, final = scan(equation, ids if mask is None else ids.masked_fill(~mask, 10**9), mask=mask, reverse=reverse,
+                        input_dropout=rate, recurrent_dropout=rate, generator=generator,
+                        implementation=implementation)  # fmt: skip
+        loss = y.square().sum() + sum(part.sum() for part in as_tuple(final))
+        results.append([y, *as_tuple(final), *torch.autograd.grad(loss, list(equation.parameters()))])
+    assert_close(results[0], results[1], **CLOSE[torch.float64])
+
+
+@every_cell
 @pytest.mark.parametrize("hidden", [8, 24, 64, 70])
 def test_bits_know_neither_threads_nor_batch(cell: type[Cell], options: dict[str, Any], hidden: int) -> None:
     torch.manual_seed(0)
     rows, steps = 37, 40
-    equation = cell(33, hidden, **options)
+    equation = make(cell, options, 33, hidden)
     x, lengths = torch.randn(rows, steps, 33), torch.randint(0, steps + 1, (rows,))
     state = as_state(tuple(torch.randn_like(part) for part in equation.zero_state(rows)))
     before = torch.get_num_threads()
@@ -195,7 +243,7 @@ def test_numbers_that_are_none_or_extreme(
     cell: type[Cell], options: dict[str, Any], dtype: torch.dtype, number: float, hidden: int
 ) -> None:
     torch.manual_seed(1)
-    equation = cell(3, hidden, **options, dtype=dtype)
+    equation = make(cell, options, 3, hidden).to(dtype)
     x = torch.randn(4, 6, 3, dtype=dtype)
     x[1, 2, 0] = x[3, 0, 1] = number
     got, expected = run(equation, x, "native"), run(equation, x, "loop")
@@ -210,7 +258,7 @@ def test_numbers_that_are_none_or_extreme(
 def test_numbers_that_are_none_in_states_and_weights(number: float) -> None:
     for cell, options in CELLS:
         torch.manual_seed(2)
-        equation = cell(3, 5, **options)
+        equation = make(cell, options, 3, 5)
         state = [torch.randn_like(part) for part in equation.zero_state(3)]
         state[-1][1, 2] = number
         more = {"state": as_state(tuple(state))}
@@ -247,7 +295,7 @@ def test_sigmoid_and_tanh_keep_their_digits() -> None:
 @every_cell
 def test_rates_of_dropout_without_keys_change_nothing(cell: type[Cell], options: dict[str, Any]) -> None:
     torch.manual_seed(3)
-    equation, x = cell(3, 4, **options), torch.randn(2, 5, 3)
+    equation, x = make(cell, options, 3, 4), torch.randn(2, 5, 3)
     steps = read_steps(2, 5, None, None, "cpu")
     plain, _ = scan_steps(equation, x, steps, implementation="native")
     assert_close(scan_steps(equation, x, steps, dropped=Dropped(0.5, 0.5), implementation="native")[0], plain, **EXACT)
@@ -272,7 +320,7 @@ def test_only_wanted_gradients() -> None:
 
 def test_gradients_of_the_final_state_alone() -> None:
     for cell, options in CELLS:
-        equation, x = cell(3, 4, **options), torch.randn(2, 5, 3, requires_grad=True)
+        equation, x = make(cell, options, 3, 4), torch.randn(2, 5, 3, requires_grad=True)
         grads = []
         for implementation in ("native", "loop"):
             _, final = scan(equation, x, torch.tensor([5, 2]), implementation=implementation)

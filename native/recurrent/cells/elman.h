@@ -11,7 +11,7 @@ struct Elman {
     using V = Vector<T, Width>;
     static constexpr int W = Width;
     static constexpr int S = Vectors, GI = S, GH = S, OH = 0, U = S, kGates = 1;
-    static constexpr bool kHasCells = false, kDirect = false, kTwoStages = false;
+    static constexpr bool kHasCells = false, kDirect = false, kTwoStages = false, kProjected = false;
     static constexpr int input_gate(int) { return 0; }
     static constexpr int recurrent_gate(int) { return 0; }
 

@@ -5,14 +5,15 @@
 
 namespace timesteps::TIMESTEPS_TARGET {
 
-/// Reset after the product. Slots: n's input side, r, z, n's recurrent side; activated: n, r, z, and that side as it is.
+/// Reset after the product. Slots: n's input side, r, z, n's recurrent side; activated: n, r, z, and that side as it
+/// is.
 template <class Type, int Width>
 struct GruAfter {
     using T = Type;
     using V = Vector<T, Width>;
     static constexpr int W = Width;
     static constexpr int S = 4, GI = 3, GH = 3, OH = 1, U = 1, kGates = 3;
-    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = false;
+    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = false, kProjected = false;
     static constexpr int input_gate(int v) { return v == 0 ? 2 : v - 1; }
     static constexpr int recurrent_gate(int v) { return v; }
 
@@ -33,7 +34,8 @@ struct GruAfter {
         const T* gates = s.gates;
         T *dgates = s.dgates, *dh = s.dh;
         for (Index row = 0; row < s.rows; ++row, gates += S * W, dgates += S * W, dh += s.h_stride) {
-            const V n = load<V>(gates), r = load<V>(gates + W), z = load<V>(gates + 2 * W), side = load<V>(gates + 3 * W);
+            const V n = load<V>(gates), r = load<V>(gates + W), z = load<V>(gates + 2 * W),
+                    side = load<V>(gates + 3 * W);
             const V before = load_some<V>(s.h_before[row] + s.unit, s.units), grad = load<V>(dh);
             const V dn = grad * (1 - z) * (1 - n * n);
             store(dgates, dn);
@@ -45,14 +47,15 @@ struct GruAfter {
     }
 };
 
-/// Reset before the product: the candidate's product needs all units of r ∘ h, so a step has two stages. Slots: n, r, z.
+/// Reset before the product: the candidate's product needs all units of r ∘ h, so a step has two stages. Slots: n, r,
+/// z.
 template <class Type, int Width>
 struct GruBefore {
     using T = Type;
     using V = Vector<T, Width>;
     static constexpr int W = Width;
     static constexpr int S = 3, GI = 3, GH = 2, OH = 1, U = 1, kGates = 3, kSecondGate = 2;
-    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = true;
+    static constexpr bool kHasCells = false, kDirect = true, kTwoStages = true, kProjected = false;
     static constexpr int input_gate(int v) { return v == 0 ? 2 : v - 1; }
     static constexpr int recurrent_gate(int v) { return v; }
 

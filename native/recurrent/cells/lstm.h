@@ -11,7 +11,7 @@ struct Lstm {
     using V = Vector<T, Width>;
     static constexpr int W = Width;
     static constexpr int S = 4, GI = 4, GH = 4, OH = 0, U = 1, kGates = 4;
-    static constexpr bool kHasCells = true, kDirect = false, kTwoStages = false;
+    static constexpr bool kHasCells = true, kDirect = false, kTwoStages = false, kProjected = false;
     static constexpr int input_gate(int v) { return v; }
     static constexpr int recurrent_gate(int v) { return v; }
 
@@ -37,7 +37,8 @@ struct Lstm {
         const T *gates = s.gates, *c = s.c, *before = s.c_before;
         T *dgates = s.dgates, *dc = s.dc;
         const T* dh = s.dh;
-        for (Index r = 0; r < s.rows; ++r, gates += S * W, dgates += S * W, c += W, before += W, dc += W, dh += s.h_stride) {
+        for (Index r = 0; r < s.rows;
+             ++r, gates += S * W, dgates += S * W, c += W, before += W, dc += W, dh += s.h_stride) {
             const V i = load<V>(gates), f = load<V>(gates + W), g = load<V>(gates + 2 * W), o = load<V>(gates + 3 * W);
             const V squashed = tanh<W>(load<V>(c)), grad = load<V>(dh);
             const V through = load<V>(dc) + grad * o * (1 - squashed * squashed);
@@ -47,6 +48,18 @@ struct Lstm {
             store(dgates + 3 * W, grad * squashed * o * (1 - o));
             store(dc, through * f);
         }
+    }
+};
+
+/// With a projection behind it: h' = W_hr (o ∘ tanh(c')), which the driver does.
+template <class Type, int Width>
+struct LstmProjected : Lstm<Type, Width> {
+    using V = Vector<Type, Width>;
+    static constexpr bool kProjected = true;
+
+    /// What is projected, from what forward kept of one row of a panel.
+    static void output(const Type* gates, const Type* c, Type* to) {
+        store(to, load<V>(gates + 3 * Width) * tanh<Width>(load<V>(c)));
     }
 };
 

@@ -1,7 +1,8 @@
 // What a cell's pointwise functions get: the rows of one panel at one visit. A cell defines
 //     S slots of W numbers in a panel, the first GI of them filled by the product with x, GH from OH on by that with h;
-//     U vectors of hidden units in a panel; kGates row blocks in torch's weights, and which of them a product's slot is;
-//     kHasCells: a second state c; kDirect: h' depends on h not only through the product.
+//     U vectors of hidden units in a panel; kGates row blocks in torch's weights, and which of them a product's slot
+//     is; kTwoStages: a product that needs all units of the first stage; kProjected: h is a product of what forward
+//     writes; kHasCells: a second state c; kDirect: h' depends on h not only through the product.
 #pragma once
 
 #include "../vectors.h"
@@ -10,12 +11,12 @@ namespace timesteps::TIMESTEPS_TARGET {
 
 template <class T>
 struct ForwardStep {
-    T* gates;       // (rows, S, W) before activation; afterwards what backward needs, if `keep`
-    T* c;           // (rows, W), replaced
-    const T* h_in;  // (rows, h_stride), from the panel's first unit on
-    T* h_out;       // the same, to be written
-    T* const* y;    // the rows' outputs, to be written
-    T* saved_c;     // (rows, W), to be written; null if nothing is kept
+    T* gates;                           // (rows, S, W) before activation; afterwards what backward needs, if `keep`
+    T* c;                               // (rows, W), replaced
+    const T* h_in;                      // (rows, h_stride), from the panel's first unit on
+    T* h_out;                           // the same, to be written
+    T* const* y;                        // the rows' outputs, to be written
+    T* saved_c;                         // (rows, W), to be written; null if nothing is kept
     Index rows, h_stride, unit, units;  // the panel's first unit, and how many it has from there on
     Index option;
     bool keep;

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from timesteps.cli import data, evaluate, info, predict, train
+from timesteps.cli import bench, data, evaluate, info, predict, train
 from timesteps.version import __version__
 
 app = typer.Typer(
@@ -41,3 +41,4 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("info")(info.info)
 app.command("data")(data.data)
+app.command("bench")(bench.bench)

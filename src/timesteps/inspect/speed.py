@@ -73,10 +73,15 @@ class Measured:
 
 
 def grid(
-    cells: Sequence[str], hidden: Sequence[int], batch: Sequence[int], works: Sequence[str], threads: Sequence[int]
+    cells: Sequence[str],
+    hidden: Sequence[int],
+    batch: Sequence[int],
+    works: Sequence[str],
+    threads: Sequence[int],
+    steps: int = 100,
 ) -> list[Case]:
     """All combinations; threads change fastest, so that what is compared is measured close together."""
-    return [Case(c, h, b, w, t) for c in cells for h in hidden for b in batch for w in works for t in threads]
+    return [Case(c, h, b, w, t, steps) for c in cells for h in hidden for b in batch for w in works for t in threads]
 
 
 def measure(case: Case, rounds: int = ROUNDS) -> Measured:
@@ -173,12 +178,17 @@ def errors_of(layers: Mapping[str, nn.Module], x: Tensor, dy: Tensor | None) -> 
 
 
 def differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, float]:
-    """The largest: of outputs, absolute; of gradients, relative to the largest entry of each. NaN stays NaN."""
+    """The largest: of outputs, absolute; of gradients, relative to the largest entry of each, if not all are zero.
+
+    NaN stays NaN.
+    """
     worst: dict[str, list[Tensor]] = {}
     for name, want in expected.items():
         kind = name.split()[0]
-        gap = (found[name] - want).abs().max()
-        worst.setdefault(kind, []).append(gap / want.abs().max() if kind == "gradient" else gap)
+        gap, scale = (found[name] - want).abs().max(), want.abs().max()
+        if kind == "gradient" and scale > 0:
+            gap = gap / scale
+        worst.setdefault(kind, []).append(gap)
     return {kind: float(torch.stack(gaps).max()) for kind, gaps in worst.items()}
 
 

@@ -31,9 +31,9 @@ class Spread:
         return cls(median, low, high)
 
     @property
-    def width(self) -> float:
-        """Distance of the quartiles, as a share of the median: how noisy the rounds were."""
-        return (self.high - self.low) / self.median
+    def noisy(self) -> bool:
+        """Whether the quartiles are further apart than a fifth of the median: the machine was not quiet."""
+        return self.high - self.low > 0.2 * self.median
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> Spread:

@@ -33,8 +33,8 @@ def explain(
         >>> from timesteps.nn import GRU, GRUCell, explain
         >>> print(explain(GRUCell(5, 8), torch.zeros(2, 10, 5)))
         native
-        >>> print(explain(GRU(5, 8, bidirectional=True), torch.zeros(10, 2, dtype=torch.int64))[1])
-        l0_reverse: loop; not native: its kernels would multiply one-hot vectors ...; not torch: ...
+        >>> print(explain(GRU(5, 8, 2), torch.zeros(10, 2, 5).bfloat16())[0])
+        l0: torch; not native: the weights are torch.float32 on cpu, a tensor is torch.bfloat16 on cpu
     """
     resets = reset is not None
     if isinstance(module, Cell):

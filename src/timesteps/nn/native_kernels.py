@@ -21,35 +21,49 @@ class Equation(NamedTuple):
     @property
     def has_cells(self) -> bool:
         """Whether there is a second state, c."""
-        return self.kind == LSTM
+        return self.kind in (LSTM, LSTM_PROJECTED)
 
 
 class Inputs(NamedTuple):
-    """The tensors of a call: (B, T, I), states (B, H) or None for zeros, weights as torch has them, and the visits."""
+    """The tensors of a call: states (B, H) or None for zeros, weights as torch has them, and the visits.
+
+    x is (B, T, I); without weight_ih it is (B, T, G*H), what `Cell.project` makes, and no bias is added but bias_hh.
+    """
 
     x: Tensor
     h0: Tensor | None
     c0: Tensor | None
     fresh_h: Tensor | None
     fresh_c: Tensor | None
-    weight_ih: Tensor
+    weight_ih: Tensor | None
     weight_hh: Tensor
     bias_ih: Tensor | None
     bias_hh: Tensor | None
-    mask: Tensor | None  # (B, H) factors of the recurrent state
+    weight_hr: Tensor | None
+    mask: Tensor | None  # (B, size of h) factors of the recurrent state
     counts: Tensor | None  # (B,) visits of each row
     order: Tensor | None  # (B, T) the time of each visit, real steps first
     starts: Tensor | None  # (B, visits) booleans: a fresh start before a visit
+
+    @property
+    def output_size(self) -> int:
+        """Numbers of h."""
+        return self.weight_hh.shape[1]
+
+    @property
+    def hidden_size(self) -> int:
+        """Hidden units, which are more with a projection."""
+        return self.output_size if self.weight_hr is None else self.weight_hr.shape[1]
 
 
 Replay = Callable[[Inputs], tuple[Tensor, Tensor, Tensor | None]]
 """The same call by the plain loop: outputs, final h, final c."""
 
-DIFFERENTIABLE = 9
+DIFFERENTIABLE = 10
 """So many of Inputs, the first, have gradients."""
 
-LSTM = 1
-"""The kind with two states."""
+LSTM, LSTM_PROJECTED = 1, 4
+"""The kinds with two states."""
 
 
 @functools.lru_cache(256)
@@ -70,8 +84,8 @@ def _arguments(equation: Equation, inputs: Inputs, saved: Tensor | None, reverse
     assert core is not None
     x = inputs.x
     shape = core.RecurrentShape(
-        equation.kind, equation.option, *x.shape, inputs.weight_hh.shape[1], reverse, x.dtype == torch.float64,
-        torch.get_num_threads(),
+        equation.kind, equation.option, *x.shape, inputs.hidden_size, inputs.output_size, reverse,
+        x.dtype == torch.float64, torch.get_num_threads(),
     )  # fmt: skip
     starts_row = 0 if inputs.starts is None else inputs.starts.shape[1]
     addresses = [_address(tensor) for tensor in inputs]
@@ -84,14 +98,14 @@ def forward(
     """Outputs (B, T, H), final states (B, H), and what `backward` needs; `steps_first` is a layout of the outputs."""
     core = native.core
     assert core is not None
-    x, hidden = inputs.x, inputs.weight_hh.shape[1]
+    x, hidden, size = inputs.x, inputs.hidden_size, inputs.output_size
     rows, steps = x.shape[:2]
     saved = None
     if keep:
         each, once = saved_size(equation.kind, hidden, x.dtype == torch.float64)
         saved = x.new_empty(rows * steps * each + once)
-    y = x.new_empty(steps, rows, hidden).transpose(0, 1) if steps_first else x.new_empty(rows, steps, hidden)
-    hn = x.new_empty(rows, hidden)
+    y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
+    hn = x.new_empty(rows, size)
     cn = x.new_empty(rows, hidden) if equation.has_cells else None
     shape, places = _arguments(equation, inputs, saved, reverse)
     core.recurrent_forward(shape, places, y.data_ptr(), *y.stride()[:2], hn.data_ptr(), _address(cn))
@@ -121,7 +135,8 @@ def backward(
         if fresh is not None:
             fresh.zero_()
     if results[0] is not None and time_first(inputs.x):
-        results[0] = inputs.x.new_empty(*inputs.x.transpose(0, 1).shape).transpose(0, 1)
+        rows, steps, size = inputs.x.shape
+        results[0] = inputs.x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, True))
     dx, *others = results
     dx_strides = (0, 0) if dx is None else dx.stride()[:2]
     shape, places = _arguments(equation, inputs, saved, reverse)
@@ -130,6 +145,10 @@ def backward(
         _address(dx), *dx_strides, *map(_address, others),
     )  # fmt: skip
     return results
+
+
+def _strides(rows: int, steps: int, size: int, steps_first: bool) -> tuple[int, int, int]:
+    return (size, rows * size, 1) if steps_first else (steps * size, size, 1)
 
 
 def rows_side_by_side(x: Tensor) -> Tensor:

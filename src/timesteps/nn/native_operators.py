@@ -10,7 +10,6 @@ from torch import Tensor
 
 from timesteps.nn.native_kernels import (
     DIFFERENTIABLE,
-    LSTM,
     Equation,
     Inputs,
     backward,
@@ -31,10 +30,11 @@ def recurrent(
     c0: Tensor | None,
     fresh_h: Tensor | None,
     fresh_c: Tensor | None,
-    weight_ih: Tensor,
+    weight_ih: Tensor | None,
     weight_hh: Tensor,
     bias_ih: Tensor | None,
     bias_hh: Tensor | None,
+    weight_hr: Tensor | None,
     mask: Tensor | None,
     counts: Tensor | None,
     order: Tensor | None,
@@ -51,6 +51,7 @@ def recurrent(
         weight_hh,
         bias_ih,
         bias_hh,
+        weight_hr,
         mask,
         counts,
         order,
@@ -63,10 +64,10 @@ def recurrent(
 @recurrent.register_fake
 def _(kind: int, option: int, reverse: bool, keep: bool, *tensors: Tensor | None) -> tuple[Tensor, ...]:
     inputs = Inputs(*tensors)  # type: ignore[arg-type]
-    x, hidden = inputs.x, inputs.weight_hh.shape[1]
+    x, hidden, size = inputs.x, inputs.hidden_size, inputs.output_size
     each, once = saved_size(kind, int(hidden), x.dtype == torch.float64) if keep else (0, 0)
-    y, hn = x.new_empty(x.shape[0], x.shape[1], hidden), x.new_empty(x.shape[0], hidden)
-    cn = torch.empty_like(hn) if kind == LSTM else x.new_empty(0)
+    y, hn = x.new_empty(x.shape[0], x.shape[1], size), x.new_empty(x.shape[0], size)
+    cn = x.new_empty(x.shape[0], hidden) if Equation(kind, option).has_cells else x.new_empty(0)
     return y, hn, cn, x.new_empty(x.shape[0] * x.shape[1] * each + once)
 
 
@@ -86,16 +87,17 @@ def recurrent_backward(
     c0: Tensor | None,
     fresh_h: Tensor | None,
     fresh_c: Tensor | None,
-    weight_ih: Tensor,
+    weight_ih: Tensor | None,
     weight_hh: Tensor,
     bias_ih: Tensor | None,
     bias_hh: Tensor | None,
+    weight_hr: Tensor | None,
     mask: Tensor | None,
     counts: Tensor | None,
     order: Tensor | None,
     starts: Tensor | None,
 ) -> list[Tensor]:
-    """Gradients of x … bias_hh, those that are wanted."""
+    """Gradients of x … weight_hr, those that are wanted."""
     inputs = Inputs(
         rows_side_by_side(x),
         h0,
@@ -106,12 +108,13 @@ def recurrent_backward(
         weight_hh,
         bias_ih,
         bias_hh,
+        weight_hr,
         mask,
         counts,
         order,
         starts,
     )
-    grads = (dy, dhn, dcn if kind == LSTM else None)
+    grads = (dy, dhn, dcn if Equation(kind, option).has_cells else None)
     results = backward(Equation(kind, option), inputs, reverse, y.contiguous(), saved, grads, wanted)
     return [grad.contiguous() for grad in results if grad is not None]
 

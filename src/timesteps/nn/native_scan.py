@@ -12,6 +12,7 @@ from timesteps.nn.cells import Cell, ElmanCell, GRUCell, LSTMCell
 from timesteps.nn.native_kernels import (
     DIFFERENTIABLE,
     LSTM,
+    LSTM_PROJECTED,
     Equation,
     Inputs,
     Replay,
@@ -32,8 +33,8 @@ _warned = False
 
 def equation_of(cell: Cell) -> Equation | None:
     """The cell as the kernels know it; None if they have none for it."""
-    if type(cell) is LSTMCell and not cell.proj_size:
-        return Equation(LSTM, 0)
+    if type(cell) is LSTMCell:
+        return Equation(LSTM_PROJECTED if cell.proj_size else LSTM, 0)
     if type(cell) is GRUCell:
         return Equation(_GRU_AFTER if cell.reset_after else _GRU_BEFORE, 0)
     if type(cell) is ElmanCell:
@@ -52,16 +53,13 @@ def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
         _warn_once()
         return native.explain()
     if equation_of(cell) is None:
-        what = "a projection" if getattr(cell, "proj_size", 0) else type(cell).__name__
-        return f"there is no kernel for {what}"
-    if not x.is_floating_point():
-        return "its kernels would multiply one-hot vectors that the loop only looks up"
+        return f"there is no kernel for {type(cell).__name__}"
     traced = is_traced()
     weight = cell.weight_hh
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
         return f"its kernels are for float32 and float64 on the CPU, the weights are {weight.dtype} on {weight.device}"
     for tensor in (x, *states, *cell._parameters.values()):
-        if tensor is None:
+        if tensor is None or not tensor.is_floating_point():  # a missing bias; one-hot vectors as whole numbers
             continue
         if tensor.dtype != weight.dtype or tensor.device != weight.device:
             return f"the weights are {weight.dtype} on {weight.device}, a tensor is {tensor.dtype} on {tensor.device}"
@@ -101,20 +99,26 @@ def run_native(
     starts: Tensor | None,
     mask: Tensor | None,
     replay: Replay,
+    projected: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """x (B, T, I) in time's order -> outputs in time's order, zero on padding, and final states.
 
-    `starts` (B, visits) and `mask` (B, H) are as the loop takes them; None for states is zeros.
+    With `projected`, x is (B, T, G*H) of `Cell.project`. `starts` (B, visits) and `mask` (B, H) are as the loop takes
+    them; None for states is zeros.
     """
     equation = equation_of(cell)
     assert equation is not None
 
     bias_ih, bias_hh = (cell.bias_ih.contiguous(), cell.bias_hh.contiguous()) if cell.bias else (None, None)
+    if projected:
+        bias_ih = None
+        bias_hh = bias_hh if isinstance(cell, GRUCell) else None  # the others' is in x already
     h0, c0 = _pair(state)
     fresh_h, fresh_c = _pair(fresh if starts is not None else None)
     inputs = Inputs(
         rows_side_by_side(x), h0, c0, fresh_h, fresh_c,
-        cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh, mask,
+        None if projected else cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh,
+        cell.weight_hr.contiguous() if isinstance(cell, LSTMCell) and cell.proj_size else None, mask,
         steps.counts,
         steps.order(reverse) if steps.ragged else None,
         None if starts is None else starts.contiguous(),

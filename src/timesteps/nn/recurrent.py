@@ -131,6 +131,8 @@ class Recurrent(RecurrentStack):
         states = None if hx is None else self._split(hx, rows)
         keys = draw_keys(rows, device=x.device, generator=generator) if self.draws else None
         y, finals = self.run(x, steps, states, reset=reset, keys=keys, implementation=implementation)
+        if len(finals) == 1:
+            return y, as_state(tuple(part.unsqueeze(0) for part in as_tuple(finals[0])))
         parts = [as_tuple(final) for final in finals]
         return y, as_state(tuple(torch.stack(part) for part in zip(*parts, strict=True)))
 

@@ -162,21 +162,26 @@ def _native(
     dropped: Dropped,
 ) -> tuple[Tensor, State]:
     starts, end = (None, None) if reset is None else Visits.of(steps, reverse).starts(reset)
-    mask = _recurrent_mask(cell, x.dtype, dropped)
+    mask = _recurrent_mask(cell, cell.weight_hh.dtype, dropped)
+    numeric = x.is_floating_point()
 
     def replay(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor | None]:
-        weights = {name: getattr(inputs, name) for name, _ in cell.named_parameters()}
+        weights = {name: w for name in cell._parameters if (w := getattr(inputs, name, None)) is not None}
         bound, visits, zero = cell.bound_to(weights), Visits.of(steps, reverse), cell.zero_state(len(x))
         now, anew = (
             tuple(z if part is None else part for part, z in zip(parts, zero, strict=False))
             for parts in ((inputs.h0, inputs.c0), (inputs.fresh_h, inputs.fresh_c))
         )
-        gx = bound.project(visits.arrange(inputs.x))
-        y, final = _loop(bound, gx, now, anew, None if visits.visited is None else steps.counts, starts, mask)
+        gx = visits.arrange(inputs.x)
+        counts = None if visits.visited is None else steps.counts
+        y, final = _loop(bound, bound.project(gx) if numeric else gx, now, anew, counts, starts, mask)
         return visits.restore(y), final[0], final[1] if len(final) > 1 else None
 
-    x, _ = _drop_input(cell, x, dropped)
-    y, final = run_native(cell, x, begin, fresh, steps, reverse, starts, mask, replay)
+    if not numeric and steps.mask is not None:
+        x = x.masked_fill(~steps.mask, 0)  # padding may hold anything
+    x, scale = _drop_input(cell, x, dropped)
+    x = x if numeric else cell.project_one_hot(x, scale)
+    y, final = run_native(cell, x, begin, fresh, steps, reverse, starts, mask, replay, projected=not numeric)
     if end is not None:
         final = _where(end, cell.zero_state(len(x)) if fresh is None else fresh, final)
     return y, as_state(final)

@@ -1,0 +1,1 @@
+"""Other libraries' recurrent layers beside ours: JAX, Keras on TensorFlow, ONNX Runtime."""
