@@ -182,6 +182,8 @@ def _reads(spec: ModelSpec) -> str:
     if text is None:
         return ""
     what = "token ids" if text.tokenizer == "ids" else f"texts, a step a {text.tokenizer}"
+    piece = None if text.bag is None else text.bag.piece
+    what += "" if piece is None else f" (of Hangul, about {piece} syllables)"
     bag = ", each a bag of n-grams" if text.bag is not None else ""
     longest = "" if text.max_length is None else f", at most {text.max_length:,} steps"
     return what + bag + longest
