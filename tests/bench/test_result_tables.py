@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # `bench` is not part of the package
 
 from bench import tables  # noqa: E402
+from bench.quality.__main__ import averaged  # noqa: E402
 from bench.quality.recipes import BEST, RECIPES, Owed  # noqa: E402
 from bench.tables import PAGES, TABLES, UNBUILT, UNMEASURED, fill, reaches  # noqa: E402
 
@@ -117,10 +118,10 @@ def test_a_recipe_is_judged_beside_the_baselines_of_its_own_rows() -> None:
     }
     table = TABLES["tasks"](files.get)
     assert line_of(table, "`timesteps train classify nsmc` ").endswith("TF-IDF: reached |")
-    ensemble = line_of(table, "`timesteps train classify nsmc --members 5` ")
+    ensemble = line_of(table, "`timesteps train classify nsmc --members 5 --unguided 2` ")
     assert "TF-IDF 87.20 %" in ensemble
     assert ensemble.endswith("TF-IDF: **not reached** |")
-    imdb = line_of(table, "`timesteps train classify imdb --recipe ids` ")
+    imdb = line_of(table, "`timesteps train classify imdb --unlabeled imdb --guide-longest 1 ")
     assert "TF-IDF" not in imdb
     assert UNMEASURED in imdb
 
@@ -170,3 +171,14 @@ def test_fill_replaces_only_what_stands_between_the_marks() -> None:
 def test_broken_marks_are_errors(page: str) -> None:
     with pytest.raises(ValueError, match="table"):
         fill(page, nothing)
+
+
+def test_figures_of_baselines_are_means_over_the_splits() -> None:
+    one, other = ({"name": "NBSVM", "accuracy": a, "macro_f1": a, "log_loss": 0.5, "seconds": 1.0,
+                   "accuracy_interval": [a - 0.1, a + 0.1]} for a in (0.7, 0.9))  # fmt: skip
+    (mean,) = averaged([one, other])
+    assert (mean["name"], mean["splits"]) == ("NBSVM", 2)
+    assert mean["accuracy"] == pytest.approx(0.8)
+    assert mean["accuracy_interval"] == pytest.approx([0.7, 0.9])
+    several = {**result(0.81, ("NBSVM", 0.8)), "splits": [7, 8]}
+    assert "on each of 2 splits" in TABLES["tasks"]({"quality-sample": content(several)}.get)
