@@ -96,6 +96,11 @@ def test_the_linear_model_is_nbsvm() -> None:
     np.testing.assert_allclose(shares, model.predict_proba(matrix)[:, 1], atol=1e-5)
 
 
+def test_training_texts_have_the_linear_logits_of_the_guide() -> None:
+    guided, steps = learned()
+    np.testing.assert_allclose(steps.linear, guided.steps(TEXTS).linear, atol=1e-5)
+
+
 def test_three_classes_have_a_channel_each() -> None:
     targets = np.array([WORDS.index(text.split()[0]) % 3 for text in TEXTS])
     _, steps = learned(targets=targets, classes=3)

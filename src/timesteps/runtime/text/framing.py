@@ -78,6 +78,8 @@ def kept_steps(offsets: NDArray[np.int64], spec: TextSpec) -> NDArray[np.int64]:
     >>> kept_steps(np.array([0, 3, 5]), TextSpec(max_length=2))
     array([1, 2, 3, 4])
     """
+    if spec.max_length is None or np.diff(offsets).max(initial=0) <= spec.max_length - spec.start:
+        return np.arange(offsets[-1])
     parts = [np.zeros(0, np.int64)]
     for start, end in pairwise(offsets.tolist()):
         head, tail = kept(end - start, spec)

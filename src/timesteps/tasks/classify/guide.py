@@ -91,7 +91,8 @@ def learn_guide(
     scale = np.float32(heard.std() or 1.0)
     weight, bias = NBSVM(C=_C[spec.unit]).fit(matrix, targets, weights, classes).coefficients()
     guide = Guide(spec, features, every.ratios(spec.min_count) / scale, weight, bias)
-    return processor.guided_by(guide), replace(steps, channels=heard / scale, linear=guide.linear(found))
+    linear = (matrix @ weight + bias).astype(np.float32)  # what `guide.linear` gives, by the matrix that is here
+    return processor.guided_by(guide), replace(steps, channels=heard / scale, linear=linear)
 
 
 def _fold(text: str, seed: int) -> int:
