@@ -191,9 +191,10 @@ struct Backward {
             step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
         }
         const bool apart = Cell::kTwoStages || p.mask != nullptr;
-        multiply_gates<Cell, Cell::GH>(l, dgates, rows, stride, Cell::OH, packed + l.hh_backward(),
-                                       apart ? m.product_rows : m.dh_rows, l.state,
-                                       Cell::kTwoStages || (!apart && Cell::kDirect));
+        if constexpr (Cell::GH > 0)
+            multiply_gates<Cell, Cell::GH>(l, dgates, rows, stride, Cell::OH, packed + l.hh_backward(),
+                                           apart ? m.product_rows : m.dh_rows, l.state,
+                                           Cell::kTwoStages || (!apart && Cell::kDirect));
         if (apart) add_product(rows);
         if (p.starts != nullptr) part_at_starts(t, rows);
     }

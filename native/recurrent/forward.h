@@ -163,7 +163,7 @@ struct Forward {
 
     void visit(Index t, Index row) {
         const Index rows = active(t);
-        const T* const* h = entering(t, rows);
+        [[maybe_unused]] const T* const* h = entering(t, rows);
         for (Index n = 0; n < rows; ++n) m.y_rows[n] = row_at(p, p.y, begin + n, t);
         T* gates = gates_at(t, row);
         const Index stride = gate_stride();
@@ -193,8 +193,9 @@ struct Forward {
             }
         };
         step([&](Index panel, const ForwardStep<T>& here) {
-            multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr, here.gates + Cell::OH * W,
-                                          S * W);
+            if constexpr (Cell::GH > 0)
+                multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr,
+                                              here.gates + Cell::OH * W, S * W);
             if constexpr (Cell::kTwoStages)
                 Cell::first_forward(here, h[0] + here.unit, m.reset + here.unit);
             else

@@ -97,11 +97,13 @@ void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begi
         const T* d = gates + panel * stride;
         if (p.dw_ih != nullptr)
             multiply_outer<T, W, Cell::GI>(d, S * W, rows, m.x_rows, l.input, sums + l.ih(panel), add);
-        if (p.dw_hh != nullptr) {
-            multiply_outer<T, W, Cell::GH>(d + Cell::OH * W, S * W, rows, m.h_rows, l.state, sums + l.hh(panel), add);
-            if constexpr (Cell::kTwoStages)
-                multiply_outer<T, W, 1>(d, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
-        }
+        if constexpr (Cell::GH > 0)
+            if (p.dw_hh != nullptr) {
+                multiply_outer<T, W, Cell::GH>(d + Cell::OH * W, S * W, rows, m.h_rows, l.state, sums + l.hh(panel),
+                                               add);
+                if constexpr (Cell::kTwoStages)
+                    multiply_outer<T, W, 1>(d, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
+            }
         if constexpr (Cell::kProjected) {
             const Index first = p.offset[p.chunk[chunk]];
             for (Index row = 0; row < rows; ++row) {

@@ -36,7 +36,7 @@ struct Problem {
     const bool* starts;                    // (batch, visits) fresh starts before a visit, or null
     std::int64_t starts_stride;
     T *hn, *cn;
-    const T *w_ih, *w_hh, *b_ih, *b_hh, *w_hr;  // as torch has them
+    const T *w_ih, *w_hh, *b_ih, *b_hh, *w_hr;  // as torch has them; no *_hh where there is no recurrent product
     T *gates, *cells;                           // for backward: (panels, packed rows); null when nothing is kept
     std::int64_t gate_stride, cell_stride;      // from panel to panel
 
@@ -79,6 +79,16 @@ struct Kernels {
     void (*unpack)(const Problem<T>&, std::int64_t begin, std::int64_t end, const T* sums);
 };
 
-enum CellKind : std::int64_t { kElman, kLstm, kGruAfter, kGruBefore, kLstmProjected, kCellKinds };
+enum CellKind : std::int64_t {
+    kElman,
+    kLstm,
+    kGruAfter,
+    kGruBefore,
+    kLstmProjected,
+    kLinear,
+    kMinGru,
+    kMinLstm,
+    kCellKinds
+};
 
 }  // namespace timesteps

@@ -9,6 +9,7 @@
 // One line a cell.
 #include "cells/elman.h"
 #include "cells/gru.h"
+#include "cells/linear.h"
 #include "cells/lstm.h"
 #include "forward.h"
 #include "gradients.h"
@@ -71,6 +72,12 @@ Kernels<T> kernels_for(CellKind kind, Index hidden) {
             return kernels_of<GruAfter<T, W>>();
         case kGruBefore:
             return kernels_of<GruBefore<T, W>>();
+        case kLinear:
+            return kernels_of<Linear<T, W, Given>>();
+        case kMinGru:
+            return kernels_of<Linear<T, W, MinGru>>();
+        case kMinLstm:
+            return kernels_of<Linear<T, W, MinLstm>>();
         default:
             break;
     }

@@ -111,7 +111,20 @@ TIMESTEPS_ALWAYS Vector<float, W> tanh(Vector<float, W> x) {
     return less_one / (less_one + 2.0f);
 }
 
+/// e^x for x <= 80; exactly 0 where it is beyond what a number holds.
+template <int W>
+TIMESTEPS_ALWAYS Vector<float, W> exponential_below(Vector<float, W> x) {
+    const auto e = exponential<W>(at_least(x, -87.0f));
+    return x < -87.0f ? Vector<float, W>{} : e.power * e.rest + e.power;
+}
+
 // Double precision serves checks of gradients: exact and plain.
+template <int W>
+TIMESTEPS_ALWAYS Vector<double, W> exponential_below(Vector<double, W> x) {
+    for (int lane = 0; lane < W; ++lane) x[lane] = __builtin_exp(x[lane]);
+    return x;
+}
+
 template <int W>
 TIMESTEPS_ALWAYS Vector<double, W> sigmoid(Vector<double, W> x) {
     for (int lane = 0; lane < W; ++lane) x[lane] = 1 / (1 + __builtin_exp(-x[lane]));

@@ -168,7 +168,7 @@ def test_newer_models(timesteps: Command, trained: Path, tmp_path: Path) -> None
         (["--seed", -1], "--seed is -1"),
         (["--threads", 0], "--threads is 0"),
         (["--members", 0], "--members is 0"),
-        (["--cell", "gated"], "'gated' is not one of 'rnn', 'lstm', 'gru'"),
+        (["--cell", "gated"], "'gated' is not one of 'rnn', 'lstm', 'gru', 'mingru', 'minlstm'"),
         (["--recipe", "cake"], "no recipe 'cake'"),
         (["--validation-split", 1.5], "--validation-split is 1.5"),
         (["--validation-split", 0.1, "--valid", "x.csv"], "--valid and --validation-split"),

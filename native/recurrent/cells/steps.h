@@ -1,5 +1,6 @@
 // What a cell's pointwise functions get: the rows of one panel at one visit. A cell defines
-//     S slots of W numbers in a panel, the first GI of them filled by the product with x, GH from OH on by that with h;
+//     S slots of W numbers in a panel, the first GI of them filled by the product with x, GH from OH on by that with h
+//     (GH = 0: there is none);
 //     U vectors of hidden units in a panel; kGates row blocks in torch's weights, and which of them a product's slot
 //     is; kTwoStages: a product that needs all units of the first stage; kProjected: h is a product of what forward
 //     writes; kHasCells: a second state c; kDirect: h' depends on h not only through the product.

@@ -132,7 +132,10 @@ Pretrain = Annotated[
     _option(_NET, "Epochs of word vectors before training, for ids. Default: the recipe's; 5 with --unlabeled.", "N"),
 ]
 EmbeddingSize = Annotated[int | None, _option(_NET, "Size of a step's vector.", "N")]
-Cell = Annotated[Literal["rnn", "lstm", "gru"] | None, _option(_NET, "Recurrent cell: rnn, lstm, gru.", "NAME")]
+Cell = Annotated[
+    Literal["rnn", "lstm", "gru", "mingru", "minlstm"] | None,
+    _option(_NET, "Recurrent cell: rnn, lstm, gru, mingru, minlstm.", "NAME"),
+]
 HiddenSize = Annotated[int | None, _option(_NET, "Hidden units a direction.", "N")]
 NumLayers = Annotated[int | None, _option(_NET, "Recurrent layers.", "N")]
 Bidirectional = Annotated[

@@ -1,13 +1,24 @@
 """Equations and learned parameters, in torch: cells, `scan`, layers, pooling, dropout, whole networks."""
 
 from timesteps.nn.bags import BagEmbedding
-from timesteps.nn.cells import CELLS, Cell, ElmanCell, GRUCell, LSTMCell, State
+from timesteps.nn.cells import (
+    CELLS,
+    Cell,
+    ElmanCell,
+    GRUCell,
+    LinearCell,
+    LSTMCell,
+    MinGRUCell,
+    MinLSTMCell,
+    State,
+)
 from timesteps.nn.counting import count_parameters
 from timesteps.nn.dropout import Dropout, EmbeddingDropout, VariationalDropout, WordDropout
 from timesteps.nn.embedding import Embedding
 from timesteps.nn.explain import Explanations, explain
 from timesteps.nn.initialization import initialize, set_gate_bias
 from timesteps.nn.layers import GRU, LSTM, RNN
+from timesteps.nn.linear_layers import MinGRU, MinLSTM
 from timesteps.nn.models import Batch, Network, Regularization, build
 from timesteps.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
 from timesteps.nn.scan import Explanation, scan
@@ -31,6 +42,11 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "Layer",
+    "LinearCell",
+    "MinGRU",
+    "MinGRUCell",
+    "MinLSTM",
+    "MinLSTMCell",
     "Network",
     "RecurrentStack",
     "Regularization",

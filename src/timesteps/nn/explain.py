@@ -45,6 +45,6 @@ def explain(
     for k, layer in enumerate(module.layers):
         for reverse, suffix in enumerate(layer.suffixes):
             cell = module.cell(k, bool(reverse))
-            line = choose(cell, x if k == 0 else cell.weight_hh, resets, recurrent_dropout)
+            line = choose(cell, x if k == 0 else cell.weight_ih, resets, recurrent_dropout)
             lines.append(replace(line, name=f"l{k}{suffix}"))
     return Explanations(lines)

@@ -7,7 +7,7 @@ from torch import nn
 
 from timesteps.errors import UsageError
 from timesteps.nn.bags import BagEmbedding
-from timesteps.nn.cells import Cell, LSTMCell
+from timesteps.nn.cells import Cell
 from timesteps.nn.pooling import AttentionPool
 from timesteps.nn.stack import RecurrentStack
 
@@ -39,7 +39,7 @@ def initialize(
     Args:
         module: a cell, a layer, or a whole network.
         scheme: one of the three.
-        forget_bias: what the two biases of an LSTM's forget gate sum to; None leaves it to the scheme.
+        forget_bias: what the biases of a forget gate, "f", sum to; None leaves it to the scheme.
         generator: of the random numbers; None is torch's default.
 
     Raises:
@@ -90,7 +90,7 @@ def _initialize_cell(cell: Cell, scheme: str, forget_bias: float | None, generat
                 nn.init.orthogonal_(block, generator=generator)
         else:
             nn.init.xavier_uniform_(weight, generator=generator)
-    if isinstance(cell, LSTMCell) and cell.bias:
+    if "f" in cell.gates and cell.bias:
         if forget_bias is None and scheme != "torch":
             forget_bias = 1.0
         if forget_bias is not None:
@@ -110,7 +110,7 @@ def _initialize_linear(linear: nn.Linear, scheme: str, generator: torch.Generato
 
 
 def set_gate_bias(cell: Cell, gate: str, value: float) -> None:
-    """Set the biases of one gate so that they sum to `value`: `bias_ih` takes it, `bias_hh` is 0 there.
+    """Set the biases of one gate so that they sum to `value`: `bias_ih` takes it, `bias_hh`, if any, is 0 there.
 
     Raises:
         UsageError: the cell has no such gate, or no biases.
@@ -127,4 +127,5 @@ def set_gate_bias(cell: Cell, gate: str, value: float) -> None:
     rows = slice(cell.gates.index(gate) * cell.hidden_size, (cell.gates.index(gate) + 1) * cell.hidden_size)
     with torch.no_grad():
         cell.bias_ih[rows] = value
-        cell.bias_hh[rows] = 0
+        if cell.has_recurrent_product:
+            cell.bias_hh[rows] = 0

@@ -28,6 +28,7 @@ class Inputs(NamedTuple):
     """The tensors of a call: states (B, H) or None for zeros, weights as torch has them, and the visits.
 
     x is (B, T, I); without weight_ih it is (B, T, G*H), what `Cell.project` makes, and no bias is added but bias_hh.
+    weight_hh of a cell without a recurrent product is (0, H).
     """
 
     x: Tensor

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from timesteps.nn.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from timesteps.nn.cells import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell
 from timesteps.nn.native_kernels import (
     DIFFERENTIABLE,
     LSTM,
@@ -25,7 +26,8 @@ from timesteps.nn.native_operators import recurrent
 from timesteps.nn.padding import Steps
 from timesteps.runtime import native
 
-_ELMAN, _GRU_AFTER, _GRU_BEFORE = 0, 2, 3  # CellKind in native/recurrent/problem.h
+# CellKind in native/recurrent/problem.h
+_ELMAN, _GRU_AFTER, _GRU_BEFORE, _LINEAR, _MIN_GRU, _MIN_LSTM = 0, 2, 3, 5, 6, 7
 _NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}
 _PLAIN = (Tensor, nn.Parameter)
 _warned = False
@@ -39,7 +41,23 @@ def equation_of(cell: Cell) -> Equation | None:
         return Equation(_GRU_AFTER if cell.reset_after else _GRU_BEFORE, 0)
     if type(cell) is ElmanCell:
         return Equation(_ELMAN, _NONLINEARITIES[cell.nonlinearity])
+    if type(cell) is MinGRUCell:
+        return Equation(_MIN_GRU, 0)
+    if type(cell) is MinLSTMCell:
+        return Equation(_MIN_LSTM, 0)
+    if is_linear(cell):
+        return Equation(_LINEAR, 0)
     return None
+
+
+def is_linear(cell: Cell) -> TypeGuard[LinearCell]:
+    """Whether the cell's coefficients and output are all that there is to it."""
+    return isinstance(cell, LinearCell) and type(cell).step is LinearCell.step
+
+
+def reads_coefficients(cell: Cell) -> TypeGuard[LinearCell]:
+    """Whether the kernel for the cell is the one that reads a and b."""
+    return equation_of(cell) == (_LINEAR, 0)
 
 
 def is_traced() -> bool:
@@ -55,7 +73,7 @@ def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
     if equation_of(cell) is None:
         return f"there is no kernel for {type(cell).__name__}"
     traced = is_traced()
-    weight = cell.weight_hh
+    weight = cell.weight_ih
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
         return f"its kernels are for float32 and float64 on the CPU, the weights are {weight.dtype} on {weight.device}"
     for tensor in (x, *states, *cell._parameters.values()):
@@ -103,13 +121,18 @@ def run_native(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """x (B, T, I) in time's order -> outputs in time's order, zero on padding, and final states.
 
-    With `projected`, x is (B, T, G*H) of `Cell.project`. `starts` (B, visits) and `mask` (B, H) are as the loop takes
+    With `projected`, x is (B, T, G*H) of `Cell.project`, or a and b of a linear cell, (B, T, 2H). `starts` (B, visits) and `mask` (B, H) are as the loop takes
     them; None for states is zeros.
     """
     equation = equation_of(cell)
     assert equation is not None
 
-    bias_ih, bias_hh = (cell.bias_ih.contiguous(), cell.bias_hh.contiguous()) if cell.bias else (None, None)
+    bias_ih, bias_hh, weight_hh = None, None, cell.weight_ih.new_empty(0, cell.hidden_size)  # no recurrent gates
+    if cell.has_recurrent_product:
+        weight_hh = cell.weight_hh.contiguous()
+    if cell.bias:
+        bias_ih = cell.bias_ih.contiguous()
+        bias_hh = cell.bias_hh.contiguous() if cell.has_recurrent_product else None
     if projected:
         bias_ih = None
         bias_hh = bias_hh if isinstance(cell, GRUCell) else None  # the others' is in x already
@@ -117,7 +140,7 @@ def run_native(
     fresh_h, fresh_c = _pair(fresh if starts is not None else None)
     inputs = Inputs(
         rows_side_by_side(x), h0, c0, fresh_h, fresh_c,
-        None if projected else cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh,
+        None if projected else cell.weight_ih.contiguous(), weight_hh, bias_ih, bias_hh,
         cell.weight_hr.contiguous() if isinstance(cell, LSTMCell) and cell.proj_size else None, mask,
         steps.counts,
         steps.order(reverse) if steps.ragged else None,

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from timesteps.errors import UsageError
+from timesteps.errors import UsageError, option
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import as_state, as_tuple
+from timesteps.nn.cells.linear import LinearCell, linear_step, no_recurrent_product
 from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, mask_at
 from timesteps.nn.kernels import run_torch, why_not_torch
 from timesteps.nn.native_kernels import Inputs
-from timesteps.nn.native_scan import run_native, transformed, why_not_native
+from timesteps.nn.native_scan import is_linear, reads_coefficients, run_native, transformed, why_not_native
 from timesteps.nn.padding import Steps, Visits, check_flags, read_steps
 
 IMPLEMENTATIONS = ("native", "torch", "loop")
 """In order of preference."""
+
+Step = Callable[[Tensor, State, Tensor | None], tuple[Tensor, State]]
+"""`Cell.step`."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ def scan_steps(
 ) -> tuple[Tensor, State]:
     """`scan` for callers that have read the padding and drawn the keys once for several scans."""
     _check_input(cell, x)
+    check_recurrent_dropout(cell, dropped.recurrent)
     fresh = None if initial is None else _checked(cell, initial, len(x), "initial")
     begin = fresh if state is None else _checked(cell, state, len(x), "state")
     given = (*(begin or ()), *(fresh or ()))
@@ -137,7 +143,7 @@ def scan_steps(
     visits = Visits.of(steps, reverse)
     starts, end = (None, None) if reset is None or steps.steps == 0 else visits.starts(reset)
     if x.shape[0] == 0 or x.shape[1] == 0:
-        y, final = cell.weight_hh.new_zeros(len(x), steps.longest, cell.output_size), begin
+        y, final = cell.weight_ih.new_zeros(len(x), steps.longest, cell.output_size), begin
     else:
         x, scale = _drop_input(cell, visits.arrange(x), dropped)
         counts = None if visits.visited is None else steps.counts
@@ -145,7 +151,9 @@ def scan_steps(
             y, final = run_torch(cell, x, begin, counts)
         else:
             gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
-            y, final = _loop(cell, gx, begin, fresh, counts, starts, _recurrent_mask(cell, gx.dtype, dropped))
+            step, side = _steps_of(cell, gx)
+            y, final = _loop(step, side, begin, fresh, counts, starts, _recurrent_mask(cell, gx.dtype, dropped))
+            y = _output(cell, gx, y)
     if end is not None:
         final = _where(end, fresh, final)
     return visits.restore(y), as_state(final)
@@ -162,8 +170,8 @@ def _native(
     dropped: Dropped,
 ) -> tuple[Tensor, State]:
     starts, end = (None, None) if reset is None else Visits.of(steps, reverse).starts(reset)
-    mask = _recurrent_mask(cell, cell.weight_hh.dtype, dropped)
-    numeric = x.is_floating_point()
+    mask = _recurrent_mask(cell, cell.weight_ih.dtype, dropped)
+    numeric, given = x.is_floating_point(), reads_coefficients(cell)
 
     def replay(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor | None]:
         weights = {name: w for name in cell._parameters if (w := getattr(inputs, name, None)) is not None}
@@ -174,21 +182,42 @@ def _native(
         )
         gx = visits.arrange(inputs.x)
         counts = None if visits.visited is None else steps.counts
-        y, final = _loop(bound, bound.project(gx) if numeric else gx, now, anew, counts, starts, mask)
+        if given:
+            y, final = _loop(linear_step, gx, now, anew, counts, starts, mask)
+        else:
+            step, side = _steps_of(bound, bound.project(gx) if numeric else gx)
+            y, final = _loop(step, side, now, anew, counts, starts, mask)
         return visits.restore(y), final[0], final[1] if len(final) > 1 else None
 
-    if not numeric and steps.mask is not None:
-        x = x.masked_fill(~steps.mask, 0)  # padding may hold anything
+    if (given or not numeric) and steps.mask is not None:  # padding may hold anything
+        x = x.masked_fill(~steps.mask.unsqueeze(2) if numeric else ~steps.mask, 0)
     x, scale = _drop_input(cell, x, dropped)
-    x = x if numeric else cell.project_one_hot(x, scale)
-    y, final = run_native(cell, x, begin, fresh, steps, reverse, starts, mask, replay, projected=not numeric)
+    side = x if numeric and not given else cell.project(x) if scale is None else cell.project_one_hot(x, scale)
+    read = _steps_of(cell, side)[1] if given else side
+    y, final = run_native(cell, read, begin, fresh, steps, reverse, starts, mask, replay, given or not numeric)
+    y = _output(cell, side, y, steps.mask)
     if end is not None:
         final = _where(end, cell.zero_state(len(x)) if fresh is None else fresh, final)
     return y, as_state(final)
 
 
+def _steps_of(cell: Cell, gx: Tensor) -> tuple[Step, Tensor]:
+    """What runs once a step, and what it reads: of a linear cell, a and b, which are made for all steps at once."""
+    if not is_linear(cell):
+        return cell.step, gx
+    return linear_step, torch.cat(cell.coefficients(gx), -1)
+
+
+def _output(cell: Cell, gx: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The outputs of a linear cell from its states y, zero where `mask` is False."""
+    if not is_linear(cell) or type(cell).output is LinearCell.output:
+        return y
+    y = cell.output(gx, y)
+    return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0)
+
+
 def _loop(
-    cell: Cell,
+    step: Step,
     gx: Tensor,
     state: tuple[Tensor, ...],
     fresh: tuple[Tensor, ...],
@@ -196,13 +225,13 @@ def _loop(
     starts: Tensor | None,
     recurrent_mask: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """gx (B, visits, G*H): the plain loop that every other implementation must agree with."""
+    """gx (B, visits, ...): the plain loop that every other implementation must agree with."""
     shortest = gx.shape[1] if counts is None else 0 if torch.compiler.is_compiling() else int(counts.min())
     outputs = []
     for t, gx_t in enumerate(gx.unbind(1)):
         if starts is not None:
             state = _where(starts[:, t], fresh, state)
-        y, new = cell.step(gx_t, as_state(state), recurrent_mask)
+        y, new = step(gx_t, as_state(state), recurrent_mask)
         outputs.append(y)
         state = as_tuple(new) if counts is None or t < shortest else _where(counts > t, as_tuple(new), state)
     return torch.stack(outputs, 1), state
@@ -269,6 +298,15 @@ def _why_not_torch(cell: Cell, numeric: bool, reset: bool, recurrent_dropout: fl
             return "its kernels would multiply one-hot vectors that the loop only looks up"
         return transformed()
     return reason
+
+
+def check_recurrent_dropout(cell: Cell, p: float) -> None:
+    """UsageError if dropout of the state would find nothing to act on."""
+    if p and not cell.has_recurrent_product:
+        raise UsageError(
+            f"{option('recurrent_dropout')} is {p}, but {no_recurrent_product(cell)}",
+            mend=f"use {option('input_dropout')} or {option('dropout')}",
+        )
 
 
 def _check_input(cell: Cell, x: Tensor) -> None:

@@ -14,7 +14,7 @@ from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.dropout import check_probability, dropout_mask, random_normal
 from timesteps.nn.padding import Steps
-from timesteps.nn.scan import Dropped, scan_steps
+from timesteps.nn.scan import Dropped, check_recurrent_dropout, scan_steps
 
 INITIAL_STATES = ("zero", "learned", "random")
 NOISE = 0.1  # standard deviation of initial_state="random"
@@ -96,6 +96,8 @@ class RecurrentStack(nn.Module):
         self.equations = tuple(
             layer.cell(layer.input_size, layer.hidden_size, bias, **layer.options, device="meta") for layer in layers
         )
+        for equation in self.equations:
+            check_recurrent_dropout(equation, recurrent_dropout)
         for k in range(1, len(layers)):
             if layers[k].input_size != self.output_size(k - 1):
                 raise UsageError(

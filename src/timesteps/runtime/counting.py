@@ -13,7 +13,7 @@ __all__ = ["BIASES", "LayerCount", "count_layers", "count_parameters"]
 
 BIASES = ("keras", "torch")
 
-_KINDS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
+_KINDS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU", "mingru": "MinGRU", "minlstm": "MinLSTM"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from timesteps.runtime.spec import FORMAT_VERSION, LayerSpec, ModelSpec, Network
 
 __all__ = ["check_model", "model_tensors", "network_tensors"]
 
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # row blocks of weight_ih and weight_hh
+GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3}  # row blocks of weight_ih and weight_hh
+LINEAR = ("mingru", "minlstm")  # cells without a recurrent product, so without weight_hh and bias_hh
 
 MAX_TENSORS = 65_536
 
@@ -31,8 +32,8 @@ _MAX_LENGTH = 1_000_000  # a text without a mask is padded to so many steps
 def network_tensors(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of one network, in torch's names and layouts.
 
-    Gates lie in torch's order (i f g o; r z n) along the rows. A learned initial state is (hidden_size,); every cell
-    has both of torch's biases.
+    Gates lie in torch's order (i f g o; r z n) along the rows, those of minGRU as z h and of minLSTM as f i h. A learned
+    initial state is (hidden_size,). A cell has both of torch's biases, or, if linear, neither weight_hh nor bias_hh.
 
     >>> layer = LayerSpec(cell="gru", input_size=16, hidden_size=8)
     >>> spec = NetworkSpec(input="ids", input_size=500, embedding_size=16, layers=(layer,), outputs=1)
@@ -68,12 +69,13 @@ def directions(layer: LayerSpec) -> tuple[str, ...]:
 
 def _layer_tensors(layer: LayerSpec, suffix: str) -> dict[str, tuple[int, ...]]:
     rows = GATES[layer.cell] * layer.hidden_size
-    shapes: dict[str, tuple[int, ...]] = {
-        f"rnn.weight_ih_{suffix}": (rows, layer.input_size),
-        f"rnn.weight_hh_{suffix}": (rows, layer.hidden_size),
-        f"rnn.bias_ih_{suffix}": (rows,),
-        f"rnn.bias_hh_{suffix}": (rows,),
-    }
+    recurrent = layer.cell not in LINEAR
+    shapes: dict[str, tuple[int, ...]] = {f"rnn.weight_ih_{suffix}": (rows, layer.input_size)}
+    if recurrent:
+        shapes[f"rnn.weight_hh_{suffix}"] = (rows, layer.hidden_size)
+    shapes[f"rnn.bias_ih_{suffix}"] = (rows,)
+    if recurrent:
+        shapes[f"rnn.bias_hh_{suffix}"] = (rows,)
     if layer.initial_state == "learned":
         shapes[f"rnn.h0_{suffix}"] = (layer.hidden_size,)
         if layer.cell == "lstm":

@@ -3,8 +3,27 @@
 from timesteps.nn.cells.cell import Cell, State
 from timesteps.nn.cells.elman import ElmanCell
 from timesteps.nn.cells.gru import GRUCell
+from timesteps.nn.cells.linear import LinearCell
 from timesteps.nn.cells.lstm import LSTMCell
+from timesteps.nn.cells.mingru import MinGRUCell
+from timesteps.nn.cells.minlstm import MinLSTMCell
 
-CELLS: dict[str, type[Cell]] = {"rnn": ElmanCell, "lstm": LSTMCell, "gru": GRUCell}
+CELLS: dict[str, type[Cell]] = {
+    "rnn": ElmanCell,
+    "lstm": LSTMCell,
+    "gru": GRUCell,
+    "mingru": MinGRUCell,
+    "minlstm": MinLSTMCell,
+}
 
-__all__ = ["CELLS", "Cell", "ElmanCell", "GRUCell", "LSTMCell", "State"]
+__all__ = [
+    "CELLS",
+    "Cell",
+    "ElmanCell",
+    "GRUCell",
+    "LSTMCell",
+    "LinearCell",
+    "MinGRUCell",
+    "MinLSTMCell",
+    "State",
+]

@@ -31,10 +31,11 @@ class Cell(nn.Module, ABC):
 
     gates: ClassVar[tuple[str, ...]]  # row blocks of weight_ih and weight_hh, in order
     states: ClassVar[tuple[str, ...]]  # names of the state's tensors; the first is the output
+    has_recurrent_product: ClassVar[bool] = True  # whether there are weight_hh and bias_hh
     weight_ih: Tensor
-    weight_hh: Tensor
+    weight_hh: Tensor  # with a recurrent product
     bias_ih: Tensor  # with `bias`
-    bias_hh: Tensor  # with `bias`
+    bias_hh: Tensor  # with both
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class Cell(nn.Module, ABC):
 
     def zero_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros (B, size) for each of `states`."""
-        weight = self.weight_hh
+        weight = self.weight_ih
         return tuple(weight.new_zeros(batch_size, size) for size in self.state_sizes)
 
     def forward(self, x: Tensor, state: State | None = None) -> State:

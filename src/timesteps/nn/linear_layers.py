@@ -1,0 +1,109 @@
+"""`MinGRU`, `MinLSTM`: layers of cells whose recurrence is linear, with the arguments of `GRU` and `LSTM`."""
+
+from __future__ import annotations
+
+import torch
+
+from timesteps.nn.cells import MinGRUCell, MinLSTMCell
+from timesteps.nn.recurrent import Recurrent
+
+
+class MinGRU(Recurrent):
+    """minGRU (Feng et al. 2024, arXiv:2410.01201): see `MinGRUCell` for the equation.
+
+    The arguments are those of `GRU` without `reset_after`. There are no `weight_hh` and `bias_hh`, and no recurrent
+    product that `recurrent_dropout` could act on: it has to stay 0.
+
+    Raises:
+        UsageError: an argument out of range.
+
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import MinGRU
+        >>> output, h_n = MinGRU(5, 8, 2, batch_first=True)(torch.zeros(1, 10, 5))
+        >>> output.shape, h_n.shape
+        (torch.Size([1, 10, 8]), torch.Size([2, 1, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zero",
+    ) -> None:
+        super().__init__(
+            MinGRUCell,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            {},
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            device=device,
+            dtype=dtype,
+        )
+
+
+class MinLSTM(Recurrent):
+    """minLSTM (Feng et al. 2024, arXiv:2410.01201): see `MinLSTMCell` for the equation.
+
+    The arguments are those of `MinGRU`. The state is one tensor, not an LSTM's pair.
+
+    Raises:
+        UsageError: an argument out of range.
+
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import MinLSTM
+        >>> output, h_n = MinLSTM(5, 8, batch_first=True, bidirectional=True)(torch.zeros(1, 10, 5))
+        >>> output.shape, h_n.shape
+        (torch.Size([1, 10, 16]), torch.Size([2, 1, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zero",
+    ) -> None:
+        super().__init__(
+            MinLSTMCell,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            {},
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            device=device,
+            dtype=dtype,
+        )
