@@ -14,8 +14,9 @@ using namespace timesteps;
 
 namespace {
 
-constexpr int kGates[kCellKinds] = {1, 4, 3, 3, 4};
-const char* const kNames[kCellKinds] = {"elman", "lstm", "gru", "gru, reset before", "lstm, projected"};
+constexpr int kGates[kCellKinds] = {1, 4, 3, 3, 4, 2, 2, 3};
+const char* const kNames[kCellKinds] = {"elman",           "lstm",   "gru",    "gru, reset before",
+                                        "lstm, projected", "linear", "mingru", "minlstm"};
 
 int failures = 0;
 
@@ -47,6 +48,7 @@ struct Case {
         B = 1 + below(40), S = 1 + below(9), I = 1 + below(40), H = 1 + below(80),
         option = below(kind == kElman ? 3 : 1);
         P = kind == kLstmProjected ? 1 + below(static_cast<unsigned>(H)) : H;
+        if (kind == kLinear) I = 2 * H;  // x is the input side itself: a, b
         ragged = below(2), resets = below(2), dropout = below(2), reverse = below(2);
         const std::int64_t rows = kGates[kind] * H;
         for (auto* numbers : {&h0, &fresh_h, &dhn}) fill(*numbers, B * P);
@@ -68,26 +70,27 @@ struct Case {
     }
 
     Problem<T> problem() {
+        const bool weights = kind != kLinear, recurrent = kind < kLinear;
         const std::int64_t rows = kGates[kind] * H, cells = kind == kLstm || kind == kLstmProjected ? B * H : 0;
         y.assign(B * S * P, 0), hn.assign(B * P, 0), cn.assign(cells, 0);
         dx.assign(B * S * I, 0), dh0.assign(B * P, 0), dc0.assign(cells, 0);
         dfresh_h.assign(B * P, 0), dfresh_c.assign(cells, 0);
-        dw_ih.assign(rows * I, 0), dw_hh.assign(rows * P, 0), db_ih.assign(rows, 0), db_hh.assign(rows, 0),
-            dw_hr.assign(P * H, 0);
+        dw_ih.assign(weights ? rows * I : 0, 0), db_ih.assign(weights ? rows : 0, 0);
+        dw_hh.assign(recurrent ? rows * P : 0, 0), db_hh.assign(recurrent ? rows : 0, 0), dw_hr.assign(P * H, 0);
         Problem<T> p{};
         p.batch = B, p.steps = S, p.input_size = I, p.hidden_size = H, p.output_size = P, p.option = option;
         p.direction = reverse ? -1 : 1;
         p.order = ragged && reverse ? order.data() : nullptr;
         p.x = {x.data(), S * I, I}, p.y = {y.data(), S * P, P};
         p.h0 = h0.data(), p.c0 = c0.data(), p.fresh_h = fresh_h.data(), p.fresh_c = fresh_c.data();
-        p.mask = dropout ? mask.data() : nullptr;
+        p.mask = dropout && recurrent ? mask.data() : nullptr;
         p.starts = resets ? starts.get() : nullptr, p.starts_stride = S;
-        p.w_ih = w_ih.data(), p.w_hh = w_hh.data(), p.b_ih = b_ih.data(), p.b_hh = b_hh.data();
+        if (weights) p.w_ih = w_ih.data(), p.b_ih = b_ih.data(), p.dw_ih = dw_ih.data(), p.db_ih = db_ih.data();
+        if (recurrent) p.w_hh = w_hh.data(), p.b_hh = b_hh.data(), p.dw_hh = dw_hh.data(), p.db_hh = db_hh.data();
         if (kind == kLstmProjected) p.w_hr = w_hr.data(), p.dw_hr = dw_hr.data();
         p.hn = hn.data(), p.cn = cn.data();
         p.dy = {dy.data(), S * P, P}, p.dhn = dhn.data(), p.dcn = dcn.data(), p.dx = {dx.data(), S * I, I};
         p.dh0 = dh0.data(), p.dc0 = dc0.data(), p.dfresh_h = dfresh_h.data(), p.dfresh_c = dfresh_c.data();
-        p.dw_ih = dw_ih.data(), p.dw_hh = dw_hh.data(), p.db_ih = db_ih.data(), p.db_hh = db_hh.data();
         return p;
     }
 
@@ -147,6 +150,7 @@ void check(unsigned seed) {
         {&in_double.fresh_c, in_double.dfresh_c},
         {&in_double.w_ih, in_double.dw_ih},
         {&in_double.w_hh, in_double.dw_hh},
+        {&in_double.b_ih, in_double.db_ih},
         {&in_double.b_hh, in_double.db_hh},
         {&in_double.w_hr, in_double.kind == kLstmProjected ? in_double.dw_hr : std::vector<double>{}}};
     for (const auto& [numbers, gradient] : slopes) {

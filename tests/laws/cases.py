@@ -1,4 +1,4 @@
-"""Every cell in every form, as the laws try them. A new line in CELLS is in here at once."""
+"""Every cell in every form, as the laws try them. A new line in CELLS is in here at once, and so are a user's cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from timesteps.nn import CELLS, Cell
+from timesteps.nn import CELLS, Cell, LinearCell
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.kernels import why_not_torch
 from timesteps.nn.native_scan import why_not_native
@@ -18,10 +18,52 @@ torch.set_num_threads(1)
 
 I, H = 3, 4  # noqa: E741
 
+
+class QRNNCell(LinearCell):
+    """The fo-pooling of a QRNN (Bradbury et al. 2016), as a user may write it: c' = f c + (1 - f) z, y = o c'."""
+
+    gates = ("z", "f", "o")
+
+    def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
+        z, f, _ = gx.chunk(3, -1)
+        return torch.sigmoid(f), torch.sigmoid(-f) * torch.tanh(z)
+
+    def output(self, gx: Tensor, h: Tensor) -> Tensor:
+        return torch.sigmoid(gx.chunk(3, -1)[2]) * h
+
+
+class SRUCell(LinearCell):
+    """SRU (Lei et al. 2018) without recurrent vectors: c' = f c + (1 - f) x̃, y = r tanh(c') + (1 - r) W_s x."""
+
+    gates = ("x", "f", "r", "s")
+    states = ("c",)
+
+    def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
+        x, f, _, _ = gx.chunk(4, -1)
+        return torch.sigmoid(f), torch.sigmoid(-f) * x
+
+    def output(self, gx: Tensor, h: Tensor) -> Tensor:
+        _, _, r, skip = gx.chunk(4, -1)
+        return skip + torch.sigmoid(r) * (torch.tanh(h) - skip)
+
+
+class SignedCell(LinearCell):
+    """Factors of either sign and any size, and the state as it is."""
+
+    gates = ("a", "b")
+
+    def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = gx.chunk(2, -1)
+        return a, b
+
+
+TRIED: dict[str, type[Cell]] = {**CELLS, "qrnn": QRNNCell, "sru": SRUCell, "signed": SignedCell}
 FORMS: dict[str, list[dict[str, Any]]] = {
     "rnn": [{}, {"nonlinearity": "relu"}, {"nonlinearity": "linear"}, {"bias": False}],
     "lstm": [{}, {"proj_size": 2}, {"bias": False}],
     "gru": [{}, {"reset_after": False}, {"bias": False}, {"reset_after": False, "bias": False}],
+    "mingru": [{}, {"bias": False}],
+    "minlstm": [{}, {"bias": False}],
 }
 
 
@@ -38,14 +80,14 @@ class Form:
     def make(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> Cell:
         """The cell, its weights larger than torch's so that mistakes show."""
         torch.manual_seed(seed)
-        cell = CELLS[self.name](I, H, **self.options, dtype=dtype)
+        cell = TRIED[self.name](I, H, **self.options, dtype=dtype)
         with torch.no_grad():
             for parameter in cell.parameters():
                 parameter.copy_(0.7 * torch.randn(parameter.shape))
         return cell
 
 
-ALL = [Form(name, options) for name in CELLS for options in FORMS.get(name, [{}])]
+ALL = [Form(name, options) for name in TRIED for options in FORMS.get(name, [{}])]
 
 
 def can_run(form: Form, implementation: str) -> bool:
@@ -54,7 +96,7 @@ def can_run(form: Form, implementation: str) -> bool:
     return {
         "loop": lambda: True,
         "torch": lambda: why_not_torch(cell) is None,
-        "native": lambda: why_not_native(cell, cell.weight_hh) is None,
+        "native": lambda: why_not_native(cell, cell.weight_ih) is None,
     }[implementation]()
 
 

@@ -13,7 +13,7 @@ from tolerances import CLOSE, EXACT
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from timesteps.nn import GRU, LSTM, RNN, Network, Regularization, build
+from timesteps.nn import GRU, LSTM, RNN, MinGRU, MinLSTM, Network, Regularization, build
 from timesteps.nn.cells.cell import as_tuple
 from timesteps.nn.models import Batch
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
@@ -25,6 +25,8 @@ LAYERS: list[tuple[type[nn.Module], dict[str, Any]]] = [
     (LSTM, {"proj_size": 2}),
     (GRU, {}),
     (GRU, {"reset_after": False}),
+    (MinGRU, {}),
+    (MinLSTM, {}),
 ]
 every_layer = pytest.mark.parametrize(("layer", "options"), LAYERS, ids=lambda v: getattr(v, "__name__", str(v)))
 
@@ -117,7 +119,8 @@ def test_law_11_a_copy_behaves_like_the_original(layer: type[nn.Module], options
 @every_layer
 @pytest.mark.parametrize("threads", [1, 2])
 def test_law_12_dropout_does_not_know_the_batch(layer: type[nn.Module], options: dict[str, Any], threads: int) -> None:
-    rnn = make(layer, options, dropout=0.4, input_dropout=0.3, recurrent_dropout=0.2, initial_state="random")
+    rate = 0.0 if layer in (MinGRU, MinLSTM) else 0.2
+    rnn = make(layer, options, dropout=0.4, input_dropout=0.3, recurrent_dropout=rate, initial_state="random")
     x, lengths = torch.randn(5, 6, 3, dtype=torch.float64), torch.tensor([6, 2, 5, 1, 3])
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -19,13 +19,13 @@ from torch.export import Dim, export
 from torch.func import functional_call, grad, vmap
 from torch.testing import assert_close
 
-from timesteps.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, explain, scan
+from timesteps.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, MinGRU, MinLSTM, explain, scan
 from timesteps.nn.native_operators import recurrent
 from timesteps.runtime import native
 
 pytestmark = pytest.mark.skipif(native.core is None, reason=native.explain())
 F32 = CLOSE[torch.float32]
-layers = pytest.mark.parametrize("layer", [LSTM, GRU, RNN], ids=lambda layer: layer.__name__)
+layers = pytest.mark.parametrize("layer", [LSTM, GRU, RNN, MinGRU, MinLSTM], ids=lambda layer: layer.__name__)
 
 
 class Reader(nn.Module):
@@ -81,13 +81,15 @@ def test_exports_with_any_batch_and_length(layer: type[nn.Module]) -> None:
         assert_close(program.module()(x, lengths), model(x, lengths), **F32)
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4, 5, 6, 7])
 def test_the_operator_keeps_the_rules(kind: int) -> None:
-    gates, size = (1, 4, 3, 3, 4)[kind], 2 if kind == 4 else 6
+    gates, size, linear = (1, 4, 3, 3, 4, 2, 2, 3)[kind], 2 if kind == 4 else 6, kind >= 5
     torch.manual_seed(0)
     x, h0, c0 = torch.randn(3, 4, 5), torch.randn(3, size), torch.randn(3, 6)
     weights = [torch.randn(gates * 6, 5), torch.randn(gates * 6, size), torch.randn(gates * 6), torch.randn(gates * 6)]
-    leaves = [t.double().requires_grad_() for t in (x, h0, *weights)]
+    leaves: list[Tensor | None] = [t.double().requires_grad_() for t in (x, h0, *weights)]
+    if linear:  # no recurrent product
+        leaves[3], leaves[5] = torch.empty(0, 6, dtype=torch.float64), None
     cells = c0.double().requires_grad_() if kind in (1, 4) else None
     projection = torch.randn(size, 6).double().requires_grad_() if kind == 4 else None
     counts = torch.tensor([4, 0, 2])

@@ -13,7 +13,7 @@ from tolerances import CLOSE, EXACT
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from timesteps.nn import Cell, ElmanCell, GRUCell, LSTMCell, scan
+from timesteps.nn import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell, scan
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.dropout import draw_keys
 from timesteps.nn.padding import read_steps
@@ -22,12 +22,29 @@ from timesteps.runtime import native
 
 pytestmark = pytest.mark.skipif(native.core is None, reason=native.explain())
 
+
+class PooledCell(LinearCell):
+    """A user's cell: f-pooling behind an output gate."""
+
+    gates = ("f", "z", "o")
+
+    def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
+        f, z, _ = gx.chunk(3, -1)
+        return torch.sigmoid(f), torch.sigmoid(-f) * z
+
+    def output(self, gx: Tensor, h: Tensor) -> Tensor:
+        return torch.tanh(gx.chunk(3, -1)[2]) * h
+
+
 CELLS: list[tuple[type[Cell], dict[str, Any]]] = [
     (LSTMCell, {}),
     (GRUCell, {}),
     (GRUCell, {"reset_after": False}),
     (ElmanCell, {}),
     (ElmanCell, {"nonlinearity": "relu"}),
+    (MinGRUCell, {}),
+    (MinLSTMCell, {}),
+    (PooledCell, {}),
 ]
 every_cell = pytest.mark.parametrize(("cell", "options"), CELLS, ids=lambda v: getattr(v, "__name__", str(v)))
 #: numbers around the widths of vectors, panels and tiles
@@ -168,7 +185,8 @@ def test_kernels_are_the_loop(
     results = []
     for implementation in ("native", "loop"):
         if dropout:
-            more |= {"recurrent_dropout": 0.4, "input_dropout": 0.2, "generator": torch.Generator().manual_seed(seed)}
+            more |= {"input_dropout": 0.2, "generator": torch.Generator().manual_seed(seed)}
+            more["recurrent_dropout"] = 0.4 if equation.has_recurrent_product else 0.0
         results.append(run(equation, strange(x, layout), implementation, **more))
     assert_close(results[0], results[1], **CLOSE[dtype])
 
@@ -201,7 +219,8 @@ def test_one_hot_inputs_are_looked_up(
         generator = torch.Generator().manual_seed(seed)
         rate = 0.3 if dropout else 0.0
         y, final = scan(equation, ids if mask is None else ids.masked_fill(~mask, 10**9), mask=mask, reverse=reverse,
-                        input_dropout=rate, recurrent_dropout=rate, generator=generator,
+                        input_dropout=rate, recurrent_dropout=rate if equation.has_recurrent_product else 0.0,
+                        generator=generator,
                         implementation=implementation)  # fmt: skip
         loss = y.square().sum() + sum(part.sum() for part in as_tuple(final))
         results.append([y, *as_tuple(final), *torch.autograd.grad(loss, list(equation.parameters()))])
@@ -250,7 +269,12 @@ def test_numbers_that_are_none_or_extreme(
     close = CLOSE[dtype]
     if 10 < abs(number) < 1000:  # sums that large are held less exactly
         close = {name: 100 * value for name, value in close.items()}  # type: ignore[assignment]
-    assert_close(got, expected, equal_nan=True, **close)
+    if number == 3e38 and not equation.has_recurrent_product:  # states as large: what cancels out is held no better
+        for a, b in zip(got, expected, strict=True):
+            scale = float(b[b.isfinite()].abs().max()) if bool(b.isfinite().any()) else 1.0
+            assert_close(a, b, equal_nan=True, rtol=close["rtol"], atol=close["atol"] * max(1.0, scale))
+    else:
+        assert_close(got, expected, equal_nan=True, **close)
     assert bool(got[0][0].isfinite().all()) and bool(got[0][2].isfinite().all())  # rows do not touch each other
 
 
@@ -267,7 +291,7 @@ def test_numbers_that_are_none_in_states_and_weights(number: float) -> None:
             run(equation, x, "native", **more), run(equation, x, "loop", **more), equal_nan=True, **CLOSE[x.dtype]
         )
         with torch.no_grad():
-            equation.weight_hh[2, 1] = number
+            (equation.weight_hh if equation.has_recurrent_product else equation.weight_ih)[2, 1] = number
         assert_close(run(equation, x, "native"), run(equation, x, "loop"), equal_nan=True, **CLOSE[x.dtype])
 
 
@@ -296,6 +320,8 @@ def test_sigmoid_and_tanh_keep_their_digits() -> None:
 def test_rates_of_dropout_without_keys_change_nothing(cell: type[Cell], options: dict[str, Any]) -> None:
     torch.manual_seed(3)
     equation, x = make(cell, options, 3, 4), torch.randn(2, 5, 3)
+    if not equation.has_recurrent_product:
+        pytest.skip("there is no recurrent dropout")
     steps = read_steps(2, 5, None, None, "cpu")
     plain, _ = scan_steps(equation, x, steps, implementation="native")
     assert_close(scan_steps(equation, x, steps, dropped=Dropped(0.5, 0.5), implementation="native")[0], plain, **EXACT)

@@ -71,7 +71,7 @@ struct MinGru {
     }
 
     TIMESTEPS_ALWAYS void gradients(const V* slots, const V& a, const V& da, const V& db, V* dslots) {
-        const V z = 1 - a;
+        const V z = sigmoid<W>(slots[0]);
         dslots[0] = (db * slots[1] - da) * z * a;
         dslots[1] = db * z;
     }

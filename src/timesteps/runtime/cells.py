@@ -13,12 +13,23 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.spec import LayerSpec
 
 Array = NDArray[np.floating[Any]]
 State = tuple[Array, ...]
 
-__all__ = ["CELLS", "Cell", "ElmanCell", "GRUCell", "LSTMCell", "State", "sigmoid"]
+__all__ = [
+    "CELLS",
+    "Cell",
+    "ElmanCell",
+    "GRUCell",
+    "LSTMCell",
+    "MinGRUCell",
+    "MinLSTMCell",
+    "State",
+    "sigmoid",
+]
 
 
 class Cell(Protocol):
@@ -58,8 +69,10 @@ class _Base:
         self.hidden_size = spec.hidden_size
         self.dtype = weights["weight_ih"].dtype
         self.weight_ih = np.ascontiguousarray(weights["weight_ih"].T)  # (I, G * H)
-        self.weight_hh = np.ascontiguousarray(weights["weight_hh"].T)  # (H, G * H)
-        self.bias = weights["bias_ih"] + weights["bias_hh"]
+        self.bias = weights["bias_ih"]
+        if spec.cell not in LINEAR:
+            self.weight_hh = np.ascontiguousarray(weights["weight_hh"].T)  # (H, G * H)
+            self.bias = self.bias + weights["bias_hh"]
         zeros = np.zeros(spec.hidden_size, self.dtype)
         self.h0, self.c0 = weights.get("h0", zeros), weights.get("c0", zeros)
 
@@ -153,8 +166,35 @@ class GRUCell(_Base):
         return (new,)
 
 
+class MinGRUCell(_Base):
+    """h' = (1 - z) h + z h̃; z a sigmoid, h̃ linear in W_ih x + b (Feng et al. 2024, arXiv 2410.01201)."""
+
+    def step(self, gx: Array, state: State) -> State:
+        """(B, 2 * H), (h,) -> (h',)."""
+        H = self.hidden_size
+        z, candidate = gx[:, :H], gx[:, H:]
+        sigmoid(z, out=z)
+        candidate *= z
+        return ((1 - z) * state[0] + candidate,)
+
+
+class MinLSTMCell(_Base):
+    """h' = f / (f + i) h + i / (f + i) h̃; f, i sigmoids, h̃ linear in W_ih x + b (Feng et al. 2024, arXiv 2410.01201).
+
+    The shares are sigmoids of ±(log f - log i): the same numbers, where f + i is zero in floats too.
+    """
+
+    def step(self, gx: Array, state: State) -> State:
+        """(B, 3 * H), (h,) -> (h',)."""
+        H = self.hidden_size
+        more = np.logaddexp(0, -gx[:, H : 2 * H]) - np.logaddexp(0, -gx[:, :H])  # log f - log i
+        return (sigmoid(more) * state[0] + sigmoid(-more) * gx[:, 2 * H :],)
+
+
 CELLS: dict[str, Callable[[LayerSpec, Mapping[str, Array]], Cell]] = {
     "rnn": ElmanCell,
     "lstm": LSTMCell,
     "gru": GRUCell,
+    "mingru": MinGRUCell,
+    "minlstm": MinLSTMCell,
 }

@@ -93,8 +93,9 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
     and output; and the trained network's logits are (1 − share) · its own + share · those of the guide's linear model.
 
     Tensors, in torch's names: `embedding.weight`, `embedding.wide` (bag with wide), `rnn.weight_ih_l0`,
-    `rnn.weight_hh_l0_reverse`, `rnn.bias_ih_l0`, … (no `_hh` of a linear cell, minGRU or minLSTM), `rnn.h0_l0`, `rnn.c0_l0` (learned initial state; the reverse
-    direction's with `_reverse`), `attention.weight`, `head.weight` (outputs, features), `head.bias`.
+    `rnn.weight_hh_l0_reverse`, `rnn.bias_ih_l0`, … (no `_hh` for mingru and minlstm), `rnn.h0_l0`, `rnn.c0_l0` (learned
+    initial state; the reverse direction's with `_reverse`), `attention.weight`, `head.weight` (outputs, features),
+    `head.bias`.
     """
 
     input: InputKind

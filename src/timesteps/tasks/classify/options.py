@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from timesteps.errors import UsageError, option
+from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.spec import (
     BagSpec,
     CellName,
@@ -115,6 +116,12 @@ class Options:
             share = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
                 raise UsageError(f"{option(name)} is {share!r}", mend="give a share from 0 to below 1")
+        if self.recurrent_dropout and self.cell in LINEAR:
+            raise UsageError(
+                f"{option('recurrent_dropout')} is {self.recurrent_dropout}, but {option('cell', self.cell)} has no "
+                "recurrent product that it could act on",
+                mend=f"use {option('input_dropout')} or {option('dropout')}",
+            )
         for name in ("syllable", "jamo"):
             self._check_range(name, getattr(self, name))
         if self.num_words is not None and self.input in ("ids", "one_hot") and self.num_words < 4:
