@@ -169,6 +169,10 @@ def test_newer_models(timesteps: Command, trained: Path, tmp_path: Path) -> None
         (["--threads", 0], "--threads is 0"),
         (["--members", 0], "--members is 0"),
         (["--cell", "gated"], "'gated' is not one of 'rnn', 'lstm', 'gru', 'mingru', 'minlstm'"),
+        (
+            ["--cell", "mingru", "--recurrent-dropout", 0.2],
+            "--recurrent-dropout is 0.2, but --cell mingru has no recurrent product .*; use --input-dropout or --dropout",
+        ),
         (["--recipe", "cake"], "no recipe 'cake'"),
         (["--validation-split", 1.5], "--validation-split is 1.5"),
         (["--validation-split", 0.1, "--valid", "x.csv"], "--valid and --validation-split"),

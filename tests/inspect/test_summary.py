@@ -49,6 +49,8 @@ def guided(unit: str, members: int = 1, unguided: int = 0) -> ModelSpec:
         (network("lstm"), [0, 8000, 800, 0, 9], [0, 8000, 832, 0, 9]),
         (network("gru"), [0, 8000, 624, 0, 9], [0, 8000, 624, 0, 9]),
         (network("gru", reset_after=False), [0, 8000, 600, 0, 9], [0, 8000, 624, 0, 9]),
+        (network("mingru"), [0, 8000, 272, 0, 9], [0, 8000, 272, 0, 9]),
+        (network("minlstm"), [0, 8000, 408, 0, 9], [0, 8000, 408, 0, 9]),
         (stacked(), [0, 8000, 800, 544, 0, 9], [0, 8000, 832, 576, 0, 9]),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from timesteps.errors import UsageError
-from timesteps.nn import GRU, LSTM, RNN, Embedding, LSTMCell, build, count_parameters
+from timesteps.nn import GRU, LSTM, RNN, Embedding, LSTMCell, MinGRU, MinLSTM, build, count_parameters
 from timesteps.runtime import counting
 from timesteps.runtime.layout import network_tensors
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
@@ -21,6 +21,8 @@ from timesteps.runtime.spec import LayerSpec, NetworkSpec
         (LSTM(16, 8), 800, 832),
         (GRU(16, 8), 624, 624),
         (GRU(16, 8, reset_after=False), 600, 624),
+        (MinGRU(16, 8), 272, 272),
+        (MinLSTM(16, 8, 2, bidirectional=True), 2 * (408 + 408), 2 * (408 + 408)),
         (nn.Linear(8, 1), 9, 9),
         (LSTM(8, 8), 544, 576),
         (RNN(500, 8), 4072, 4080),
@@ -56,7 +58,7 @@ def test_the_textbooks_network_row_by_row() -> None:
     assert [row.parameters for row in counting.count_layers(spec)][1:3] == [832, 576]
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru", "minlstm"])
 @pytest.mark.parametrize("reset_after", [True, False])
 @pytest.mark.parametrize("biases", ["keras", "torch"])
 @pytest.mark.parametrize("layers", [1, 12])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,13 @@ LENGTHS = torch.tensor([3, 0, 5])
 IDS = torch.tensor([[1, 8, 3, 0, 0], [0] * 5, [2, 2, 7, 0, 5]])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru", "minlstm"])
 @pytest.mark.parametrize(
     "rates", [Regularization(), Regularization(0.4, 0.3, 0.3, 0.0, 0.3, 0.2, 0.1)], ids=["plain", "noisy"]
 )
 def test_one_hot_is_looked_up_and_equals_the_vectors(cell: str, rates: Regularization) -> None:
+    if cell.startswith("min"):
+        rates = replace(rates, recurrent_dropout=0.0)
     looked_up = build(spec("one_hot", cell), rates).double()
     numeric = build(spec("numeric", cell), rates).double()
     numeric.load_state_dict(looked_up.state_dict())

@@ -24,12 +24,16 @@ from timesteps.nn import (
     Embedding,
     GRUCell,
     LSTMCell,
+    MinGRUCell,
+    MinLSTM,
+    MinLSTMCell,
     explain,
     initialize,
     last_pool,
     max_pool,
     mean_pool,
     native_scan,
+    scan,
     set_gate_bias,
 )
 from timesteps.runtime import native
@@ -112,7 +116,9 @@ def test_pools_of_nothing_are_zero_and_have_gradients() -> None:
         AttentionPool(0)
 
 
-@pytest.mark.parametrize("layer", [RNN(3, 4, 2, bidirectional=True), LSTM(3, 4, proj_size=2), GRUCell(3, 4)], ids=str)
+@pytest.mark.parametrize(
+    "layer", [RNN(3, 4, 2, bidirectional=True), LSTM(3, 4, proj_size=2), GRUCell(3, 4), MinLSTM(3, 4)], ids=str
+)
 @pytest.mark.parametrize("scheme", ["torch", "keras", "orthogonal"])
 def test_initialization(layer: nn.Module, scheme: str) -> None:
     def weights(seed: int) -> list[torch.Tensor]:
@@ -140,6 +146,9 @@ def test_gate_biases() -> None:
     assert not bool((lstm.bias_ih[:2] == 0).any())
     initialize(lstm, "keras", forget_bias=0.0)
     assert bool((lstm.bias_ih == 0).all())
+    minimal = MinLSTMCell(3, 2)
+    initialize(minimal, "keras")
+    assert minimal.bias_ih.tolist() == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     with pytest.raises(UsageError, match="i, f, g, o"):
         set_gate_bias(lstm, "z", 1.0)
     with pytest.raises(UsageError, match="torch, keras, orthogonal"):
@@ -166,6 +175,7 @@ def test_explain_names_the_compiled_kernels() -> None:
     with torch.autocast("cpu"):
         assert "autocast" in explain(LSTMCell(3, 4), x)[0].why_not["native"]
     assert [line.name for line in explain(GRU(3, 4, 2), x)] == ["l0", "l1"]
+    assert {str(line) for line in explain(MinGRUCell(3, 4), x)} == {"native"}
 
 
 def test_explain_names_what_runs_and_why_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +209,38 @@ def test_missing_kernels_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         LSTM(3, 4)(torch.zeros(5, 2, 3))
+
+
+def test_linear_cells_have_no_recurrent_dropout() -> None:
+    cell, x = MinGRUCell(3, 4), torch.zeros(2, 5, 3)
+    assert [name for name, _ in cell.named_parameters()] == ["weight_ih", "bias_ih"]
+    with pytest.raises(UsageError, match="recurrent_dropout is 0.5, but MinGRUCell has no recurrent product"):
+        scan(cell, x, recurrent_dropout=0.5)
+    with pytest.raises(UsageError, match="recurrent_dropout is 0.5"):
+        MinLSTM(3, 4, recurrent_dropout=0.5)
+    with pytest.raises(UsageError, match="leave it out"):
+        cell.step(cell.project(x[:, 0]), torch.zeros(2, 4), torch.ones(2, 4))
+
+
+@pytest.mark.skipif(native.core is None, reason=native.explain())
+def test_linear_cells_of_others_are_compiled_unless_they_say_what_a_step_is() -> None:
+    x = torch.zeros(2, 5, 3)
+
+    class Halved(MinGRUCell):
+        def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
+            a, b = super().coefficients(gx)
+            return a / 2, b
+
+    class Stepped(MinGRUCell):
+        def step(self, gx, state, recurrent_mask=None):  # type: ignore[no-untyped-def]
+            return 2 * state, 2 * state
+
+    halved, state = Halved(3, 4, bias=False), torch.ones(2, 4)
+    assert str(explain(halved, x)) == "native"
+    assert_close(scan(halved, x, state=state)[1], state / 4**5, **EXACT)  # z = 1/2, and half of that
+    (line,) = explain(Stepped(3, 4), x)
+    assert line.implementation == "loop" and "Stepped" in line.why_not["native"]
+    assert_close(scan(Stepped(3, 4), x, state=state)[1], 32 * state, **EXACT)
 
 
 def test_explain_knows_equations_of_others() -> None:

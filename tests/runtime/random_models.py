@@ -139,9 +139,9 @@ def ids_model(tokenizer: str = "word") -> tuple[ModelSpec, dict[str, NDArray[Any
 
 
 def numeric_model(
-    features: int = 3, steps: int | None = None, members: int = 1
+    features: int = 3, steps: int | None = None, members: int = 1, cell: str = "gru"
 ) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
-    shape = network("gru", input="numeric", input_size=features, hidden_sizes=(4, 3), pool="mean+max")
+    shape = network(cell, input="numeric", input_size=features, hidden_sizes=(4, 3), pool="mean+max")
     spec = ModelSpec(
         task="classify",
         classes=(False, True),

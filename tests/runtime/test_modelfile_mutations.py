@@ -97,8 +97,9 @@ def test_mutations(tmp_path: Path, name: str):
         "guided": lambda: models.guided_model(members=2, outputs=3),
         "numeric": lambda: models.numeric_model(steps=2),
         "ids": lambda: models.ids_model("ids"),
+        "linear": lambda: models.numeric_model(steps=2, cell="minlstm"),
     }[name]()
-    inputs = {"numeric": [np.ones((2, 3))], "ids": [[1, 5, 400]]}.get(name, models.TEXTS)
+    inputs = {"numeric": [np.ones((2, 3))], "linear": [np.ones((2, 3))], "ids": [[1, 5, 400]]}.get(name, models.TEXTS)
     spec = with_golden(spec, tensors, inputs)
     expected = Session(spec, tensors).logits(inputs)
     path = tmp_path / "model.safetensors"

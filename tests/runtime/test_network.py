@@ -33,6 +33,8 @@ CELLS = [
     ("lstm", {}),
     ("gru", {}),
     ("gru", {"reset_after": False}),
+    ("mingru", {}),
+    ("minlstm", {}),
 ]
 POOLS = ["last", "mean", "max", "mean+max", "attention"]
 INPUTS = [("ids", False), ("one_hot", False), ("bag", False), ("bag", True), ("numeric", False)]
@@ -46,6 +48,9 @@ def torch_layer(layer: LayerSpec, weights: dict, number: int, x: torch.Tensor):
     h0 = torch.stack([own.get(f"h0_l{number}{s}", zeros) for s in suffixes])
     if layer.cell == "gru" and not layer.reset_after:
         runs = [cho_gru(own, f"_l{number}{s}", h0[k], x if k == 0 else x.flip(0)) for k, s in enumerate(suffixes)]
+        return torch.cat([run if k == 0 else run.flip(0) for k, run in enumerate(runs)], 1), [run[-1] for run in runs]
+    if layer.cell in ("mingru", "minlstm"):
+        runs = [minimal(own, f"_l{number}{s}", h0[k], x if k == 0 else x.flip(0)) for k, s in enumerate(suffixes)]
         return torch.cat([run if k == 0 else run.flip(0) for k, run in enumerate(runs)], 1), [run[-1] for run in runs]
     kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[layer.cell]
     options = {"nonlinearity": layer.nonlinearity} if layer.cell == "rnn" else {}
@@ -67,6 +72,19 @@ def cho_gru(own: dict, end: str, h: torch.Tensor, x: torch.Tensor) -> torch.Tens
         r, z = (torch.sigmoid(w_ih[k] @ step + b_ih[k] + w_hh[k] @ h + b_hh[k]) for k in (0, 1))
         n = torch.tanh(w_ih[2] @ step + b_ih[2] + w_hh[2] @ (r * h) + b_hh[2])
         h = (1 - z) * n + z * h
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+def minimal(own: dict, end: str, h: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """minGRU and minLSTM (Feng et al. 2024) as the paper writes them, step by step; two gates are minGRU's."""
+    weight, bias = own["weight_ih" + end], own["bias_ih" + end]
+    outputs = []
+    for step in x:
+        *gates, candidate = (weight @ step + bias).view(-1, len(h))
+        z = [torch.sigmoid(gate) for gate in gates]
+        forget, write = (1 - z[0], z[0]) if len(z) == 1 else (z[0] / (z[0] + z[1]), z[1] / (z[0] + z[1]))
+        h = forget * h + write * candidate
         outputs.append(h)
     return torch.stack(outputs)
 

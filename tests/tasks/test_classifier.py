@@ -258,6 +258,19 @@ def test_decision_function() -> None:
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), model.predict_proba(rows), atol=1e-12)
 
 
+@pytest.mark.parametrize("cell", ["mingru", "minlstm"])
+def test_linear_cells_are_trained_saved_and_read(cell: str, tmp_path: Path) -> None:
+    rows, targets = waves()
+    model = Classifier(**SMALL, cell=cell, bidirectional=True, num_layers=2, initial_state="learned")
+    model.fit(rows, targets)
+    assert model.score(rows, targets) > 0.9
+    model.save(tmp_path / "model.safetensors")
+    loaded = timesteps.load(tmp_path / "model.safetensors")
+    np.testing.assert_allclose(loaded.predict_proba(rows), model.predict_proba(rows), atol=1e-6)
+    with pytest.raises(UsageError, match=f"recurrent_dropout is 0.1, but cell='{cell}' has no recurrent product"):
+        Classifier(**SMALL, cell=cell, recurrent_dropout=0.1).fit(rows, targets)
+
+
 def test_in_scikit_learns_tools() -> None:
     rows, targets = waves()
     search = GridSearchCV(
