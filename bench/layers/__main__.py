@@ -1,22 +1,36 @@
 """`python -m bench.layers`: measure, and merge each case into bench/results/layers.json as soon as it is done.
 
 Without options: everything (docs/speed.md says how long that takes). `--quick`: what takes little. `--cells`, `--work`
-and `--threads` pick from all parts; where `--hidden` or `--batch` picks cells of the grid, the grid alone is measured
+and `--threads` pick from all parts that have them; where `--hidden` or `--batch` picks cells of the grid, the grid alone is measured
 unless `--parts` asks for more.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from bench import record
-from bench.layers import lengths, regularisers, step, store
+from bench.layers import lengths, linear, regularisers, step, store
 from bench.layers.options import numbers, some_of
-from bench.layers.plan import BATCH, CELLS, HIDDEN, PARTS, QUICK, REGULARISED_HIDDEN, RESULTS, THREADS, WORKS
+from bench.layers.plan import (
+    BATCH,
+    CELLS,
+    HIDDEN,
+    LINEAR_CELLS,
+    LINEAR_HIDDEN,
+    LINEAR_STEPS,
+    PARTS,
+    QUICK,
+    REGULARISED_HIDDEN,
+    RESULTS,
+    THREADS,
+    WORKS,
+)
 from timesteps.inspect.speed import Case, faults, grid, measure
 from timesteps.inspect.timing import ROUNDS
 
@@ -62,6 +76,10 @@ def jobs(asked: argparse.Namespace) -> list[Job]:
             for hidden in REGULARISED_HIDDEN:
                 case = {"cell": cell, "hidden": hidden}
                 found.append(("regularisers", case, lambda c=case: regularisers.measure(**c, rounds=asked.rounds)))
+    if "linear" in asked.parts:
+        for steps, hidden, cell, work in itertools.product(LINEAR_STEPS, LINEAR_HIDDEN, LINEAR_CELLS, asked.work):
+            case = {"cell": cell, "hidden": hidden, "steps": steps, "work": work}
+            found.append(("linear", case, lambda c=case: linear.measure(**c, rounds=asked.rounds)))
     if "grid" in asked.parts:
         cases = grid(asked.cells, asked.hidden, asked.batch, asked.work, asked.threads)
         found += [_of_grid("grid", each, asked.rounds) for each in sorted(cases, key=lambda case: case.operations)]

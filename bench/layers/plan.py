@@ -9,7 +9,7 @@ WORKS = ("forward", "training")
 HIDDEN = (8, 16, 32, 64, 128, 256, 512)
 BATCH = (1, 32, 128)
 THREADS = (1, 2)
-PARTS = ("call", "grid", "lengths", "regularisers", "step")
+PARTS = ("call", "grid", "lengths", "linear", "regularisers", "step")
 QUICK = {"hidden": (8, 64, 128), "batch": (1, 32), "threads": (1,), "parts": ("call", "grid", "regularisers", "step")}
 PEERS = ("jax", "keras", "onnxruntime")
 
@@ -20,6 +20,10 @@ REGULARISERS: dict[str, dict[str, Any]] = {
 }
 ALL_REGULARISERS = "all together"
 REGULARISED_HIDDEN = (64, 128)
+
+#: Layers whose recurrence is linear; torch has none, so they have a part of their own.
+LINEAR_CELLS = ("MinGRU", "MinLSTM")
+LINEAR_HIDDEN, LINEAR_STEPS = (64, 256), (100, 1000)
 
 RESULTS, PEER_RESULTS = "layers", "layers-peers"
 """Files in bench/results."""

@@ -137,6 +137,18 @@ def regularisers(read: Read) -> str:
     return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
 
 
+def linear(read: Read) -> str:
+    """Layers whose recurrence is linear."""
+    head = ["layer", "work", "T", "I = H", "ours, µs", "loop ÷ ours", "torch's GRU ÷ ours"]
+    rows = []
+    for each in entries(read, RESULTS, "linear"):
+        case, measured = each["case"], each["measured"]
+        ratios = [shown(measured["ratio"][name]) for name in ("loop", "torch GRU")]
+        rows.append([case["cell"], case["work"], str(case["steps"]), str(case["hidden"]),
+                     us(measured["seconds"]["timesteps"]), *ratios])  # fmt: skip
+    return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
+
+
 def call(read: Read) -> str:
     """What a call costs when there is next to nothing to compute."""
     head = ["layer", "work", "ours, µs", "torch's, µs", "torch ÷ ours"]
@@ -203,6 +215,7 @@ LAYER_TABLES: dict[str, Callable[[Read], str]] = {
     "speed-training": training,
     "speed-threads": threads,
     "speed-lengths": lengths,
+    "speed-linear": linear,
     "speed-regularisers": regularisers,
     "speed-step": step,
     "speed-call": call,

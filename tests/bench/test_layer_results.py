@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # `bench` is not part of the package
 
 from bench import record  # noqa: E402
 from bench.layers import __main__ as command  # noqa: E402
-from bench.layers import lengths, plan, regularisers, step, store  # noqa: E402
+from bench.layers import lengths, linear, plan, regularisers, step, store  # noqa: E402
 from bench.layers.peers.contestant import Problem, gates_of  # noqa: E402
 
 from timesteps.inspect import speed  # noqa: E402
@@ -110,6 +110,7 @@ def test_everything_is_measured_unless_asked_otherwise() -> None:
     groups = [group for group, _, _ in found]
     assert groups.count("grid") == 126 * 2
     assert groups.count("call") == 6
+    assert groups.count("linear") == 2 * 2 * 2 * 2
     assert (groups.count("step"), groups.count("lengths"), groups.count("regularisers")) == (3, 6, 6)
     cases = [json.dumps([group, case], sort_keys=True) for group, case, _ in found]
     assert len(set(cases)) == len(cases)
@@ -199,6 +200,14 @@ def test_regularisers_are_measured_and_right(monkeypatch: pytest.MonkeyPatch) ->
     measured = regularisers.measure("GRU", 4, 2)
     assert not command.faults(measured["errors"])
     assert list(measured["times_plain"]) == [*plan.REGULARISERS, plan.ALL_REGULARISERS]
+
+
+@pytest.mark.parametrize("work", plan.WORKS)
+@pytest.mark.parametrize("cell", plan.LINEAR_CELLS)
+def test_linear_recurrences_are_measured_and_right(cell: str, work: str) -> None:
+    measured = linear.measure(cell, 4, 5, work, 2)
+    assert not command.faults(measured["errors"], measured["torch_errors"])
+    assert set(measured["ratio"]) == {"loop", "torch GRU"} and min(measured["seconds"].values()) > 0
 
 
 def test_both_models_take_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:

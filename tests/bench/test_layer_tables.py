@@ -123,6 +123,13 @@ def test_lengths() -> None:
     assert bound("training, lengths: torch packed ÷ ours", read)[4] == f"reached by 1; 2 {UNMEASURED}"
 
 
+def test_linear_recurrences() -> None:
+    measured = {"seconds": {"timesteps": 5e-4}, "ratio": {"loop": spread(3.2), "torch GRU": spread(0.9)}}
+    case = {"cell": "MinGRU", "hidden": 64, "steps": 100, "work": "forward"}
+    read = of({"group": "linear", "case": case, "measured": measured, "provenance": 0})
+    assert rows("speed-linear", read) == [["MinGRU", "forward", "100", "64", "500", "3.20", "**0.90**"]]
+
+
 def test_regularisers_one_by_one_and_together() -> None:
     times = {"input dropout": spread(1.1), "recurrent dropout": spread(1.4), "all together": spread(1.5)}
     measured = {"seconds": {"plain": 1e-3}, "times_plain": times}

@@ -171,7 +171,7 @@ def test_newer_models(timesteps: Command, trained: Path, tmp_path: Path) -> None
         (["--cell", "gated"], "'gated' is not one of 'rnn', 'lstm', 'gru', 'mingru', 'minlstm'"),
         (
             ["--cell", "mingru", "--recurrent-dropout", 0.2],
-            "--recurrent-dropout is 0.2, but --cell mingru has no recurrent product .*; use --input-dropout or --dropout",
+            "--recurrent-dropout is 0.2, but --cell mingru has no .*; use --input-dropout or --dropout",
         ),
         (["--recipe", "cake"], "no recipe 'cake'"),
         (["--validation-split", 1.5], "--validation-split is 1.5"),

@@ -214,9 +214,9 @@ def test_missing_kernels_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_linear_cells_have_no_recurrent_dropout() -> None:
     cell, x = MinGRUCell(3, 4), torch.zeros(2, 5, 3)
     assert [name for name, _ in cell.named_parameters()] == ["weight_ih", "bias_ih"]
-    with pytest.raises(UsageError, match="recurrent_dropout is 0.5, but MinGRUCell has no recurrent product"):
+    with pytest.raises(UsageError, match=r"recurrent_dropout is 0\.5, but MinGRUCell has no recurrent product"):
         scan(cell, x, recurrent_dropout=0.5)
-    with pytest.raises(UsageError, match="recurrent_dropout is 0.5"):
+    with pytest.raises(UsageError, match=r"recurrent_dropout is 0\.5"):
         MinLSTM(3, 4, recurrent_dropout=0.5)
     with pytest.raises(UsageError, match="leave it out"):
         cell.step(cell.project(x[:, 0]), torch.zeros(2, 4), torch.ones(2, 4))

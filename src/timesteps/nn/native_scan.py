@@ -121,8 +121,8 @@ def run_native(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """x (B, T, I) in time's order -> outputs in time's order, zero on padding, and final states.
 
-    With `projected`, x is (B, T, G*H) of `Cell.project`, or a and b of a linear cell, (B, T, 2H). `starts` (B, visits) and `mask` (B, H) are as the loop takes
-    them; None for states is zeros.
+    With `projected`, x is (B, T, G*H) of `Cell.project`, or a and b of a linear cell, (B, T, 2H). `starts` (B, visits)
+    and `mask` (B, H) are as the loop takes them; None for states is zeros.
     """
     equation = equation_of(cell)
     assert equation is not None

@@ -21,8 +21,8 @@ class LinearCell(Cell):
     names its `gates`, row blocks of `weight_ih`, and defines `coefficients`; `step` follows, and `scan` runs the cell
     by the compiled kernel. There is no recurrent product, and no `weight_hh`, `bias_hh` or recurrent dropout.
 
-    minGRU and minLSTM are such cells; so are the pooling of QRNN (Bradbury et al. 2016, arXiv:1611.01576) and SRU (Lei
-    et al. 2018, arXiv:1709.02755, without the recurrent vectors of its gates), which read the state by a gate: `output`.
+    minGRU and minLSTM are such cells. So are the pooling of QRNN (Bradbury et al. 2016, arXiv:1611.01576) and SRU (Lei
+    et al. 2018, arXiv:1709.02755) without the recurrent vectors of its gates; these put out more than the state: `output`.
 
     Example:
         >>> import torch
