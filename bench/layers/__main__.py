@@ -1,8 +1,8 @@
 """`python -m bench.layers`: measure, and merge each case into bench/results/layers.json as soon as it is done.
 
 Without options: everything (docs/speed.md says how long that takes). `--quick`: what takes little. `--cells`, `--work`
-and `--threads` pick from all parts that have them; where `--hidden` or `--batch` picks cells of the grid, the grid alone is measured
-unless `--parts` asks for more.
+and `--threads` pick from all parts that have them; where `--hidden` or `--batch` picks cells of the grid, the grid
+alone is measured unless `--parts` asks for more.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ _MAX_LENGTH = 1_000_000  # a text without a mask is padded to so many steps
 def network_tensors(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of one network, in torch's names and layouts.
 
-    Gates lie in torch's order (i f g o; r z n) along the rows, minGRU's as z h and minLSTM's as f i h. A learned initial
-    state is (hidden_size,). A cell has both of torch's biases, or, if linear, neither weight_hh nor bias_hh.
+    Gates lie in torch's order (i f g o; r z n) along the rows, minGRU's as z h and minLSTM's as f i h. A learned
+    initial state is (hidden_size,). A cell has both of torch's biases, or, if linear, neither weight_hh nor bias_hh.
 
     >>> layer = LayerSpec(cell="gru", input_size=16, hidden_size=8)
     >>> spec = NetworkSpec(input="ids", input_size=500, embedding_size=16, layers=(layer,), outputs=1)

@@ -22,7 +22,8 @@ class LinearCell(Cell):
     by the compiled kernel. There is no recurrent product, and no `weight_hh`, `bias_hh` or recurrent dropout.
 
     minGRU and minLSTM are such cells. So are the pooling of QRNN (Bradbury et al. 2016, arXiv:1611.01576) and SRU (Lei
-    et al. 2018, arXiv:1709.02755) without the recurrent vectors of its gates; these put out more than the state: `output`.
+    et al. 2018, arXiv:1709.02755) without the recurrent vectors of its gates, which put out more than the state: see
+    `output`.
 
     Example:
         >>> import torch
