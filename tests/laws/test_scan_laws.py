@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import IDS, RUNS, Form, I, flags, fold, lengths_of, random_input, random_state
+from cases import IDS, RUNS, Form, I, can_run, flags, fold, lengths_of, random_input, random_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerances import CLOSE, EXACT
@@ -227,10 +227,18 @@ def test_empty_batches_and_sequences() -> None:
         assert_close(as_tuple(final), state, **EXACT)
 
 
-@pytest.mark.parametrize("implementation", ["loop", "torch", "native"])
+@pytest.mark.parametrize(
+    ("name", "implementation"),
+    [
+        (name, way)
+        for name in ("gru", "minlstm", "qrnn")
+        for way in ("loop", "torch", "native")
+        if can_run(Form(name), way)
+    ],
+)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_gradients_have_gradients(implementation: str, reverse: bool) -> None:
-    cell, x = Form("gru").make(), random_input(2, 3).requires_grad_()
+def test_gradients_have_gradients(name: str, implementation: str, reverse: bool) -> None:
+    cell, x = Form(name).make(), random_input(2, 3).requires_grad_()
     mask = torch.tensor([[False, True, True], [True, False, True]])
 
     def run(x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch.export import Dim, export
 from torch.func import functional_call, grad, vmap
 from torch.testing import assert_close
 
-from timesteps.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, MinGRU, MinLSTM, explain, scan
+from timesteps.nn import GRU, LSTM, RNN, GRUCell, LinearCell, LSTMCell, MinGRU, MinLSTM, explain, scan
 from timesteps.nn.native_operators import recurrent
 from timesteps.runtime import native
 
@@ -98,6 +98,47 @@ def test_the_operator_keeps_the_rules(kind: int) -> None:
     torch.library.opcheck(
         recurrent, arguments, test_utils=("test_schema", "test_autograd_registration", "test_faketensor")
     )
+
+
+class Gated(LinearCell):
+    """A user's cell, whose output is more than its state."""
+
+    gates = ("f", "z", "o")
+
+    def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
+        f, z, _ = gx.chunk(3, -1)
+        return torch.sigmoid(f), torch.sigmoid(-f) * z
+
+    def output(self, gx: Tensor, h: Tensor) -> Tensor:
+        return torch.tanh(gx.chunk(3, -1)[2]) * h
+
+
+def test_a_users_linear_cell_compiles_whole_and_is_transformed() -> None:
+    torch._dynamo.reset()
+    cell, frames = Gated(5, 9), []
+
+    def run(x: Tensor, lengths: Tensor) -> Tensor:
+        return scan(cell, x, lengths, reverse=True)[0]
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        frames.append(graph.print_readable(print_output=False))
+        return torch._dynamo.backends.debugging.aot_eager(graph, inputs)
+
+    compiled = torch.compile(run, fullgraph=True, dynamic=True, backend=backend)
+    once = 0
+    for rows, steps in ((3, 4), (5, 7), (2, 11)):
+        x, lengths = torch.randn(rows, steps, 5, requires_grad=True), torch.randint(0, steps + 1, (rows,))
+        got, expected = compiled(x, lengths), run(x, lengths)
+        assert_close(got, expected, **F32)
+        leaves = [x, *cell.parameters()]
+        assert_close(
+            torch.autograd.grad(got.square().sum(), leaves), torch.autograd.grad(expected.square().sum(), leaves), **F32
+        )
+        once = once or len(frames)
+    assert len(frames) == once and "timesteps.recurrent" in frames[-1]
+    xs = torch.randn(3, 4, 5)
+    each = vmap(lambda x: scan(cell, x.unsqueeze(0))[0][0])(xs)
+    assert_close(each, scan(cell, xs)[0], **F32)
 
 
 @layers
