@@ -239,7 +239,7 @@ class RecurrentStack(nn.Module):
             return cell
         weight = cell.weight_hh
         mask = dropout_mask(key, weight.numel(), self.weight_drop, stream, weight.dtype).view(weight.shape)
-        return cell.bound_to({**cell._parameters, "weight_hh": weight * mask})
+        return cell.bound_to({**dict(cell.named_parameters()), "weight_hh": weight * mask})
 
     def _initial(self, layer: int, reverse: bool, batch_size: int, keys: Tensor | None) -> State | None:
         noisy = self.training and self.initial_state_noise > 0 and keys is not None

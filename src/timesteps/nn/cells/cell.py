@@ -157,7 +157,9 @@ class Cell(nn.Module, ABC):
     def _normed(self, a: Tensor, gain: Tensor) -> Tensor:
         """a (..., G*H), each of `norm_blocks` normalised."""
         sizes = [gates * self.hidden_size for gates in self.norm_blocks or (len(self.gates),)]
-        return torch.cat([normed(*pair) for pair in zip(a.split(sizes, -1), gain.split(sizes), strict=True)], -1)
+        pairs = zip(torch.split(a, sizes, -1), torch.split(gain, sizes), strict=True)
+        parts = [normed(*pair) for pair in pairs]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
     @abstractmethod
     def step(self, gx: Tensor, state: State, recurrent_mask: Tensor | None = None) -> tuple[Tensor, State]:
