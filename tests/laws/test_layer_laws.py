@@ -27,6 +27,9 @@ LAYERS: list[tuple[type[nn.Module], dict[str, Any]]] = [
     (GRU, {"reset_after": False}),
     (MinGRU, {}),
     (MinLSTM, {}),
+    (RNN, {"layer_norm": True}),
+    (LSTM, {"layer_norm": True, "peephole": True, "proj_size": 2}),
+    (GRU, {"layer_norm": True}),
 ]
 every_layer = pytest.mark.parametrize(("layer", "options"), LAYERS, ids=lambda v: getattr(v, "__name__", str(v)))
 

@@ -9,7 +9,7 @@ from torch import nn
 from timesteps.errors import UsageError
 from timesteps.nn import GRU, LSTM, RNN, Embedding, LSTMCell, MinGRU, MinLSTM, build, count_parameters
 from timesteps.runtime import counting
-from timesteps.runtime.layout import network_tensors
+from timesteps.runtime.layout import LINEAR, network_tensors
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
 
 
@@ -32,6 +32,9 @@ from timesteps.runtime.spec import LayerSpec, NetworkSpec
         (nn.RNNCell(16, 8), 200, 208),
         (nn.Sequential(LSTM(16, 8, 2, bidirectional=True), nn.GRU(16, 8)), 2 * (800 + 800) + 624, 2 * 1664 + 624),
         (LSTM(16, 8, bias=False), 768, 768),
+        (RNN(16, 8, layer_norm=True), 200 + 16, 208 + 16),
+        (GRU(16, 8, layer_norm=True), 624 + 48, 624 + 48),
+        (LSTM(16, 8, layer_norm=True, peephole=True), 800 + 64 + 16 + 24, 832 + 64 + 16 + 24),
     ],
     ids=lambda v: str(v) if isinstance(v, int) else type(v).__name__,
 )
@@ -71,6 +74,8 @@ def test_specification_and_network_agree(cell: str, reset_after: bool, biases: s
             bidirectional=True,
             reset_after=reset_after,
             initial_state="learned",
+            layer_norm=k % 2 == 0 and cell not in LINEAR,
+            peephole=cell == "lstm" and k % 3 == 0,
         )
         for k in range(layers)
     )

@@ -11,8 +11,8 @@ from timesteps.nn.recurrent import Recurrent
 class MinGRU(Recurrent):
     """minGRU (Feng et al. 2024, arXiv:2410.01201): see `MinGRUCell` for the equation.
 
-    The arguments are those of `GRU` without `reset_after`. There are no `weight_hh` and `bias_hh`, and no recurrent
-    product that `recurrent_dropout` could act on: it has to stay 0.
+    The arguments are those of `GRU` without `reset_after`, `layer_norm` and `weight_drop`. There are no `weight_hh` and
+    `bias_hh`, and no recurrent product that `recurrent_dropout` could act on: it has to stay 0.
 
     Raises:
         UsageError: an argument out of range.
@@ -39,6 +39,7 @@ class MinGRU(Recurrent):
         *,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
         initial_state: str = "zero",
     ) -> None:
         super().__init__(
@@ -53,6 +54,7 @@ class MinGRU(Recurrent):
             {},
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
             initial_state=initial_state,
             device=device,
             dtype=dtype,
@@ -89,6 +91,7 @@ class MinLSTM(Recurrent):
         *,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
         initial_state: str = "zero",
     ) -> None:
         super().__init__(
@@ -103,6 +106,7 @@ class MinLSTM(Recurrent):
             {},
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
             initial_state=initial_state,
             device=device,
             dtype=dtype,

@@ -47,13 +47,16 @@ class LinearCell(Cell):
     states: ClassVar[tuple[str, ...]] = ("h",)
     has_recurrent_product: ClassVar[bool] = False
 
-    @classmethod
-    def parameter_shapes(
-        cls, input_size: int, hidden_size: int, bias: bool = True, proj_size: int = 0
-    ) -> dict[str, tuple[int, ...]]:
-        """Parameter names and shapes: those of the input side alone."""
-        shapes = super().parameter_shapes(input_size, hidden_size, bias, proj_size)
-        return {name: shape for name, shape in shapes.items() if name in ("weight_ih", "bias_ih")}
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
 
     def input_bias(self) -> Tensor | None:
         """`bias_ih`: there is no other."""
