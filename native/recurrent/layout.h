@@ -1,6 +1,7 @@
 // How weights, gates and gradients lie in memory: by panels of U * W hidden units, gates of the same unit side by side.
 #pragma once
 
+#include "cells/steps.h"
 #include "problem.h"
 #include "vectors.h"
 
@@ -9,6 +10,16 @@ namespace timesteps::TIMESTEPS_TARGET {
 constexpr Index kLine = 64;  // bytes
 
 TIMESTEPS_ALWAYS Index least(Index a, Index b) { return a < b ? a : b; }
+
+template <class T>
+TIMESTEPS_ALWAYS void copy(T* to, const T* from, Index count) {
+    __builtin_memcpy(to, from, count * sizeof(T));
+}
+
+template <class T>
+TIMESTEPS_ALWAYS void clear(T* to, Index count) {
+    __builtin_memset(to, 0, count * sizeof(T));
+}
 
 /// Hands out pieces of a block of memory; from no block, it only counts.
 class Arena {
@@ -33,6 +44,10 @@ private:
     bool real_;
 };
 
+/// The gradients of the gates are followed by regions that lie alike: those of the two products, which layer norm parts
+/// from them, and what sums up to the gradients of Own, in two, S vectors in the first.
+enum Region : Index { kInputRegion = 1, kHiddenRegion, kOwnRegion };
+
 template <class Cell>
 struct Layout {
     using T = typename Cell::T;
@@ -41,6 +56,12 @@ struct Layout {
     static constexpr Index kSecond = Cell::kTwoStages ? 1 : 0;  // slots of the second product, the first of a panel
 
     Index input, hidden, state, panels, width;  // state: numbers of h; width: hidden units with padding
+
+    // What regularised cells learn for each unit: gains of the input side, of the recurrent side, and vectors of Own.
+    static constexpr Index kGains = Cell::kRegularised ? 2 * S + (Cell::kHasCells ? kOwns : 0) : 0;
+    static constexpr Index gains_row() { return kGains * W; }
+    static constexpr Index kGainHidden = S * W, kOwn = 2 * S * W;  // within a panel
+    static constexpr Index kRegions = !Cell::kRegularised ? 1 : Cell::kHasCells ? 5 : 3;
 
     explicit Layout(const Problem<T>& p)
         : input(p.w_ih == nullptr ? 0 : p.input_size),
@@ -53,15 +74,16 @@ struct Layout {
 
     // Packed for forward: bias (panels, S), weight_ih (panels, I, GI), weight_hh (panels, H, GH), of the second stage
     // (panels, H, 1). Sums of weight gradients lie the same way. A projection is last: packed as (blocks of up to four
-    // vectors of h, H, vectors), summed as (panels, numbers of h, 1). All in vectors.
+    // vectors of h, H, vectors), summed as (panels, numbers of h, 1). Gains follow. All in vectors.
     Index bias(Index panel) const { return panel * S * W; }
     Index ih(Index panel) const { return (panels * S + panel * input * GI) * W; }
     Index hh(Index panel) const { return (panels * (S + input * GI) + panel * state * GH) * W; }
     Index second(Index panel) const { return (panels * (S + input * GI + state * GH) + panel * state) * W; }
     Index projection() const { return second(panels * kSecond); }
-    Index packed() const {
+    Index gains() const {
         return projection() + (Cell::kProjected ? W * (vectors(state) * hidden + panels * state) : 0);
     }
+    Index packed() const { return gains() + panels * gains_row(); }
 
     // Packed for backward: for each block of up to four vectors of columns, the rows of all gates: (panels, slots * W,
     // vectors of the block).
@@ -71,9 +93,10 @@ struct Layout {
     Index hh_backward() const { return block(GI, vectors(input)); }
     Index second_backward() const { return hh_backward() + block(GH, vectors(state)); }
     Index projection_backward() const { return second_backward() + kSecond * block(1, vectors(hidden)); }
-    Index packed_backward() const {
+    Index gains_backward() const {
         return projection_backward() + (Cell::kProjected ? vectors(hidden) * W * state : 0);
     }
+    Index packed_backward() const { return gains_backward() + panels * gains_row(); }
 };
 
 /// W rows of a weight, transposed: to[k] (`stride` apart) has a number of each row.
@@ -144,6 +167,38 @@ void pack_projection_backward(const Layout<Cell>& l, const typename Cell::T* wei
                 store(to, load_some<V>(weight + k * l.hidden + column, least(l.hidden - column, W)));
 }
 
+/// work(number of a vector within a panel's gains, weight, its slot) for all that the regularised cells learn.
+template <class Cell, class P, class Work>
+TIMESTEPS_ALWAYS void each_gain(const Layout<Cell>& l, Index panel, const P& w, const Work& work) {
+    constexpr int S = Cell::S;
+    for (int v = 0; v < Cell::GI; ++v) work(v, w.ih, Slot<Cell>(l, panel, Cell::input_gate(v), v));
+    for (int v = 0; v < Cell::GH; ++v)
+        work(S + Cell::OH + v, w.hh, Slot<Cell>(l, panel, Cell::recurrent_gate(v), v));
+    if constexpr (Cell::kTwoStages) work(S, w.hh, Slot<Cell>(l, panel, Cell::kSecondGate, 0));
+    if constexpr (Cell::kHasCells) {
+        work(2 * S + kGainC, w.c, Slot<Cell>(l, panel, 0, 0));
+        work(2 * S + kBiasC, w.c_bias, Slot<Cell>(l, panel, 0, 0));
+        for (int n = 0; n < 3; ++n) work(2 * S + kPeepI + n, w.ch, Slot<Cell>(l, panel, n, 0));
+    }
+}
+
+template <class T>
+struct Gains {
+    T *ih, *hh, *c, *c_bias, *ch;
+};
+
+template <class Cell>
+void pack_gains(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
+    using T = typename Cell::T;
+    const Layout<Cell> l(p);
+    const Gains<const T> weights{p.norm_ih, p.norm_hh, p.norm_c, p.norm_c_bias, p.w_ch};
+    clear(packed, l.panels * l.gains_row());
+    for (Index panel = 0; panel < l.panels; ++panel, packed += l.gains_row())
+        each_gain<Cell>(l, panel, weights, [&](int n, const T* weight, const Slot<Cell>& s) {
+            if (weight != nullptr) copy(packed + n * Cell::W, weight + s.row, s.rows);
+        });
+}
+
 template <class Cell>
 void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
     using T = typename Cell::T;
@@ -171,6 +226,7 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
         }
     }
     if constexpr (Cell::kProjected) pack_projection<Cell>(l, p.w_hr, packed + l.projection());
+    if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + l.gains());
 }
 
 /// weight's columns first … as (panels, slots * W, block vectors).
@@ -207,6 +263,7 @@ void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed)
     if constexpr (Cell::kTwoStages)
         pack_columns<Cell>(l, p.w_hh, l.hidden, 1, [](int) { return Cell::kSecondGate; }, packed + l.second_backward());
     if constexpr (Cell::kProjected) pack_projection_backward<Cell>(l, p.w_hr, packed + l.projection_backward());
+    if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + l.gains_backward());
 }
 
 template <class Cell>
@@ -239,6 +296,14 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
             for (Index k = 0; k < l.state && p.dw_hr != nullptr; ++k)
                 store_some(p.dw_hr + k * l.hidden + panel * W,
                            load<typename Cell::V>(sums + l.projection() + (panel * l.state + k) * W), l.units(panel));
+        if constexpr (Cell::kRegularised) {
+            using T = typename Cell::T;
+            const T* gains = sums + l.gains() + panel * l.gains_row();
+            each_gain<Cell>(l, panel, Gains<T>{p.dnorm_ih, p.dnorm_hh, p.dnorm_c, p.dnorm_c_bias, p.dw_ch},
+                            [&](int n, T* weight, const Slot<Cell>& s) {
+                                if (weight != nullptr) copy(weight + s.row, gains + n * W, s.rows);
+                            });
+        }
     }
 }
 

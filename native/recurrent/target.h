@@ -10,6 +10,7 @@
 #include "cells/elman.h"
 #include "cells/gru.h"
 #include "cells/lstm.h"
+#include "cells/lstm_regularised.h"
 #include "forward.h"
 #include "gradients.h"
 
@@ -24,7 +25,7 @@ Kernels<typename Cell::T> kernels_of() {
             [](const P& p) {
                 const Layout<Cell> l(p);
                 return Sizes{l.panels,   l.S * l.W,           Cell::kHasCells ? l.W : 0,
-                             l.packed(), l.packed_backward(), l.packed()};
+                             l.packed(), l.packed_backward(), l.packed(), l.kRegions};
             },
         .forward_memory =
             [](const P& p, Index rows) {
@@ -59,35 +60,41 @@ Kernels<typename Cell::T> kernels_of() {
     };
 }
 
+/// The cell itself, or what it is with regularisers.
+template <class Cell, class Other = Regularised<Cell>>
+Kernels<typename Cell::T> either(bool regularised) {
+    return regularised ? kernels_of<Other>() : kernels_of<Cell>();
+}
+
 template <class T, int W>
-Kernels<T> kernels_for(CellKind kind, Index hidden) {
+Kernels<T> kernels_for(CellKind kind, Index hidden, bool regularised) {
     static_cast<void>(hidden);
     switch (kind) {
         case kLstm:
-            return kernels_of<Lstm<T, W>>();
+            return either<Lstm<T, W>, LstmRegularised<T, W>>(regularised);
         case kLstmProjected:
-            return kernels_of<LstmProjected<T, W>>();
+            return either<LstmProjected<T, W>, LstmRegularisedProjected<T, W>>(regularised);
         case kGruAfter:
-            return kernels_of<GruAfter<T, W>>();
+            return either<GruAfter<T, W>>(regularised);
         case kGruBefore:
-            return kernels_of<GruBefore<T, W>>();
+            return either<GruBefore<T, W>>(regularised);
         default:
             break;
     }
     if constexpr (sizeof(T) == sizeof(float)) {  // wide panels where they do not waste more than a sixth of the work
         const auto padded = [&](Index units) { return (hidden + units - 1) / units * units; };
-        if (padded(4 * W) * 6 <= padded(W) * 7) return kernels_of<Elman<T, W, 4>>();
-        if (padded(2 * W) * 6 <= padded(W) * 7) return kernels_of<Elman<T, W, 2>>();
+        if (padded(4 * W) * 6 <= padded(W) * 7) return either<Elman<T, W, 4>>(regularised);
+        if (padded(2 * W) * 6 <= padded(W) * 7) return either<Elman<T, W, 2>>(regularised);
     }
-    return kernels_of<Elman<T, W, 1>>();
+    return either<Elman<T, W, 1>>(regularised);
 }
 
-Kernels<float> float_kernels(CellKind kind, Index hidden) {
-    return kernels_for<float, TIMESTEPS_BYTES / sizeof(float)>(kind, hidden);
+Kernels<float> float_kernels(CellKind kind, Index hidden, bool regularised) {
+    return kernels_for<float, TIMESTEPS_BYTES / sizeof(float)>(kind, hidden, regularised);
 }
 
-Kernels<double> double_kernels(CellKind kind, Index hidden) {
-    return kernels_for<double, TIMESTEPS_BYTES / sizeof(double)>(kind, hidden);
+Kernels<double> double_kernels(CellKind kind, Index hidden, bool regularised) {
+    return kernels_for<double, TIMESTEPS_BYTES / sizeof(double)>(kind, hidden, regularised);
 }
 
 }  // namespace timesteps::TIMESTEPS_TARGET
