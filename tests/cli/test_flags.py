@@ -53,6 +53,11 @@ def test_every_choice_has_a_flag_and_every_flag_is_a_choice() -> None:
         (["--patience", "none"], "patience", None),
         (["--patience", "0"], "patience", 0),
         (["--one-hot"], "input", "one_hot"),
+        (["--layer-norm"], "layer_norm", True),
+        (["--peephole"], "peephole", True),
+        (["--zoneout", "0.1"], "zoneout", 0.1),
+        (["--zoneout-cell", "0.2"], "zoneout_cell", 0.2),
+        (["--weight-drop", "0.3"], "weight_drop", 0.3),
     ],
 )
 def test_a_flag_changes_its_choice_and_no_other(

@@ -19,9 +19,25 @@ torch.set_num_threads(1)
 I, H = 3, 4  # noqa: E741
 
 FORMS: dict[str, list[dict[str, Any]]] = {
-    "rnn": [{}, {"nonlinearity": "relu"}, {"nonlinearity": "linear"}, {"bias": False}],
-    "lstm": [{}, {"proj_size": 2}, {"bias": False}],
-    "gru": [{}, {"reset_after": False}, {"bias": False}, {"reset_after": False, "bias": False}],
+    "rnn": [{}, {"nonlinearity": "relu"}, {"nonlinearity": "linear"}, {"bias": False}, {"layer_norm": True}],
+    "lstm": [
+        {},
+        {"proj_size": 2},
+        {"bias": False},
+        {"layer_norm": True},
+        {"layer_norm": True, "proj_size": 2},
+        {"peephole": True},
+        {"peephole": True, "layer_norm": True, "proj_size": 2},
+    ],
+    "gru": [
+        {},
+        {"reset_after": False},
+        {"bias": False},
+        {"reset_after": False, "bias": False},
+        {"layer_norm": True},
+        {"layer_norm": True, "reset_after": False},
+        {"layer_norm": True, "bias": False},
+    ],
 }
 
 

@@ -53,6 +53,12 @@ def test_specifications(written):
         "does not belong|missing|shape",
     )
     check(lambda spec: spec["network"]["layers"][0].update(initial_state="learned"), "rnn.c0_l0 is missing.*3 more")
+    check(lambda spec: spec["network"]["layers"][0].update(layer_norm=True), "rnn.norm_c_bias_l0 is missing.*7 more")
+    check(lambda spec: spec["network"]["layers"][0].update(peephole=True), "rnn.weight_ch_l0 is missing.*1 more")
+    check(lambda spec: spec["network"]["layers"][0].update(zoneout=1.5), "zoneout is 1.5")
+    check(lambda spec: spec["network"]["layers"][0].update(zoneout_cell=-0.5), "zoneout_cell -0.5")
+    check(lambda spec: spec["network"]["layers"][0].update(cell="gru", peephole=True), "a gru with peephole")
+    check(lambda spec: spec["network"]["layers"][0].update(cell="rnn", zoneout_cell=0.1), "a rnn with peephole or")
     check(lambda spec: spec.update(members=2), "members.0.*missing")
     check(lambda spec: spec.update(members=1000), "missing")
     check(lambda spec: spec.update(members=10**9), "members is 1000000000")

@@ -14,6 +14,7 @@ import random_models as models
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from papers import by_steps
 
 from timesteps.errors import DataError
 from timesteps.nn.models import Batch, build
@@ -33,7 +34,14 @@ CELLS = [
     ("lstm", {}),
     ("gru", {}),
     ("gru", {"reset_after": False}),
+    ("rnn", {"layer_norm": True, "zoneout": 0.3}),
+    ("lstm", {"layer_norm": True}),
+    ("lstm", {"peephole": True, "zoneout": 0.2, "zoneout_cell": 0.4}),
+    ("lstm", {"layer_norm": True, "peephole": True, "zoneout_cell": 0.4}),
+    ("gru", {"layer_norm": True}),
+    ("gru", {"layer_norm": True, "reset_after": False, "zoneout": 0.3}),
 ]
+OPTIONS = ("nonlinearity", "reset_after", "layer_norm", "peephole", "zoneout", "zoneout_cell")
 POOLS = ["last", "mean", "max", "mean+max", "attention"]
 INPUTS = [("ids", False), ("one_hot", False), ("bag", False), ("bag", True), ("numeric", False)]
 
@@ -44,8 +52,16 @@ def torch_layer(layer: LayerSpec, weights: dict, number: int, x: torch.Tensor):
     suffixes = ["", "_reverse"] if layer.bidirectional else [""]
     zeros = torch.zeros(layer.hidden_size, dtype=torch.float64)
     h0 = torch.stack([own.get(f"h0_l{number}{s}", zeros) for s in suffixes])
-    if layer.cell == "gru" and not layer.reset_after:
-        runs = [cho_gru(own, f"_l{number}{s}", h0[k], x if k == 0 else x.flip(0)) for k, s in enumerate(suffixes)]
+    c0 = torch.stack([own.get(f"c0_l{number}{s}", zeros) for s in suffixes])
+    if (layer.cell == "gru" and not layer.reset_after) or layer.layer_norm or layer.peephole or layer.zoneout:
+        options = {name: getattr(layer, name) for name in OPTIONS}
+        runs = []
+        for k, suffix in enumerate(suffixes):
+            end = f"_l{number}{suffix}"
+            one = {name.removesuffix(end): weight for name, weight in own.items() if name.endswith(end)}
+            state = (h0[k], c0[k]) if layer.cell == "lstm" else (h0[k],)
+            run, _ = by_steps(layer.cell, one, state, x if k == 0 else x.flip(0), **options)
+            runs.append(run)
         return torch.cat([run if k == 0 else run.flip(0) for k, run in enumerate(runs)], 1), [run[-1] for run in runs]
     kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[layer.cell]
     options = {"nonlinearity": layer.nonlinearity} if layer.cell == "rnn" else {}
@@ -53,22 +69,8 @@ def torch_layer(layer: LayerSpec, weights: dict, number: int, x: torch.Tensor):
         layer.input_size, layer.hidden_size, bidirectional=layer.bidirectional, dtype=torch.float64, **options
     )
     module.load_state_dict({n.replace(f"_l{number}", "_l0"): w for n, w in own.items() if n[1:3] != "0_"})
-    c0 = torch.stack([own.get(f"c0_l{number}{s}", zeros) for s in suffixes])
     y, final = module(x, (h0, c0) if layer.cell == "lstm" else h0)
     return y, list(final[0] if layer.cell == "lstm" else final)
-
-
-def cho_gru(own: dict, end: str, h: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """GRU with the reset before the product (Cho et al. 2014), which torch does not have, step by step."""
-    w_ih, w_hh = own["weight_ih" + end].chunk(3), own["weight_hh" + end].chunk(3)
-    b_ih, b_hh = own["bias_ih" + end].chunk(3), own["bias_hh" + end].chunk(3)
-    outputs = []
-    for step in x:
-        r, z = (torch.sigmoid(w_ih[k] @ step + b_ih[k] + w_hh[k] @ h + b_hh[k]) for k in (0, 1))
-        n = torch.tanh(w_ih[2] @ step + b_ih[2] + w_hh[2] @ (r * h) + b_hh[2])
-        h = (1 - z) * n + z * h
-        outputs.append(h)
-    return torch.stack(outputs)
 
 
 def torch_logits(spec: NetworkSpec, tensors: dict, rows: Sequences) -> np.ndarray:

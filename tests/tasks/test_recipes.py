@@ -18,6 +18,7 @@ OFF = {
     "piece": None, "guide": "none", "unguided": 0, "pretrain": 0,
     "squeeze": 0, "num_words": None, "max_length": None, "bidirectional": False, "pool": "last", "wide": False,
     "input_dropout": 0.0, "dropout": 0.0, "recurrent_dropout": 0.0, "feature_dropout": 0.0, "word_dropout": 0.0,
+    "layer_norm": False, "peephole": False, "zoneout": 0.0, "zoneout_cell": 0.0, "weight_drop": 0.0,
     "label_smoothing": 0.0, "consistency": 0.0, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0, "ema": 0.0,
     "patience": None, "table_learning_rate": None, "wide_learning_rate": None, "members": 1,
 }  # fmt: skip

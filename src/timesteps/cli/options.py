@@ -145,6 +145,8 @@ ResetAfter = Annotated[
 InitialState = Annotated[
     Literal["zero", "learned"] | None, _option(_NET, "State before the first step: zero, learned.", "NAME")
 ]
+LayerNorm = Annotated[bool | None, _option(_NET, "Layer norm inside the cell.")]
+Peephole = Annotated[bool | None, _option(_NET, "For --cell lstm: let the gates see c.")]
 Pool = Annotated[
     Literal["last", "mean", "max", "mean+max", "attention"] | None,
     _option(_NET, "From the outputs of all steps to one vector: last, mean, max, mean+max, attention.", "NAME"),
@@ -154,6 +156,9 @@ Wide = Annotated[bool | None, _option(_NET, "Add a linear model over the n-grams
 InputDropout = Annotated[float | None, _option(_REG, "Keras' `dropout`: on layer inputs, fixed over time.", "X")]
 Dropout = Annotated[float | None, _option(_REG, "torch's: between layers, and before the dense layer.", "X")]
 RecurrentDropout = Annotated[float | None, _option(_REG, "On the state, fixed over time.", "X")]
+Zoneout = Annotated[float | None, _option(_REG, "Share of the state's units that keep their value over a step.", "X")]
+ZoneoutCell = Annotated[float | None, _option(_REG, "For --cell lstm: the same for c.", "X")]
+WeightDrop = Annotated[float | None, _option(_REG, "On the recurrent weights.", "X")]
 FeatureDropout = Annotated[float | None, _option(_REG, "On the n-grams of a bag.", "X")]
 WordDropout = Annotated[float | None, _option(_REG, "On whole steps, whose vectors become zero.", "X")]
 LabelSmoothing = Annotated[float | None, _option(_REG, "Soften the targets.", "X")]

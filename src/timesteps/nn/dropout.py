@@ -45,8 +45,12 @@ def _mix(z: Tensor) -> Tensor:
 
 def mask_at(keys: Tensor, counters: Tensor, p: float, stream: int, dtype: torch.dtype) -> Tensor:
     """The dropout factors of single elements: counters (B or 1, N) -> (B, N): 0 with probability p, else 1/(1-p)."""
-    kept = random_bits(keys, stream, counters) >= round(check_probability(p) * (1 << _BITS))
-    return kept.to(dtype) * (0.0 if p == 1 else 1 / (1 - p))
+    return (~chosen_at(keys, counters, p, stream)).to(dtype) * (0.0 if p == 1 else 1 / (1 - p))
+
+
+def chosen_at(keys: Tensor, counters: Tensor, p: float, stream: int) -> Tensor:
+    """Which single elements chance picks: counters (B or 1, N) -> (B, N) booleans, True with probability p."""
+    return random_bits(keys, stream, counters) < round(check_probability(p) * (1 << _BITS))
 
 
 def kept_features(keys: Tensor, starts: Tensor, p: float, stream: int) -> Tensor:

@@ -21,12 +21,17 @@ class Explanations(tuple[Explanation, ...]):
 
 
 def explain(
-    module: Cell | RecurrentStack, x: Tensor, *, reset: Tensor | None = None, recurrent_dropout: float = 0.0
+    module: Cell | RecurrentStack,
+    x: Tensor,
+    *,
+    reset: Tensor | None = None,
+    recurrent_dropout: float = 0.0,
+    zoneout: float = 0.0,
 ) -> Explanations:
     """Which implementation `scan` runs for an input, and why not a faster one. Nothing is computed.
 
     Lengths, masks and directions do not matter: every implementation takes them all. A layer's own recurrent dropout
-    counts in training mode; `recurrent_dropout` is for cells.
+    counts in training mode, its zoneout always; `recurrent_dropout` and `zoneout` (of either state) are for cells.
 
     Example:
         >>> import torch
@@ -38,13 +43,15 @@ def explain(
     """
     resets = reset is not None
     if isinstance(module, Cell):
-        return Explanations([choose(module, x, resets, recurrent_dropout)])
+        return Explanations([choose(module, x, resets, recurrent_dropout, zoneout > 0)])
     if module.training:
         recurrent_dropout = module.recurrent_dropout
     lines = []
     for k, layer in enumerate(module.layers):
         for reverse, suffix in enumerate(layer.suffixes):
             cell = module.cell(k, bool(reverse))
-            line = choose(cell, x if k == 0 else cell.weight_hh, resets, recurrent_dropout)
+            line = choose(
+                cell, x if k == 0 else cell.weight_hh, resets, recurrent_dropout, layer.zoneout + layer.zoneout_cell > 0
+            )
             lines.append(replace(line, name=f"l{k}{suffix}"))
     return Explanations(lines)

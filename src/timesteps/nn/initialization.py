@@ -8,6 +8,7 @@ from torch import nn
 from timesteps.errors import UsageError
 from timesteps.nn.bags import BagEmbedding
 from timesteps.nn.cells import Cell, LSTMCell
+from timesteps.nn.cells.cell import STARTS
 from timesteps.nn.pooling import AttentionPool
 from timesteps.nn.stack import RecurrentStack
 
@@ -30,8 +31,10 @@ def initialize(
         "orthogonal"  Glorot uniform, all gates      orthogonal, each gate          0; forget gate 1
 
     "torch" leaves everything else as torch draws it; the other two draw embeddings from U(-0.05, 0.05) and dense layers
-    Glorot uniform with bias 0, as Keras does. Learned initial states and attention begin at zero; a `BagEmbedding`
-    keeps its own start. A seed gives the same weights wherever they are drawn in the same order.
+    Glorot uniform with bias 0, as Keras does, and peephole weights like `weight_ih`, each gate's vector for itself:
+    U(-√(3/H), √(3/H)). Gains of layer norm begin at 1 and its shifts at 0; learned initial states and attention begin
+    at zero; a `BagEmbedding` keeps its own start. A seed gives the same weights wherever they are drawn in the same
+    order.
 
     Glorot and Bengio (2010), AISTATS; Saxe, McClelland and Ganguli (2013), arXiv:1312.6120; the forget bias is
     Jozefowicz, Zaremba and Sutskever (2015), ICML.
@@ -80,8 +83,12 @@ def initialize(
 def _initialize_cell(cell: Cell, scheme: str, forget_bias: float | None, generator: torch.Generator | None) -> None:
     bound = cell.hidden_size**-0.5
     for name, weight in cell.named_parameters():
-        if scheme == "torch":
+        if name in STARTS:
+            nn.init.constant_(weight, STARTS[name])
+        elif scheme == "torch":
             nn.init.uniform_(weight, -bound, bound, generator=generator)
+        elif name == "weight_ch":
+            nn.init.uniform_(weight, -(3**0.5) * bound, 3**0.5 * bound, generator=generator)
         elif weight.dim() == 1:
             nn.init.zeros_(weight)
         elif name == "weight_hh":

@@ -15,6 +15,8 @@ _HOLD = 1e9
 
 def why_not_torch(cell: Cell) -> str | None:
     """Why torch has no kernel for this cell; None if it has one."""
+    if cell.layer_norm or cell.peephole:
+        return f"torch's kernels have no {'layer norm' if cell.layer_norm else 'peephole connections'}"
     if type(cell) is ElmanCell:
         return None if cell.nonlinearity in ("tanh", "relu") else f"torch has no rnn kernel for {cell.nonlinearity!r}"
     if type(cell) is GRUCell:

@@ -22,6 +22,11 @@ class RNN(Recurrent):
         bidirectional: a second direction in every layer, from each row's own end.
         input_dropout: dropout fixed over time on every layer's input, as Keras' `dropout` is.
         recurrent_dropout: the same on the hidden state inside every layer, Keras' `recurrent_dropout`.
+        layer_norm: normalise the products with the weights inside the cells; see `Cell`.
+        zoneout: probability that a unit of h keeps its value over a step, in training; in evaluation, the expectation
+            of that (Krueger et al. 2016, arXiv:1606.01305). It stays a part of the trained layer's equation.
+        weight_drop: dropout on the entries of `weight_hh`, one mask a call (Merity, Keskar and Socher 2017,
+            arXiv:1708.02182).
         initial_state: "zero", "learned" (parameters `h0_l0`, …) or "random" (N(0, 0.1²) in training, else zero).
         device: of the parameters.
         dtype: of the parameters.
@@ -50,8 +55,11 @@ class RNN(Recurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
+        layer_norm: bool = False,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        weight_drop: float = 0.0,
         initial_state: str = "zero",
     ) -> None:
         super().__init__(
@@ -63,9 +71,11 @@ class RNN(Recurrent):
             batch_first,
             dropout,
             bidirectional,
-            {"nonlinearity": nonlinearity},
+            {"nonlinearity": nonlinearity, "layer_norm": layer_norm},
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            weight_drop=weight_drop,
             initial_state=initial_state,
             device=device,
             dtype=dtype,
@@ -76,8 +86,8 @@ class RNN(Recurrent):
 class LSTM(Recurrent):
     """Long short-term memory: torch.nn.LSTM's constructor, names, weights and results; see `LSTMCell`.
 
-    The arguments are those of `RNN` without the nonlinearity, and `proj_size`: the size of h, if not hidden_size. Each
-    state is a pair (h, c).
+    The arguments are those of `RNN` without the nonlinearity, and `proj_size`: the size of h, if not hidden_size; by
+    keyword `peephole`: let the gates see c; and `zoneout_cell`: zoneout of c. Each state is a pair (h, c).
 
     Example:
         >>> import torch
@@ -100,8 +110,13 @@ class LSTM(Recurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
+        layer_norm: bool = False,
+        peephole: bool = False,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
+        weight_drop: float = 0.0,
         initial_state: str = "zero",
     ) -> None:
         super().__init__(
@@ -113,9 +128,12 @@ class LSTM(Recurrent):
             batch_first,
             dropout,
             bidirectional,
-            {"proj_size": proj_size},
+            {"proj_size": proj_size, "layer_norm": layer_norm, "peephole": peephole},
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            zoneout_cell=zoneout_cell,
+            weight_drop=weight_drop,
             initial_state=initial_state,
             device=device,
             dtype=dtype,
@@ -149,8 +167,11 @@ class GRU(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         reset_after: bool = True,
+        layer_norm: bool = False,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        weight_drop: float = 0.0,
         initial_state: str = "zero",
     ) -> None:
         super().__init__(
@@ -162,9 +183,11 @@ class GRU(Recurrent):
             batch_first,
             dropout,
             bidirectional,
-            {"reset_after": reset_after},
+            {"reset_after": reset_after, "layer_norm": layer_norm},
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            weight_drop=weight_drop,
             initial_state=initial_state,
             device=device,
             dtype=dtype,

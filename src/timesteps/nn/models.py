@@ -37,6 +37,7 @@ class Regularization:
         word_dropout: of whole steps, whose vectors become zero.
         head_dropout: ordinary, on the pooled vector.
         initial_state_noise: standard deviation of normal noise added to the initial states.
+        weight_drop: of entries of the layers' `weight_hh`, anew for each batch.
 
     Raises:
         UsageError: a number out of range.
@@ -49,6 +50,7 @@ class Regularization:
     word_dropout: float = 0.0
     head_dropout: float = 0.0
     initial_state_noise: float = 0.0
+    weight_drop: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -116,6 +118,7 @@ class Network(nn.Module):
             input_dropout=rates.input_dropout,
             recurrent_dropout=rates.recurrent_dropout,
             initial_state_noise=rates.initial_state_noise,
+            weight_drop=rates.weight_drop,
         )
         if spec.pool == "attention":
             self.attention = AttentionPool(spec.width)
@@ -131,11 +134,12 @@ class Network(nn.Module):
         """
         lengths = batch.lengths
         keys = draw_keys(len(lengths), device=self.head.weight.device, generator=generator) if self.draws else None
+        weight_key = self.rnn.draw_weight_key(generator)
         x, steps, wide = self._input(batch, keys)
         x = self._drop_words(x, keys)
         if self.spec.channels:
             x = torch.cat([x, _given(batch.channels, "channels").to(x.dtype)], 2)
-        y, _ = self.rnn.run(x, steps, keys=keys, spared=self.spec.channels)
+        y, _ = self.rnn.run(x, steps, keys=keys, weight_key=weight_key, spared=self.spec.channels)
         pooled = self._pool(y, mask_of(lengths, y.shape[1]))
         logits: Tensor = self.head(self.head_dropout(pooled, keys))
         if wide is not None:
@@ -220,11 +224,13 @@ def _given(part: Tensor | None, name: str) -> Tensor:
 
 
 def _layer(spec: LayerSpec) -> Layer:
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"layer_norm": spec.layer_norm}
     if spec.cell == "rnn":
         options["nonlinearity"] = spec.nonlinearity
     elif spec.cell == "gru":
         options["reset_after"] = spec.reset_after
+    else:
+        options["peephole"] = spec.peephole
     return Layer(
         CELLS[spec.cell],
         spec.input_size,
@@ -232,6 +238,8 @@ def _layer(spec: LayerSpec) -> Layer:
         spec.bidirectional,
         spec.initial_state == "learned",
         options,
+        spec.zoneout,
+        spec.zoneout_cell,
     )
 
 

@@ -33,6 +33,8 @@ _warned = False
 
 def equation_of(cell: Cell) -> Equation | None:
     """The cell as the kernels know it; None if they have none for it."""
+    if cell.layer_norm or cell.peephole:
+        return None
     if type(cell) is LSTMCell:
         return Equation(LSTM_PROJECTED if cell.proj_size else LSTM, 0)
     if type(cell) is GRUCell:
@@ -47,13 +49,16 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
-def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
+def why_not_native(cell: Cell, x: Tensor, *states: Tensor, zoneout: bool = False) -> str | None:
     """Why the compiled kernels cannot run this cell on such an input; None if they can."""
     if native.core is None:
         _warn_once()
         return native.explain()
     if equation_of(cell) is None:
-        return f"there is no kernel for {type(cell).__name__}"
+        extras = (cell.layer_norm and " with layer norm") or (cell.peephole and " with peephole connections") or ""
+        return f"there is no kernel for {type(cell).__name__}{extras}"
+    if zoneout:
+        return "its kernels have no zoneout"
     traced = is_traced()
     weight = cell.weight_hh
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):

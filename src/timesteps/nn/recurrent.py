@@ -34,6 +34,9 @@ class Recurrent(RecurrentStack):
         *,
         input_dropout: float,
         recurrent_dropout: float,
+        zoneout: float,
+        zoneout_cell: float = 0.0,
+        weight_drop: float,
         initial_state: str,
         device: torch.device | str | None,
         dtype: torch.dtype | None,
@@ -48,11 +51,12 @@ class Recurrent(RecurrentStack):
         sizes = [input_size] + [width] * (num_layers - 1)
         learned = initial_state == "learned"
         super().__init__(
-            [Layer(cell, size, hidden_size, bidirectional, learned, options) for size in sizes],
+            [Layer(cell, size, hidden_size, bidirectional, learned, options, zoneout, zoneout_cell) for size in sizes],
             bias=bias,
             dropout=dropout,
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
+            weight_drop=weight_drop,
             initial_state_noise=NOISE if initial_state == "random" else 0.0,
             device=device,
             dtype=dtype,
@@ -60,6 +64,8 @@ class Recurrent(RecurrentStack):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.bidirectional, self.initial_state = batch_first, bidirectional, initial_state
         self.proj_size = options.get("proj_size", 0)
+        self.layer_norm, self.peephole = options.get("layer_norm", False), options.get("peephole", False)
+        self.zoneout, self.zoneout_cell = zoneout, zoneout_cell
 
     def forward(
         self,
@@ -81,7 +87,7 @@ class Recurrent(RecurrentStack):
             lengths: (B,) whole numbers: the real steps of each row.
             mask: True = real, of the input's layout: (T, B), or (B, T) with `batch_first`.
             reset: True where a new sequence begins within a row, of the same layout.
-            generator: of the random numbers of dropout and random initial states; None is torch's default.
+            generator: of the random numbers of dropout, zoneout and random initial states; None is torch's default.
             implementation: "native", "torch" or "loop" instead of the fastest that is exact.
 
         Returns:
@@ -130,7 +136,10 @@ class Recurrent(RecurrentStack):
             check_flags("reset", reset, rows, x.shape[1])
         states = None if hx is None else self._split(hx, rows)
         keys = draw_keys(rows, device=x.device, generator=generator) if self.draws else None
-        y, finals = self.run(x, steps, states, reset=reset, keys=keys, implementation=implementation)
+        weight_key = self.draw_weight_key(generator)
+        y, finals = self.run(
+            x, steps, states, reset=reset, keys=keys, weight_key=weight_key, implementation=implementation
+        )
         if len(finals) == 1:
             return y, as_state(tuple(part.unsqueeze(0) for part in as_tuple(finals[0])))
         parts = [as_tuple(final) for final in finals]
@@ -168,9 +177,14 @@ class Recurrent(RecurrentStack):
             "bidirectional": False,
             "input_dropout": 0,
             "recurrent_dropout": 0,
+            "zoneout": 0,
+            "zoneout_cell": 0,
+            "weight_drop": 0,
             "initial_state": "zero",
             "nonlinearity": "tanh",
             "reset_after": True,
+            "layer_norm": False,
+            "peephole": False,
         }
         extras = {name: getattr(self, name, default) for name, default in defaults.items()}
         shown = [f"{name}={value!r}" for name, value in extras.items() if value != defaults[name]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from timesteps.nn.kernels import run_torch, why_not_torch
 from timesteps.nn.native_kernels import Inputs
 from timesteps.nn.native_scan import run_native, transformed, why_not_native
 from timesteps.nn.padding import Steps, Visits, check_flags, read_steps
+from timesteps.nn.zoneout import NO_ZONEOUT, Zoneout, check_zoneout
 
 IMPLEMENTATIONS = ("native", "torch", "loop")
 """In order of preference."""
@@ -60,6 +61,9 @@ def scan(
     initial: State | None = None,
     input_dropout: float = 0.0,
     recurrent_dropout: float = 0.0,
+    zoneout: float = 0.0,
+    zoneout_cell: float = 0.0,
+    training: bool = True,
     generator: torch.Generator | None = None,
     implementation: str | None = None,
 ) -> tuple[Tensor, State]:
@@ -80,11 +84,14 @@ def scan(
             not see each other, in either direction. On padding, it counts from the next real step.
         reverse: visit each row's real steps from its last to its first.
         initial: the state of a fresh start, at a `reset` and where `state` is None; None is zeros.
-        input_dropout: probability in training code's hands (scan has no evaluation mode) of dropping an input, one mask
-            a row for all steps: Keras' `dropout`.
+        input_dropout: probability of dropping an input, one mask a row for all steps: Keras' `dropout`.
         recurrent_dropout: the same for the hidden state on its way into the recurrent product: Keras'
             `recurrent_dropout`, with one mask for all gates (Gal and Ghahramani 2016, arXiv:1512.05287).
-        generator: of the random numbers of dropout; None is torch's default.
+        zoneout: probability that a unit of h (the output with it) keeps its value over a step, drawn anew for each unit
+            of each row at each step; in evaluation, the expectation of that (Krueger et al. 2016, arXiv:1606.01305).
+        zoneout_cell: the same for an LSTM's c. The step's own h comes from c before it.
+        training: False is evaluation: no dropout, and the expectation of zoneout.
+        generator: of the random numbers of dropout and zoneout; None is torch's default.
         implementation: "native", "torch" or "loop" instead of the fastest that is exact.
 
     Returns:
@@ -105,12 +112,16 @@ def scan(
     steps = read_steps(x.shape[0], x.shape[1], lengths, mask, x.device)
     check_probability(input_dropout, "input_dropout")
     check_probability(recurrent_dropout, "recurrent_dropout")
-    dropped = Dropped(input_dropout, recurrent_dropout)
-    if input_dropout or recurrent_dropout:
-        dropped = replace(dropped, keys=draw_keys(len(x), device=x.device, generator=generator))
+    check_zoneout(cell, zoneout, zoneout_cell)
+    keys = None
+    if training and (input_dropout or recurrent_dropout or zoneout or zoneout_cell):
+        keys = draw_keys(len(x), device=x.device, generator=generator)
+    dropped = Dropped(input_dropout, recurrent_dropout, keys) if training else Dropped()
     if reset is not None:
         check_flags("reset", reset, steps.batch_size, steps.steps)
-    return scan_steps(cell, x, steps, state, initial, reset, reverse, dropped, implementation)
+    return scan_steps(
+        cell, x, steps, state, initial, reset, reverse, dropped, Zoneout(zoneout, zoneout_cell, keys), implementation
+    )
 
 
 def scan_steps(
@@ -122,6 +133,7 @@ def scan_steps(
     reset: Tensor | None = None,
     reverse: bool = False,
     dropped: Dropped = Dropped(),
+    zoneout: Zoneout = NO_ZONEOUT,
     implementation: str | None = None,
 ) -> tuple[Tensor, State]:
     """`scan` for callers that have read the padding and drawn the keys once for several scans."""
@@ -129,9 +141,9 @@ def scan_steps(
     fresh = None if initial is None else _checked(cell, initial, len(x), "initial")
     begin = fresh if state is None else _checked(cell, state, len(x), "state")
     given = (*(begin or ()), *(fresh or ()))
-    explanation = choose(cell, x, reset is not None, dropped.recurrent, implementation, given)
+    explanation = choose(cell, x, reset is not None, dropped.recurrent, bool(zoneout), implementation, given)
     if explanation.implementation == "native" and x.shape[0] and x.shape[1]:
-        return _native(cell, x, steps, begin, fresh, reset, reverse, dropped)
+        return _native(cell, x, steps, begin, fresh, reset, reverse, dropped, zoneout)
     zero = cell.zero_state(len(x))
     begin, fresh = zero if begin is None else begin, zero if fresh is None else fresh
     visits = Visits.of(steps, reverse)
@@ -145,7 +157,8 @@ def scan_steps(
             y, final = run_torch(cell, x, begin, counts)
         else:
             gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
-            y, final = _loop(cell, gx, begin, fresh, counts, starts, _recurrent_mask(cell, gx.dtype, dropped))
+            mask = _recurrent_mask(cell, gx.dtype, dropped)
+            y, final = _loop(cell, gx, begin, fresh, counts, starts, mask, zoneout)
     if end is not None:
         final = _where(end, fresh, final)
     return visits.restore(y), as_state(final)
@@ -160,6 +173,7 @@ def _native(
     reset: Tensor | None,
     reverse: bool,
     dropped: Dropped,
+    zoneout: Zoneout,
 ) -> tuple[Tensor, State]:
     starts, end = (None, None) if reset is None else Visits.of(steps, reverse).starts(reset)
     mask = _recurrent_mask(cell, cell.weight_hh.dtype, dropped)
@@ -174,7 +188,8 @@ def _native(
         )
         gx = visits.arrange(inputs.x)
         counts = None if visits.visited is None else steps.counts
-        y, final = _loop(bound, bound.project(gx) if numeric else gx, now, anew, counts, starts, mask)
+        gx = bound.project(gx) if numeric else gx
+        y, final = _loop(bound, gx, now, anew, counts, starts, mask, zoneout)
         return visits.restore(y), final[0], final[1] if len(final) > 1 else None
 
     if not numeric and steps.mask is not None:
@@ -195,6 +210,7 @@ def _loop(
     counts: Tensor | None,
     starts: Tensor | None,
     recurrent_mask: Tensor | None,
+    zoneout: Zoneout,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """gx (B, visits, G*H): the plain loop that every other implementation must agree with."""
     shortest = gx.shape[1] if counts is None else 0 if torch.compiler.is_compiling() else int(counts.min())
@@ -202,9 +218,13 @@ def _loop(
     for t, gx_t in enumerate(gx.unbind(1)):
         if starts is not None:
             state = _where(starts[:, t], fresh, state)
-        y, new = cell.step(gx_t, as_state(state), recurrent_mask)
+        y, after = cell.step(gx_t, as_state(state), recurrent_mask)
+        new = as_tuple(after)
+        if zoneout:
+            new = zoneout(t, state, new)
+            y = new[0]
         outputs.append(y)
-        state = as_tuple(new) if counts is None or t < shortest else _where(counts > t, as_tuple(new), state)
+        state = new if counts is None or t < shortest else _where(counts > t, new, state)
     return torch.stack(outputs, 1), state
 
 
@@ -236,6 +256,7 @@ def choose(
     x: Tensor,
     reset: bool,
     recurrent_dropout: float,
+    zoneout: bool = False,
     wanted: str | None = None,
     states: tuple[Tensor, ...] = (),
 ) -> Explanation:
@@ -245,9 +266,9 @@ def choose(
     why_not: dict[str, str] = {}
     for name in IMPLEMENTATIONS:
         if name == "native":
-            reason = why_not_native(cell, x, *states)
+            reason = why_not_native(cell, x, *states, zoneout=zoneout)
         elif name == "torch":
-            reason = _why_not_torch(cell, x.is_floating_point(), reset, recurrent_dropout)
+            reason = _why_not_torch(cell, x.is_floating_point(), reset, recurrent_dropout, zoneout)
         else:
             reason = None
         if wanted == name and reason is not None:
@@ -258,13 +279,15 @@ def choose(
     raise AssertionError("the loop runs everything")
 
 
-def _why_not_torch(cell: Cell, numeric: bool, reset: bool, recurrent_dropout: float) -> str | None:
+def _why_not_torch(cell: Cell, numeric: bool, reset: bool, recurrent_dropout: float, zoneout: bool) -> str | None:
     reason = why_not_torch(cell)
     if reason is None:
         if reset:
             return "its kernels cannot start afresh within a row"
         if recurrent_dropout:
             return "its kernels have no recurrent dropout"
+        if zoneout:
+            return "its kernels have no zoneout"
         if not numeric:
             return "its kernels would multiply one-hot vectors that the loop only looks up"
         return transformed()

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
-from timesteps.nn.dropout import check_probability, dropout_mask, random_normal
+from timesteps.nn.cells.cell import reset as reset_cells
+from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, random_normal
 from timesteps.nn.padding import Steps
 from timesteps.nn.scan import Dropped, scan_steps
+from timesteps.nn.zoneout import Zoneout, check_zoneout
 
 INITIAL_STATES = ("zero", "learned", "random")
 NOISE = 0.1  # standard deviation of initial_state="random"
@@ -30,6 +32,8 @@ class Layer:
     bidirectional: bool = False
     learned_state: bool = False
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of the cell
+    zoneout: float = 0.0
+    zoneout_cell: float = 0.0
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -44,15 +48,18 @@ class _Streams:
         self.input = 16 * layer  # shared by both directions
         self.recurrent = (16 * layer + 1, 16 * layer + 2)
         self.between = 16 * layer + 3
-        self.noise = (16 * layer + 4, 16 * layer + 10)
+        self.noise = (16 * layer + 4, 16 * layer + 10)  # and the next number for c
+        self.zoneout = (16 * layer + 6, 16 * layer + 7)
+        self.zoneout_cell = (16 * layer + 8, 16 * layer + 9)
+        self.weights = (16 * layer + 12, 16 * layer + 13)
 
 
 class RecurrentStack(nn.Module):
     """Recurrent layers, each reading the one below: the forward and the reverse outputs, side by side.
 
     Parameters are named as torch does: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` (`weight_hr_l0` with
-    a projection), then `weight_ih_l0_reverse`, … and, last, learned initial states `h0_l0` (and `c0_l0`), (H,) zeros at
-    first. Layers may differ in cell and size.
+    a projection; then what torch's cells do not have), then `weight_ih_l0_reverse`, … and, last, learned initial states
+    `h0_l0` (and `c0_l0`), (H,) zeros at first. Layers may differ in cell and size.
 
     Args:
         layers: from the input to the output.
@@ -60,6 +67,8 @@ class RecurrentStack(nn.Module):
         dropout: ordinary dropout on the output of every layer but the last.
         input_dropout: dropout fixed over time on the input of every layer; both directions share the mask.
         recurrent_dropout: dropout fixed over time on the hidden state inside every layer.
+        weight_drop: dropout on the entries of every `weight_hh`, one mask a call, for all rows and steps (Merity,
+            Keskar and Socher 2017, arXiv:1708.02182).
         initial_state_noise: standard deviation of the normal noise added to initial states in training, where none are
             given (Zimmermann, Tietz and Grothmann 2012, Forecasting with recurrent neural networks: 12 tricks).
 
@@ -75,6 +84,7 @@ class RecurrentStack(nn.Module):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
         initial_state_noise: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -86,6 +96,7 @@ class RecurrentStack(nn.Module):
         self.dropout = check_probability(dropout, "dropout")
         self.input_dropout = check_probability(input_dropout, "input_dropout")
         self.recurrent_dropout = check_probability(recurrent_dropout, "recurrent_dropout")
+        self.weight_drop = check_probability(weight_drop, "weight_drop")
         if not 0 <= initial_state_noise < math.inf:
             raise UsageError(
                 f"initial_state_noise is {initial_state_noise}", mend="give a standard deviation, 0 or more"
@@ -96,6 +107,8 @@ class RecurrentStack(nn.Module):
         self.equations = tuple(
             layer.cell(layer.input_size, layer.hidden_size, bias, **layer.options, device="meta") for layer in layers
         )
+        for layer, equation in zip(layers, self.equations, strict=True):
+            check_zoneout(equation, layer.zoneout, layer.zoneout_cell)
         for k in range(1, len(layers)):
             if layers[k].input_size != self.output_size(k - 1):
                 raise UsageError(
@@ -123,13 +136,11 @@ class RecurrentStack(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw all weights anew as torch does, U(-1/sqrt(H), 1/sqrt(H)); learned initial states become zero."""
-        for k, layer in enumerate(self.layers):
-            bound = 1 / math.sqrt(layer.hidden_size)
-            for reverse in range(len(layer.suffixes)):
-                for parameter in self.cell(k, bool(reverse)).parameters():
-                    nn.init.uniform_(parameter, -bound, bound)
-                for state in self.learned_state(k, bool(reverse)):
-                    nn.init.zeros_(state)
+        places = [(k, bool(reverse)) for k, layer in enumerate(self.layers) for reverse in range(len(layer.suffixes))]
+        reset_cells([self.cell(*place) for place in places])
+        for place in places:
+            for state in self.learned_state(*place):
+                nn.init.zeros_(state)
 
     def cell(self, layer: int = 0, reverse: bool = False) -> Cell:
         """The cell of one layer and direction, over this module's own parameters."""
@@ -147,7 +158,13 @@ class RecurrentStack(nn.Module):
     def draws(self) -> bool:
         """Whether the next call needs random keys."""
         rates = (self.dropout, self.input_dropout, self.recurrent_dropout, self.initial_state_noise)
-        return self.training and any(rates)
+        return self.training and any(rates + tuple(layer.zoneout + layer.zoneout_cell for layer in self.layers))
+
+    def draw_weight_key(self, generator: torch.Generator | None = None) -> Tensor | None:
+        """The key (1,) of the next call's dropped weights; None, and nothing drawn, where none are dropped."""
+        if not (self.training and self.weight_drop):
+            return None
+        return draw_keys(1, device=next(self.parameters()).device, generator=generator)
 
     def run(
         self,
@@ -157,6 +174,7 @@ class RecurrentStack(nn.Module):
         *,
         reset: Tensor | None = None,
         keys: Tensor | None = None,
+        weight_key: Tensor | None = None,
         spared: int = 0,
         implementation: str | None = None,
     ) -> tuple[Tensor, list[State]]:
@@ -168,6 +186,7 @@ class RecurrentStack(nn.Module):
             states: where to go on from, one for each layer and direction (layer 0, its reverse, layer 1, …).
             reset: (B, T) booleans, see `scan`.
             keys: (B,) of `draw_keys`; needed when `draws`.
+            weight_key: of `draw_weight_key`.
             spared: the first layer's input dropout leaves so many inputs, the last ones, alone.
             implementation: see `scan`.
         """
@@ -175,8 +194,15 @@ class RecurrentStack(nn.Module):
         for k, layer in enumerate(self.layers):
             streams, outputs = _Streams(k), []
             for reverse in range(len(layer.suffixes)):
-                cell = self.cell(k, bool(reverse))
+                cell = self._dropping(self.cell(k, bool(reverse)), weight_key, streams.weights[reverse])
                 dropped = Dropped()
+                zoneout = Zoneout(
+                    layer.zoneout,
+                    layer.zoneout_cell,
+                    keys if self.training else None,
+                    streams.zoneout[reverse],
+                    streams.zoneout_cell[reverse],
+                )
                 if self.training and keys is not None:
                     dropped = Dropped(
                         self.input_dropout,
@@ -195,6 +221,7 @@ class RecurrentStack(nn.Module):
                     reset,
                     bool(reverse),
                     dropped,
+                    zoneout,
                     implementation,
                 )
                 outputs.append(y)
@@ -205,6 +232,14 @@ class RecurrentStack(nn.Module):
                     x.shape
                 )
         return x, finals
+
+    def _dropping(self, cell: Cell, key: Tensor | None, stream: int) -> Cell:
+        """The cell with entries of `weight_hh` dropped, before any implementation sees them."""
+        if key is None or not (self.training and self.weight_drop):
+            return cell
+        weight = cell.weight_hh
+        mask = dropout_mask(key, weight.numel(), self.weight_drop, stream, weight.dtype).view(weight.shape)
+        return cell.bound_to({**dict(cell.named_parameters()), "weight_hh": weight * mask})
 
     def _initial(self, layer: int, reverse: bool, batch_size: int, keys: Tensor | None) -> State | None:
         noisy = self.training and self.initial_state_noise > 0 and keys is not None

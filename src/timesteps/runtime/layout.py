@@ -74,6 +74,12 @@ def _layer_tensors(layer: LayerSpec, suffix: str) -> dict[str, tuple[int, ...]]:
         f"rnn.bias_ih_{suffix}": (rows,),
         f"rnn.bias_hh_{suffix}": (rows,),
     }
+    if layer.layer_norm:
+        shapes |= {f"rnn.norm_ih_{suffix}": (rows,), f"rnn.norm_hh_{suffix}": (rows,)}
+    if layer.peephole:
+        shapes[f"rnn.weight_ch_{suffix}"] = (3 * layer.hidden_size,)
+    if layer.layer_norm and layer.cell == "lstm":
+        shapes |= {f"rnn.norm_c_{suffix}": (layer.hidden_size,), f"rnn.norm_c_bias_{suffix}": (layer.hidden_size,)}
     if layer.initial_state == "learned":
         shapes[f"rnn.h0_{suffix}"] = (layer.hidden_size,)
         if layer.cell == "lstm":
@@ -185,6 +191,7 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
         (any(not 1 <= size <= _MAX_SIZE for size in sizes), "a size is not between 1 and 2147483647"),
         (embeds != (0 < network.embedding_size <= _MAX_SIZE), f"embedding_size is {network.embedding_size}"),
         (inputs != [first, *outputs[:-1]], f"the layers' input sizes {inputs} do not follow from what is below them"),
+        *(_layer_contradiction(layer) for layer in layers),
         (network.channels != _channels(spec), f"{network.channels} channels, its guide"),
         (not 0 <= network.share <= 1 or (network.share > 0 and _channels(spec) == 0), f"share is {network.share}"),
         (network.wide and network.input != "bag", f"a wide term with input {network.input}"),
@@ -231,6 +238,13 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             numbers = [number for step in golden.input for number in step]
             found.append((not all(map(math.isfinite, numbers)), "a golden vector's input is not finite"))
     return found
+
+
+def _layer_contradiction(layer: LayerSpec) -> tuple[bool, str]:
+    rates = layer.zoneout, layer.zoneout_cell
+    if any(not 0 <= rate <= 1 for rate in rates):
+        return True, f"zoneout is {rates[0]}, zoneout_cell {rates[1]}"
+    return layer.cell != "lstm" and (layer.peephole or rates[1] > 0), f"a {layer.cell} with peephole or zoneout_cell"
 
 
 def _channels(spec: ModelSpec) -> int:

@@ -54,12 +54,12 @@ def scan(cell: Cell, steps: Steps, gates: Gates, reverse: bool = False) -> Array
         begin = starts[time]
         end_time = max(time + 1, int(np.searchsorted(steps.starts, begin + _BLOCK, side="right")) - 1)
         block: Index = slice(begin, starts[end_time])
-        gx = gates(steps.reverse[block] if reverse else block)
+        gx = cell.settle(gates(steps.reverse[block] if reverse else block))
         for t in range(time, end_time):
             active = starts[t + 1] - starts[t]
             if active < len(state[0]):
                 state = tuple(part[:active] for part in state)
-            state = cell.step(gx[starts[t] - begin : starts[t + 1] - begin], state)
+            state = cell.advance(gx[starts[t] - begin : starts[t + 1] - begin], state)
             y[starts[t] : starts[t + 1]] = state[0]
         time = end_time
     return y[steps.reverse] if reverse else y

@@ -84,6 +84,10 @@ class LayerSpec(_Strict, frozen=True, kw_only=True):
     nonlinearity: Literal["tanh", "relu"] = "tanh"  # rnn only
     reset_after: bool = True  # gru only: r is applied after (torch, cuDNN) or before (Cho et al. 2014) the product
     initial_state: Literal["zero", "learned"] = "zero"
+    layer_norm: bool = False  # of the products with the weights, and of an LSTM's c on its way to h
+    peephole: bool = False  # lstm only: the gates see c
+    zoneout: float = 0.0  # h' = zoneout h + (1 - zoneout) ĥ', the expectation of what training draws; from 0 to 1
+    zoneout_cell: float = 0.0  # lstm only: the same for c
 
 
 class NetworkSpec(_Strict, frozen=True, kw_only=True):
@@ -93,8 +97,9 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
     and output; and the trained network's logits are (1 − share) · its own + share · those of the guide's linear model.
 
     Tensors, in torch's names: `embedding.weight`, `embedding.wide` (bag with wide), `rnn.weight_ih_l0`,
-    `rnn.weight_hh_l0_reverse`, `rnn.bias_ih_l0`, …, `rnn.h0_l0`, `rnn.c0_l0` (learned initial state; the reverse
-    direction's with `_reverse`), `attention.weight`, `head.weight` (outputs, features), `head.bias`.
+    `rnn.weight_hh_l0_reverse`, `rnn.bias_ih_l0`, …, `rnn.norm_ih_l0`, `rnn.norm_hh_l0`, `rnn.norm_c_l0`,
+    `rnn.norm_c_bias_l0` (layer norm), `rnn.weight_ch_l0` (peephole), `rnn.h0_l0`, `rnn.c0_l0` (learned initial state;
+    the reverse direction's with `_reverse`), `attention.weight`, `head.weight` (outputs, features), `head.bias`.
     """
 
     input: InputKind

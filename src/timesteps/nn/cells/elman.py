@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from timesteps.errors import UsageError
@@ -28,7 +27,7 @@ class ElmanCell(Cell):
     φ is tanh, relu, or linear (the identity, for networks whose weights are set by hand).
 
     Elman (1990), Finding structure in time, Cognitive Science 14. Deviation: two biases, as in
-    torch, where one would do.
+    torch, where one would do. `layer_norm` is that of `Cell`.
 
     Raises:
         UsageError: unknown nonlinearity, or a size below 1.
@@ -50,19 +49,20 @@ class ElmanCell(Cell):
         bias: bool = True,
         nonlinearity: str = "tanh",
         *,
+        layer_norm: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         if nonlinearity not in NONLINEARITIES:
             raise UsageError(f"nonlinearity is {nonlinearity!r}", mend=f"use one of {', '.join(NONLINEARITIES)}")
-        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
+        super().__init__(input_size, hidden_size, bias, layer_norm=layer_norm, device=device, dtype=dtype)
         self.nonlinearity = nonlinearity
 
     def step(self, gx: Tensor, state: State, recurrent_mask: Tensor | None = None) -> tuple[Tensor, State]:
         """gx (B, H), h (B, H) -> h' (B, H), h'."""
         assert isinstance(state, Tensor)
         h = state if recurrent_mask is None else state * recurrent_mask
-        new = NONLINEARITIES[self.nonlinearity](gx + F.linear(h, self.weight_hh))
+        new = NONLINEARITIES[self.nonlinearity](gx + self.recur(h))
         return new, new
 
     def extra_repr(self) -> str:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from timesteps.nn.cells.cell import Cell, State
+from timesteps.nn.cells.cell import Cell, State, normed
 
 
 class GRUCell(Cell):
@@ -20,7 +20,10 @@ class GRUCell(Cell):
         h' = (1 - z) ∘ n + z ∘ h
 
     Cho et al. (2014), arXiv:1406.1078. Deviation: rows in torch's order r, z, n (Keras has z, r, n), and two biases
-    also in the form with the reset before, where their sum would do.
+    also in the form with the reset before, where their sum would do. `layer_norm` is that of `Cell`, with r and z
+    normalised together and n alone; d stands after the norm, inside the product with r where that comes after:
+
+        n = tanh(LN(W x) + b + r ∘ (LN(U h) + d))    or    n = tanh(LN(W x) + b + LN(U (r ∘ h)) + d)
 
     Example:
         >>> import torch
@@ -31,6 +34,7 @@ class GRUCell(Cell):
 
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     states: ClassVar[tuple[str, ...]] = ("h",)
+    norm_blocks: ClassVar[tuple[int, ...]] = (2, 1)
 
     def __init__(
         self,
@@ -39,10 +43,11 @@ class GRUCell(Cell):
         bias: bool = True,
         reset_after: bool = True,
         *,
+        layer_norm: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
+        super().__init__(input_size, hidden_size, bias, layer_norm=layer_norm, device=device, dtype=dtype)
         self.reset_after = reset_after
 
     def input_bias(self) -> Tensor | None:
@@ -53,18 +58,24 @@ class GRUCell(Cell):
         """gx (B, 3H), h (B, H) -> h' (B, H), h'."""
         assert isinstance(state, Tensor)
         h = state if recurrent_mask is None else state * recurrent_mask
-        gates = 2 * self.hidden_size
-        weight, bias = self.weight_hh, self.bias_hh if self.bias else None
+        gates, bias = 2 * self.hidden_size, self.bias_hh if self.bias else None
         if self.reset_after:
-            gh = F.linear(h, weight, bias)
+            gh = self.recur(h, bias)
             r, z = torch.sigmoid(gx[:, :gates] + gh[:, :gates]).chunk(2, -1)
             n = torch.tanh(gx[:, gates:] + r * gh[:, gates:])
         else:
-            b_gates, b_n = (None, None) if bias is None else (bias[:gates], bias[gates:])
-            r, z = torch.sigmoid(gx[:, :gates] + F.linear(h, weight[:gates], b_gates)).chunk(2, -1)
-            n = torch.tanh(gx[:, gates:] + F.linear(r * h, weight[gates:], b_n))
+            r, z = torch.sigmoid(gx[:, :gates] + self._product(h, slice(gates), bias)).chunk(2, -1)
+            n = torch.tanh(gx[:, gates:] + self._product(r * h, slice(gates, None), bias))
         new = n + z * (state - n)
         return new, new
+
+    def _product(self, h: Tensor, rows: slice, bias: Tensor | None) -> Tensor:
+        """`recur` for some of the gates."""
+        weight, bias = self.weight_hh[rows], None if bias is None else bias[rows]
+        if not self.layer_norm:
+            return F.linear(h, weight, bias)
+        gh = normed(F.linear(h, weight), self.norm_hh[rows])
+        return gh if bias is None else gh + bias
 
     def extra_repr(self) -> str:
         """Sizes and form, for print(cell)."""

@@ -66,8 +66,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         the n-grams of tokens or characters, up to the longest, that end there ("none", "auto", "token", "character"),
         and the share of a linear model of the same n-grams in the answer; see `timesteps.runtime.text.guide`. For at
         most 20 classes; with more, "auto" is "none".
-    cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, initial_state, pool, embedding_size, wide :
-        the network.
+    cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, initial_state, layer_norm, peephole, pool,
+    embedding_size, wide : the network.
     vectors : what the embedding of ids starts from: the path of a word2vec, GloVe or fastText file, or a mapping from
         words to vectors, each of `embedding_size` numbers; or an array whose row k belongs to id k (rows with NaN are
         left to chance). Words without a vector start as without it.
@@ -75,7 +75,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         of ids starts from; 0 for none.
     input_dropout : Keras' `dropout`: a mask on the input of each layer, fixed over time (Gal & Ghahramani 2016,
         arXiv:1512.05287); `recurrent_dropout` : the same on the state; `dropout` : torch's, between layers, and
-        before the dense layer; `feature_dropout` : drops n-grams from bags; `word_dropout` : drops words.
+        before the dense layer; `feature_dropout` : drops n-grams from bags; `word_dropout` : drops words;
+        `weight_drop` : drops entries of the recurrent weights (Merity et al. 2017, arXiv:1708.02182).
+    zoneout : share of units of the state that keep their value over a step, in training by chance, in the trained
+        model on average; `zoneout_cell` : the same for an LSTM's c (Krueger et al. 2016, arXiv:1606.01305).
     epochs, batch_size, optimizer, learning_rate, table_learning_rate, wide_learning_rate, weight_decay, schedule,
     warmup, clip_norm, ema, label_smoothing, consistency : training, as in `timesteps.training.settings.Settings`.
     patience : stop when the validation loss has not improved for so many epochs; the best weights are restored.
@@ -143,11 +146,16 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         nonlinearity: Literal["tanh", "relu"] | None = None,
         reset_after: bool | None = None,
         initial_state: Literal["zero", "learned"] | None = None,
+        layer_norm: bool | None = None,
+        peephole: bool | None = None,
         pool: PoolName | None = None,
         wide: bool | None = None,
         input_dropout: float | None = None,
         dropout: float | None = None,
         recurrent_dropout: float | None = None,
+        zoneout: float | None = None,
+        zoneout_cell: float | None = None,
+        weight_drop: float | None = None,
         feature_dropout: float | None = None,
         word_dropout: float | None = None,
         label_smoothing: float | None = None,
@@ -201,11 +209,16 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.nonlinearity = nonlinearity
         self.reset_after = reset_after
         self.initial_state = initial_state
+        self.layer_norm = layer_norm
+        self.peephole = peephole
         self.pool = pool
         self.wide = wide
         self.input_dropout = input_dropout
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.zoneout = zoneout
+        self.zoneout_cell = zoneout_cell
+        self.weight_drop = weight_drop
         self.feature_dropout = feature_dropout
         self.word_dropout = word_dropout
         self.label_smoothing = label_smoothing

@@ -61,6 +61,7 @@ def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Netwo
         input_dropout=options.input_dropout,
         dropout=options.dropout,
         recurrent_dropout=options.recurrent_dropout,
+        weight_drop=options.weight_drop,
         feature_dropout=options.feature_dropout,
         word_dropout=options.word_dropout,
         head_dropout=options.dropout,

@@ -70,12 +70,17 @@ class Options:
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     reset_after: bool = True
     initial_state: Literal["zero", "learned"] = "zero"
+    layer_norm: bool = False
+    peephole: bool = False
     pool: PoolName = "last"
     wide: bool = False
     # regularisation
     input_dropout: float = 0.0
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
+    zoneout: float = 0.0
+    zoneout_cell: float = 0.0
+    weight_drop: float = 0.0
     feature_dropout: float = 0.0
     word_dropout: float = 0.0
     label_smoothing: float = 0.0
@@ -111,10 +116,17 @@ class Options:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 raise UsageError(f"{option(name)} is {value!r}", mend=f"give a whole number of at least {lowest}")
-        for name in ("input_dropout", "dropout", "recurrent_dropout", "feature_dropout", "word_dropout"):
+        for name in ("input_dropout", "dropout", "recurrent_dropout", "zoneout", "zoneout_cell", "weight_drop",
+                     "feature_dropout", "word_dropout"):  # fmt: skip
             share = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
                 raise UsageError(f"{option(name)} is {share!r}", mend="give a share from 0 to below 1")
+        for name in ("peephole", "zoneout_cell"):
+            if getattr(self, name) and self.cell != "lstm":
+                raise UsageError(
+                    f"{option(name, getattr(self, name))} needs the state c, which a cell {self.cell!r} does not have",
+                    mend=f"give {option('cell', 'lstm')}",
+                )
         for name in ("syllable", "jamo"):
             self._check_range(name, getattr(self, name))
         if self.num_words is not None and self.input in ("ids", "one_hot") and self.num_words < 4:
@@ -209,6 +221,10 @@ class Options:
                     nonlinearity=self.nonlinearity,
                     reset_after=self.reset_after,
                     initial_state=self.initial_state,
+                    layer_norm=self.layer_norm,
+                    peephole=self.peephole,
+                    zoneout=self.zoneout,
+                    zoneout_cell=self.zoneout_cell,
                 )
             )
             size = self.hidden_size * (2 if self.bidirectional else 1)
