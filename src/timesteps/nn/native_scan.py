@@ -23,18 +23,18 @@ from timesteps.nn.native_kernels import (
 )
 from timesteps.nn.native_operators import recurrent
 from timesteps.nn.padding import Steps
+from timesteps.nn.zoneout import Zoneout
 from timesteps.runtime import native
 
 _ELMAN, _GRU_AFTER, _GRU_BEFORE = 0, 2, 3  # CellKind in native/recurrent/problem.h
 _NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}
+_OPTIONAL = ("weight_hr", "norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")  # in the order of Inputs
 _PLAIN = (Tensor, nn.Parameter)
 _warned = False
 
 
 def equation_of(cell: Cell) -> Equation | None:
     """The cell as the kernels know it; None if they have none for it."""
-    if cell.layer_norm or cell.peephole:
-        return None
     if type(cell) is LSTMCell:
         return Equation(LSTM_PROJECTED if cell.proj_size else LSTM, 0)
     if type(cell) is GRUCell:
@@ -49,16 +49,13 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
-def why_not_native(cell: Cell, x: Tensor, *states: Tensor, zoneout: bool = False) -> str | None:
+def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
     """Why the compiled kernels cannot run this cell on such an input; None if they can."""
     if native.core is None:
         _warn_once()
         return native.explain()
     if equation_of(cell) is None:
-        extras = (cell.layer_norm and " with layer norm") or (cell.peephole and " with peephole connections") or ""
-        return f"there is no kernel for {type(cell).__name__}{extras}"
-    if zoneout:
-        return "its kernels have no zoneout"
+        return f"there is no kernel for {type(cell).__name__}"
     traced = is_traced()
     weight = cell.weight_hh
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
@@ -103,6 +100,7 @@ def run_native(
     reverse: bool,
     starts: Tensor | None,
     mask: Tensor | None,
+    zoneout: Zoneout,
     replay: Replay,
     projected: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -113,6 +111,9 @@ def run_native(
     """
     equation = equation_of(cell)
     assert equation is not None
+    equation = equation._replace(
+        zoneout=zoneout.h, zoneout_cell=zoneout.c, stream=zoneout.h_stream, stream_cell=zoneout.c_stream
+    )
 
     bias_ih, bias_hh = (cell.bias_ih.contiguous(), cell.bias_hh.contiguous()) if cell.bias else (None, None)
     if projected:
@@ -123,13 +124,19 @@ def run_native(
     inputs = Inputs(
         rows_side_by_side(x), h0, c0, fresh_h, fresh_c,
         None if projected else cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh,
-        cell.weight_hr.contiguous() if isinstance(cell, LSTMCell) and cell.proj_size else None, mask,
+        *(_parameter(cell, name, projected) for name in _OPTIONAL), mask,
         steps.counts,
         steps.order(reverse) if steps.ragged else None,
         None if starts is None else starts.contiguous(),
+        zoneout.keys.contiguous() if zoneout and zoneout.keys is not None else None,
     )  # fmt: skip
     y, hn, cn = _run(equation, inputs, reverse, replay)
     return y, (hn,) if cn is None else (hn, cn)
+
+
+def _parameter(cell: Cell, name: str, projected: bool) -> Tensor | None:
+    parameter = None if projected and name == "norm_ih" else cell._parameters.get(name)
+    return None if parameter is None else parameter.contiguous()
 
 
 def _pair(parts: tuple[Tensor, ...] | None) -> tuple[Tensor | None, Tensor | None]:

@@ -196,7 +196,7 @@ def _native(
         x = x.masked_fill(~steps.mask, 0)  # padding may hold anything
     x, scale = _drop_input(cell, x, dropped)
     x = x if numeric else cell.project_one_hot(x, scale)
-    y, final = run_native(cell, x, begin, fresh, steps, reverse, starts, mask, replay, projected=not numeric)
+    y, final = run_native(cell, x, begin, fresh, steps, reverse, starts, mask, zoneout, replay, projected=not numeric)
     if end is not None:
         final = _where(end, cell.zero_state(len(x)) if fresh is None else fresh, final)
     return y, as_state(final)
@@ -266,7 +266,7 @@ def choose(
     why_not: dict[str, str] = {}
     for name in IMPLEMENTATIONS:
         if name == "native":
-            reason = why_not_native(cell, x, *states, zoneout=zoneout)
+            reason = why_not_native(cell, x, *states)
         elif name == "torch":
             reason = _why_not_torch(cell, x.is_floating_point(), reset, recurrent_dropout, zoneout)
         else:
