@@ -115,12 +115,12 @@ def measure(case: Case, rounds: int = ROUNDS) -> Measured:
 
 
 def pair(cell: str, input_size: int, hidden_size: int, **options: Any) -> dict[str, nn.Module]:
-    """Our layer and torch's, with the same weights; `options` are for ours only."""
+    """Our layer and torch's, with the same weights; `options` are for ours only, and so is what they add."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
         theirs = getattr(nn, cell)(input_size, hidden_size)
         mine = getattr(ours, cell)(input_size, hidden_size, **options)
-    mine.load_state_dict(theirs.state_dict())
+    mine.load_state_dict({**mine.state_dict(), **theirs.state_dict()})
     return {"timesteps": mine, "torch": theirs}
 
 
