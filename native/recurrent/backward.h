@@ -38,19 +38,17 @@ struct BackwardMemory {
 };
 
 /// Rows of c (hidden or input numbers wide) = or += gates (from slot `slot` on, `Slots` of them) times packed weights.
-template <class Cell, int Slots>
-void multiply_gates(const Layout<Cell>& l, const typename Cell::T* gates, Index rows, Index stride, int slot,
-                    const typename Cell::T* packed, typename Cell::T* const* c, Index columns, bool add) {
-    using T = typename Cell::T;
-    constexpr Index W = Cell::W, S = Cell::S;
-    const Index vectors = l.vectors(columns);
+template <class T, int W, int S, int Slots>
+void multiply_gates(Index panels, const T* gates, Index rows, Index stride, int slot, const T* packed, T* const* c,
+                    Index columns, bool add) {
+    const Index vectors = (columns + W - 1) / W;
     for (Index first = 0; first < vectors; first += 4) {
-        const T* weights = packed + l.block(Slots, first);
+        const T* weights = packed + first * panels * Slots * W * W;
         const Index column = first * W;
         with_rows<4>(least(vectors - first, 4), [&]<int V>() {
             const Index lanes = least(columns - column - (V - 1) * W, W);
-            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, l.panels, Slots * W, weights, c, column,
-                                     add, lanes);
+            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, panels, Slots * W, weights, c, column, add,
+                                     lanes);
         });
     }
 }
@@ -200,14 +198,21 @@ struct Backward {
         const T* products = dgates;  // of the recurrent product: the gates', unless there is a norm between
         if constexpr (Cell::kTwoStages) {
             if constexpr (Cell::kRegularised)
-                products = norm_backward<NormAlone<Cell>>(kRecurrentAlone, t, rows, kHiddenRegion, dgates, stride);
-            multiply_gates<Cell, 1>(l, products, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
+                if (p.norm_hh != nullptr) {
+                    through_norm<NormAlone<Cell>>(t, rows, dgates, stride, kRecurrentAlone);
+                    products = dgates + kHiddenRegion * l.panels * stride;
+                }
+            multiply_gates<T, W, S, 1>(l.panels, products, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
                                     false);
             step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
         }
         const bool apart = Cell::kTwoStages || p.mask != nullptr;
-        if constexpr (Cell::kRegularised) products = through_norms(t, rows, dgates, stride);
-        multiply_gates<Cell, Cell::GH>(l, products, rows, stride, Cell::OH, packed + l.hh_backward(),
+        if constexpr (Cell::kRegularised)
+            if (p.norm_hh != nullptr) {
+                through_norms(t, rows, dgates, stride);
+                products = dgates + kHiddenRegion * l.panels * stride;
+            }
+        multiply_gates<T, W, S, Cell::GH>(l.panels, products, rows, stride, Cell::OH, packed + l.hh_backward(),
                                        apart ? m.product_rows : m.dh_rows, l.state,
                                        Cell::kTwoStages || (!apart && Cell::kDirect));
         if (apart) add_product(rows);
@@ -244,7 +249,7 @@ struct Backward {
         if (p.norm_c != nullptr) more.mean = scale(kCellMean, t), more.scale = scale(kCellScale, t);
         step([](const BackwardStep<T>& here) { Cell::first_backward(here); });
         if (p.norm_c != nullptr)
-            Norm<Cell, 0, 1>::pulls(l, rows, more.scale, gains, dgates + W, dgates, stride, m.less, m.slope);
+            Norm<Cell, 0, 1>::pulls(l, rows, {more.scale, gains, dgates + W, nullptr}, dgates, stride, m.less, m.slope);
         more.less = m.less, more.slope = m.slope;
         step([](const BackwardStep<T>& here) { Cell::backward(here); });
     }
@@ -253,26 +258,30 @@ struct Backward {
         return p.scales + which * p.offset[p.visits] + p.offset[t] + begin;
     }
 
-    /// The gradients of a product from those of the gates that it entered through a norm: to the region of that number.
-    template <class N>
-    const T* norm_backward(Scale which, Index t, Index rows, Index region, T* dgates, Index stride) {
-        const bool input = region == kInputRegion;
-        if ((input ? p.norm_ih : p.norm_hh) == nullptr) return dgates;
-        T* out = dgates + region * l.panels * stride;
-        N::backward(l, rows, scale(which, t), packed + l.gains_backward() + (input ? 0 : l.kGainHidden),
-                    (input ? p.normed_ih : p.normed_hh) + (p.offset[t] + begin) * S * W, p.gate_stride, dgates, out,
-                    stride);
-        return out;
+    /// The gradients of products from those of the gates that they entered through a norm.
+    template <class N, class... Where>
+    void through_norm(Index t, Index rows, T* dgates, Index stride, Where... which) {
+        const auto side = [&](Scale scaled) {
+            const bool input = scaled == kInputTogether || scaled == kInputAlone;
+            return typename N::Side{scale(scaled, t), packed + l.gains_backward() + (input ? 0 : l.kGainHidden),
+                                    (input ? p.normed_ih : p.normed_hh) + (p.offset[t] + begin) * S * W,
+                                    dgates + (input ? kInputRegion : kHiddenRegion) * l.panels * stride};
+        };
+        const typename N::Side sides[] = {side(which)...};
+        N::template backward<sizeof...(which)>(l, rows, sides, p.gate_stride, dgates, stride);
     }
 
-    /// All others of a visit; the gradients of the recurrent product.
-    const T* through_norms(Index t, Index rows, T* dgates, Index stride) {
-        norm_backward<NormTogether<Cell>>(kInputTogether, t, rows, kInputRegion, dgates, stride);
-        if constexpr (Cell::kAlone >= 0)
-            norm_backward<Norm<Cell, 0, 1>>(kInputAlone, t, rows, kInputRegion, dgates, stride);
+    /// All of a visit but those of a second product.
+    void through_norms(Index t, Index rows, T* dgates, Index stride) {
+        using Together = NormTogether<Cell>;
+        if (p.norm_ih == nullptr) {
+            through_norm<Together>(t, rows, dgates, stride, kRecurrentTogether);
+        } else {
+            through_norm<Together>(t, rows, dgates, stride, kInputTogether, kRecurrentTogether);
+            if constexpr (Cell::kAlone >= 0) through_norm<Norm<Cell, 0, 1>>(t, rows, dgates, stride, kInputAlone);
+        }
         if constexpr (Cell::kAlone >= 0 && !Cell::kTwoStages)
-            norm_backward<NormAlone<Cell>>(kRecurrentAlone, t, rows, kHiddenRegion, dgates, stride);
-        return norm_backward<NormTogether<Cell>>(kRecurrentTogether, t, rows, kHiddenRegion, dgates, stride);
+            through_norm<NormAlone<Cell>>(t, rows, dgates, stride, kRecurrentAlone);
     }
 
     /// Units that are only padding have no gradient, even where a neighbour is infinite.

@@ -155,8 +155,9 @@ struct Forward {
                                  gate_stride());
                 }
             } else {
-                const auto how = p.w_ih == nullptr ? take_projected<Cell> : project<Cell>;
-                how(l, packed, m.x_rows + done, row - done, gates, gate_stride());
+                using Plain = typename Cell::Plain;
+                const auto how = p.w_ih == nullptr ? take_projected<Plain> : project<Plain>;
+                how(Layout<Plain>(p), packed, m.x_rows + done, row - done, gates, gate_stride());
             }
             done = row;
         }

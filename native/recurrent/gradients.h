@@ -48,17 +48,16 @@ void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* 
     Index rows = 0;
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
         for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
-    if (p.norm_ih != nullptr) gates += kInputRegion * l.panels * stride;
     if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, rows, stride, m.dx_rows);
-    multiply_gates<Cell, Cell::GI>(l, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
+    multiply_gates<typename Cell::T, Cell::W, Cell::S, Cell::GI>(l.panels, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
 }
 
 /// The rows that entered the products of a chunk: inputs, states (masked), and r ∘ h.
 template <class Cell>
-void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, const GradientMemory<Cell>& m,
-                 Index chunk) {
+void gather_rows(const Problem<typename Cell::T>& p, const GradientMemory<Cell>& m, Index chunk) {
     using T = typename Cell::T;
     constexpr Index W = Cell::W, S = Cell::S;
+    const Layout<Cell> l(p);
     Index row = 0;
     clear(m.zero, l.width);
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
@@ -134,14 +133,14 @@ void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begi
     constexpr Index W = Cell::W, S = Cell::S;
     const Layout<Cell> l(p);
     Arena arena(memory);
-    GradientMemory<Cell> m(p, arena);
-    gather_rows<Cell>(p, l, m, chunk);
+    GradientMemory<typename Cell::Plain> m(p, arena);
+    gather_rows<typename Cell::Plain>(p, m, chunk);
     const Index rows = p.offset[p.chunk[chunk + 1]] - p.offset[p.chunk[chunk]];
     const bool add = chunk < p.chunks - 1;
     for (Index panel = begin; panel < end; ++panel) {
         const T *d = gates + panel * stride, *d_ih = d, *d_hh = d;
-        if (p.norm_ih != nullptr) d_ih += kInputRegion * l.panels * stride;
-        if (p.norm_hh != nullptr) d_hh += kHiddenRegion * l.panels * stride;
+        if (Cell::kRegularised && p.norm_ih != nullptr) d_ih += kInputRegion * l.panels * stride;
+        if (Cell::kRegularised && p.norm_hh != nullptr) d_hh += kHiddenRegion * l.panels * stride;
         if (p.dw_ih != nullptr)
             multiply_outer<T, W, Cell::GI>(d_ih, S * W, rows, m.x_rows, l.input, sums + l.ih(panel), add);
         if (p.dw_hh != nullptr) {

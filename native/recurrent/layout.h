@@ -100,32 +100,28 @@ struct Layout {
 };
 
 /// W rows of a weight, transposed: to[k] (`stride` apart) has a number of each row.
-template <class Cell>
-void pack_rows(const typename Cell::T* weight, Index columns, Index row, Index rows, typename Cell::T* to,
-               Index stride) {
-    using V = typename Cell::V;
-    constexpr int W = Cell::W;
+template <class T, int W>
+void pack_rows(const T* weight, Index columns, Index row, Index rows, T* to, Index stride) {
+    using V = Vector<T, W>;
     for (Index k = 0; k < columns; k += W) {
         const Index some = least(columns - k, W);
         V square[W]{};
         for (Index lane = 0; lane < rows; ++lane)
             square[lane] = load_some<V>(weight + (row + lane) * columns + k, some);
-        transpose<typename Cell::T, W>(square);
+        transpose<T, W>(square);
         for (Index j = 0; j < some; ++j) store(to + (k + j) * stride, square[j]);
     }
 }
 
 /// The way back.
-template <class Cell>
-void unpack_rows(const typename Cell::T* from, Index stride, Index columns, Index row, Index rows,
-                 typename Cell::T* weight) {
-    using V = typename Cell::V;
-    constexpr int W = Cell::W;
+template <class T, int W>
+void unpack_rows(const T* from, Index stride, Index columns, Index row, Index rows, T* weight) {
+    using V = Vector<T, W>;
     for (Index k = 0; k < columns; k += W) {
         const Index some = least(columns - k, W);
         V square[W]{};
         for (Index j = 0; j < some; ++j) square[j] = load<V>(from + (k + j) * stride);
-        transpose<typename Cell::T, W>(square);
+        transpose<T, W>(square);
         for (Index lane = 0; lane < rows; ++lane) store_some(weight + (row + lane) * columns + k, square[lane], some);
     }
 }
@@ -145,12 +141,13 @@ struct Slot {
 /// W_hr (P, H) for the product with o ∘ tanh(c).
 template <class Cell>
 void pack_projection(const Layout<Cell>& l, const typename Cell::T* weight, typename Cell::T* to) {
-    constexpr Index W = Cell::W;
+    using T = typename Cell::T;
+    constexpr int W = Cell::W;
     for (Index first = 0; first < l.vectors(l.state); first += 4) {
         const Index wide = least(l.vectors(l.state) - first, 4);
         for (Index n = 0; n < wide; ++n) {
             const Index row = (first + n) * W;
-            pack_rows<Cell>(weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
+            pack_rows<T, W>(weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
         }
         to += l.hidden * wide * W;
     }
@@ -167,43 +164,11 @@ void pack_projection_backward(const Layout<Cell>& l, const typename Cell::T* wei
                 store(to, load_some<V>(weight + k * l.hidden + column, least(l.hidden - column, W)));
 }
 
-/// work(number of a vector within a panel's gains, weight, its slot) for all that the regularised cells learn.
-template <class Cell, class P, class Work>
-TIMESTEPS_ALWAYS void each_gain(const Layout<Cell>& l, Index panel, const P& w, const Work& work) {
-    constexpr int S = Cell::S;
-    for (int v = 0; v < Cell::GI; ++v) work(v, w.ih, Slot<Cell>(l, panel, Cell::input_gate(v), v));
-    for (int v = 0; v < Cell::GH; ++v)
-        work(S + Cell::OH + v, w.hh, Slot<Cell>(l, panel, Cell::recurrent_gate(v), v));
-    if constexpr (Cell::kTwoStages) work(S, w.hh, Slot<Cell>(l, panel, Cell::kSecondGate, 0));
-    if constexpr (Cell::kHasCells) {
-        work(2 * S + kGainC, w.c, Slot<Cell>(l, panel, 0, 0));
-        work(2 * S + kBiasC, w.c_bias, Slot<Cell>(l, panel, 0, 0));
-        for (int n = 0; n < 3; ++n) work(2 * S + kPeepI + n, w.ch, Slot<Cell>(l, panel, n, 0));
-    }
-}
-
-template <class T>
-struct Gains {
-    T *ih, *hh, *c, *c_bias, *ch;
-};
-
-template <class Cell>
-void pack_gains(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
-    using T = typename Cell::T;
-    const Layout<Cell> l(p);
-    const Gains<const T> weights{p.norm_ih, p.norm_hh, p.norm_c, p.norm_c_bias, p.w_ch};
-    clear(packed, l.panels * l.gains_row());
-    for (Index panel = 0; panel < l.panels; ++panel, packed += l.gains_row())
-        each_gain<Cell>(l, panel, weights, [&](int n, const T* weight, const Slot<Cell>& s) {
-            if (weight != nullptr) copy(packed + n * Cell::W, weight + s.row, s.rows);
-        });
-}
-
 template <class Cell>
 void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
     using T = typename Cell::T;
     using L = Layout<Cell>;
-    constexpr Index W = Cell::W;
+    constexpr int W = Cell::W;
     const L l(p);
     for (Index panel = 0; panel < l.panels; ++panel) {
         T* bias = packed + l.bias(panel);
@@ -211,22 +176,21 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
             if (p.w_ih != nullptr)
-                pack_rows<Cell>(p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
+                pack_rows<T, W>(p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
             for (Index n = 0; n < s.rows && p.b_ih != nullptr; ++n) bias[v * W + n] += p.b_ih[s.row + n];
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
-            pack_rows<Cell>(p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
+            pack_rows<T, W>(p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[(L::OH + v) * W + n] += p.b_hh[s.row + n];
         }
         if constexpr (Cell::kTwoStages) {
             const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
-            pack_rows<Cell>(p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
+            pack_rows<T, W>(p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[n] += p.b_hh[s.row + n];
         }
     }
     if constexpr (Cell::kProjected) pack_projection<Cell>(l, p.w_hr, packed + l.projection());
-    if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + l.gains());
 }
 
 /// weight's columns first … as (panels, slots * W, block vectors).
@@ -263,13 +227,13 @@ void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed)
     if constexpr (Cell::kTwoStages)
         pack_columns<Cell>(l, p.w_hh, l.hidden, 1, [](int) { return Cell::kSecondGate; }, packed + l.second_backward());
     if constexpr (Cell::kProjected) pack_projection_backward<Cell>(l, p.w_hr, packed + l.projection_backward());
-    if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + l.gains_backward());
 }
 
 template <class Cell>
 void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const typename Cell::T* sums) {
+    using T = typename Cell::T;
     using L = Layout<Cell>;
-    constexpr Index W = Cell::W;
+    constexpr int W = Cell::W;
     const L l(p);
     const auto bias = [&](typename Cell::T* to, const Slot<Cell>& s, Index panel, int slot) {
         for (Index n = 0; n < s.rows && to != nullptr; ++n) to[s.row + n] = sums[l.bias(panel) + slot * W + n];
@@ -278,32 +242,24 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
             if (p.dw_ih != nullptr)
-                unpack_rows<Cell>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
+                unpack_rows<T, W>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
             bias(p.db_ih, s, panel, v);
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
             if (p.dw_hh != nullptr)
-                unpack_rows<Cell>(sums + l.hh(panel) + v * W, L::GH * W, l.state, s.row, s.rows, p.dw_hh);
+                unpack_rows<T, W>(sums + l.hh(panel) + v * W, L::GH * W, l.state, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, L::OH + v);
         }
         if constexpr (Cell::kTwoStages) {
             const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
-            if (p.dw_hh != nullptr) unpack_rows<Cell>(sums + l.second(panel), W, l.hidden, s.row, s.rows, p.dw_hh);
+            if (p.dw_hh != nullptr) unpack_rows<T, W>(sums + l.second(panel), W, l.hidden, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, 0);
         }
         if constexpr (Cell::kProjected)
             for (Index k = 0; k < l.state && p.dw_hr != nullptr; ++k)
                 store_some(p.dw_hr + k * l.hidden + panel * W,
                            load<typename Cell::V>(sums + l.projection() + (panel * l.state + k) * W), l.units(panel));
-        if constexpr (Cell::kRegularised) {
-            using T = typename Cell::T;
-            const T* gains = sums + l.gains() + panel * l.gains_row();
-            each_gain<Cell>(l, panel, Gains<T>{p.dnorm_ih, p.dnorm_hh, p.dnorm_c, p.dnorm_c_bias, p.dw_ch},
-                            [&](int n, T* weight, const Slot<Cell>& s) {
-                                if (weight != nullptr) copy(weight + s.row, gains + n * W, s.rows);
-                            });
-        }
     }
 }
 

@@ -88,54 +88,77 @@ struct Norm {
                                : apply<false>(l, panel, rows, mean, scale, gain, bias, a, gates);
     }
 
-    /// What the norm's way back takes away from each number of a row, and for each normalised number.
+    /// One of the two products that entered the gates: by how much its rows were scaled, its gains, what is normed, and
+    /// where its gradients go.
+    struct Side {
+        const T *scale, *gain, *normed;
+        T* out;
+    };
+
+    /// What the norm's way back takes away from each number of a row, and for each normed number.
     struct Pull {
         T less, slope;
     };
-    TIMESTEPS_ALWAYS Pull pull(const Layout<Cell>& l, T scale, const T* gain, const T* hat, Index hat_stride,
-                               const T* d, Index stride) {
-        V sums[Count]{}, products[Count]{};
-        for (Index panel = 0; panel < l.panels; ++panel)
-#pragma GCC unroll 4
-            for (int v = 0; v < Count; ++v) {
-                const V gained = load<V>(d + panel * stride + v * W) * load<V>(gain + panel * l.gains_row() + v * W);
-                sums[v] += gained;
-                products[v] += gained * load<V>(hat + panel * hat_stride + v * W);
-            }
-        for (int v = 1; v < Count; ++v) sums[0] += sums[v], products[0] += products[v];
-        const T share = scale / numbers(l);
-        return {share * total<T, W>(sums[0]), share * total<T, W>(products[0])};
-    }
 
-    /// The same of all rows, of which d and hat are slots.
-    [[gnu::noinline]] static void pulls(const Layout<Cell>& l, Index rows, const T* scale, const T* gain, const T* hat,
-                                        const T* d, Index stride, T* less, T* slope) {
-        for (Index row = 0; row < rows; ++row, hat += Cell::S * W, d += Cell::S * W) {
-            const Pull pulled = pull(l, scale[row], gain, hat, stride, d, stride);
-            less[row] = pulled.less, slope[row] = pulled.slope;
+    /// Of all rows, where d and what is normed lie in one array, `stride` from panel to panel.
+    [[gnu::noinline]] static void pulls(const Layout<Cell>& l, Index rows, const Side& side, const T* d, Index stride,
+                                        T* less, T* slope) {
+        for (Index row = 0; row < rows; ++row) {
+            Pull of[1];
+            pull<1>(l, &side, row, stride, d, stride, of);
+            less[row] = of[0].less, slope[row] = of[0].slope;
         }
     }
 
-    /// Of `rows` rows, through gain and norm: from d, the gradients of what the gates gained, to those of the product.
-    /// All lie as the gates do; gains of panels are l.gains_row() apart.
-    [[gnu::noinline]] static void backward(const Layout<Cell>& l, Index rows, const T* scale, const T* gain,
-                                           const T* hat, Index hat_stride, const T* d, T* out, Index stride) {
-        constexpr Index step = Cell::S * W;
-        gain += First * W, hat += First * W, d += First * W, out += First * W;
-        for (Index row = 0; row < rows; ++row, hat += step, d += step, out += step) {
-            const T s = scale[row];
-            const Pull pulled = pull(l, s, gain, hat, hat_stride, d, stride);
+    /// Through gain and norm: from d, the gradients of what the gates gained, to those of the products. All lie as the
+    /// gates do, what is normed `normed_stride` from panel to panel.
+    template <int Sides>
+    [[gnu::noinline]] static void backward(const Layout<Cell>& l, Index rows, const Side* sides, Index normed_stride,
+                                           const T* d, Index stride) {
+        for (Index row = 0; row < rows; ++row) {
+            Pull of[Sides];
+            pull<Sides>(l, sides, row, normed_stride, d, stride, of);
+            const Index at = row * Cell::S * W + First * W;
             for (Index panel = 0; panel < l.panels; ++panel)
 #pragma GCC unroll 4
                 for (int v = 0; v < Count; ++v) {
-                    const V gained = load<V>(d + panel * stride + v * W) * load<V>(gain + panel * l.gains_row() + v * W);
-                    const V x = load<V>(hat + panel * hat_stride + v * W);
-                    store(out + panel * stride + v * W, s * gained - pulled.less - x * pulled.slope);
+                    const V grad = load<V>(d + at + panel * stride + v * W);
+#pragma GCC unroll 2
+                    for (int n = 0; n < Sides; ++n) {
+                        const V gained = grad * load<V>(sides[n].gain + panel * l.gains_row() + (First + v) * W);
+                        const V x = load<V>(sides[n].normed + at + panel * normed_stride + v * W);
+                        store(sides[n].out + at + panel * stride + v * W,
+                              sides[n].scale[row] * gained - of[n].less - x * of[n].slope);
+                    }
                 }
         }
     }
 
 private:
+    template <int Sides>
+    TIMESTEPS_ALWAYS void pull(const Layout<Cell>& l, const Side* sides, Index row, Index normed_stride, const T* d,
+                               Index stride, Pull* of) {
+        constexpr int kChains = Count > 1 ? 2 : 1;  // of additions, for each of the sums
+        V sums[Sides][kChains]{}, products[Sides][kChains]{};
+        const Index at = row * Cell::S * W + First * W;
+        for (Index panel = 0; panel < l.panels; ++panel)
+#pragma GCC unroll 4
+            for (int v = 0; v < Count; ++v) {
+                const V grad = load<V>(d + at + panel * stride + v * W);
+#pragma GCC unroll 2
+                for (int n = 0; n < Sides; ++n) {
+                    const V gained = grad * load<V>(sides[n].gain + panel * l.gains_row() + (First + v) * W);
+                    sums[n][v % kChains] += gained;
+                    products[n][v % kChains] += gained * load<V>(sides[n].normed + at + panel * normed_stride + v * W);
+                }
+            }
+        for (int n = 0; n < Sides; ++n) {
+            if constexpr (kChains > 1) sums[n][0] += sums[n][1], products[n][0] += products[n][1];
+            const T share = sides[n].scale[row] / numbers(l);
+            of[n] = {share * total<T, W>(sums[n][0]), share * total<T, W>(products[n][0])};
+        }
+    }
+
     template <bool Padded>
     [[gnu::noinline]] static void apply(const Layout<Cell>& l, Index panel, Index rows, const T* mean, const T* scale,
                                         const T* gain, const T* bias, T* a, T* gates) {

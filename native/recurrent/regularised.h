@@ -1,6 +1,7 @@
 // What the driver does besides for regularised cells, on the way forward.
 #pragma once
 
+#include "gains.h"
 #include "norm.h"
 #include "rows.h"
 #include "tiles.h"

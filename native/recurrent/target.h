@@ -45,8 +45,16 @@ Kernels<typename Cell::T> kernels_of() {
                 GradientMemory<Cell>(p, arena);
                 return arena.counted();
             },
-        .pack = pack<Cell>,
-        .pack_backward = pack_backward<Cell>,
+        .pack =
+            [](const P& p, T* packed) {
+                pack<typename Cell::Plain>(p, packed);
+                if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + Layout<Cell>(p).gains());
+            },
+        .pack_backward =
+            [](const P& p, T* packed) {
+                pack_backward<typename Cell::Plain>(p, packed);
+                if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + Layout<Cell>(p).gains_backward());
+            },
         .forward = [](const P& p, const T* packed, Index begin, Index end,
                       char* memory) { Forward<Cell>(p, packed, begin, end, Arena(memory)).run(); },
         .backward =
@@ -54,9 +62,17 @@ Kernels<typename Cell::T> kernels_of() {
                Index first_row, char* memory) {
                 Backward<Cell>(p, packed, begin, end, Arena(memory)).run(chunk, gates, stride, first_row);
             },
-        .input_gradient = input_gradient<Cell>,
+        .input_gradient =
+            [](const P& p, const T* packed, Index chunk, const T* gates, Index stride, char* memory) {
+                if (p.norm_ih != nullptr) gates += kInputRegion * Layout<Cell>(p).panels * stride;
+                input_gradient<typename Cell::Plain>(p, packed, chunk, gates, stride, memory);
+            },
         .weight_gradient = weight_gradient<Cell>,
-        .unpack = unpack<Cell>,
+        .unpack =
+            [](const P& p, Index begin, Index end, const T* sums) {
+                unpack<typename Cell::Plain>(p, begin, end, sums);
+                if constexpr (Cell::kRegularised) unpack_gains<Cell>(p, begin, end, sums + Layout<Cell>(p).gains());
+            },
     };
 }
 
@@ -73,7 +89,7 @@ Kernels<T> kernels_for(CellKind kind, Index hidden, bool regularised) {
         case kLstm:
             return either<Lstm<T, W>, LstmRegularised<T, W>>(regularised);
         case kLstmProjected:
-            return either<LstmProjected<T, W>, LstmRegularisedProjected<T, W>>(regularised);
+            return either<LstmProjected<T, W>, LstmRegularised<T, W, LstmProjected<T, W>>>(regularised);
         case kGruAfter:
             return either<GruAfter<T, W>>(regularised);
         case kGruBefore:

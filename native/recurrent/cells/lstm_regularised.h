@@ -6,10 +6,11 @@
 
 namespace timesteps::TIMESTEPS_TARGET {
 
-template <class Type, int Width>
-struct LstmRegularised : Lstm<Type, Width> {
+template <class Type, int Width, class Of = Lstm<Type, Width>>
+struct LstmRegularised : Of {
     using T = Type;
     using V = Vector<T, Width>;
+    using Plain = Of;
     static constexpr int W = Width, S = 4;
     static constexpr bool kRegularised = true;
 
@@ -84,7 +85,7 @@ struct LstmRegularised : Lstm<Type, Width> {
             const V squashed = tanh<W>(seen), output = o * squashed, through = grad * o * (1 - squashed * squashed);
             store(dgates, through);
             store(dgates + 3 * W, grad * output * (1 - o));
-            store(own + own_at(more, kOwns), output);
+            if constexpr (Of::kProjected) store(own + own_at(more, kOwns), output);
             if (more.mean == nullptr) continue;
             store(own + own_at(more, kGainC), through * load<V>(dgates + W));
             store(own + own_at(more, kBiasC), through);
@@ -123,15 +124,10 @@ struct LstmRegularised : Lstm<Type, Width> {
     }
 };
 
-/// With a projection behind it, and before zoneout of h.
-template <class Type, int Width>
-struct LstmRegularisedProjected : LstmRegularised<Type, Width> {
-    static constexpr bool kProjected = true;
-};
-
 /// Other cells stay as they are: the driver does what there is to do.
 template <class Cell>
 struct Regularised : Cell {
+    using Plain = Cell;
     static constexpr bool kRegularised = true;
 };
 
