@@ -36,6 +36,7 @@ struct Norm {
     using T = typename Cell::T;
     using V = typename Cell::V;
     static constexpr Index W = Cell::W, U = Cell::U;
+    static constexpr Index kAhead = 2;  // rows that what is normed, which is long out of the cache, is fetched before
 
     static T numbers(const Layout<Cell>& l) { return static_cast<T>((U > 1 ? 1 : Count) * l.hidden); }
 
@@ -113,8 +114,10 @@ struct Norm {
     /// Through gain and norm: from d, the gradients of what the gates gained, to those of the products. All lie as the
     /// gates do, what is normed `normed_stride` from panel to panel.
     template <int Sides>
-    [[gnu::noinline]] static void backward(const Layout<Cell>& l, Index rows, const Side* sides, Index normed_stride,
+    [[gnu::noinline]] static void backward(const Layout<Cell>& l, Index rows, const Side* of_call, Index normed_stride,
                                            const T* d, Index stride) {
+        Side sides[Sides];  // copies, which no store of a number can change
+        for (int n = 0; n < Sides; ++n) sides[n] = of_call[n];
         for (Index row = 0; row < rows; ++row) {
             Pull of[Sides];
             pull<Sides>(l, sides, row, normed_stride, d, stride, of);
@@ -147,9 +150,11 @@ private:
                 const V grad = load<V>(d + at + panel * stride + v * W);
 #pragma GCC unroll 2
                 for (int n = 0; n < Sides; ++n) {
+                    const T* normed = sides[n].normed + at + panel * normed_stride + v * W;
+                    if (v * W * sizeof(T) % kLine == 0) __builtin_prefetch(normed + kAhead * Cell::S * W);
                     const V gained = grad * load<V>(sides[n].gain + panel * l.gains_row() + (First + v) * W);
                     sums[n][v % kChains] += gained;
-                    products[n][v % kChains] += gained * load<V>(sides[n].normed + at + panel * normed_stride + v * W);
+                    products[n][v % kChains] += gained * load<V>(normed);
                 }
             }
         for (int n = 0; n < Sides; ++n) {
