@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.layers.plan import ALL_REGULARISERS, regularisers
 from bench.markdown import Read
 
 Entry = dict[str, Any]
@@ -30,6 +31,13 @@ def _fits(entry: Entry, case: dict[str, Any]) -> bool:
 def ratio_of(entry: Entry) -> float:
     """The other's time to ours."""
     return float(entry["measured"]["ratio"]["median"])
+
+
+def times_plain(entry: Entry) -> dict[str, dict[str, float]]:
+    """Regularised layers' times to the plain layer's; of all together only where that was all that there is now."""
+    found: dict[str, dict[str, float]] = entry["measured"]["times_plain"]
+    whole = found.keys() == regularisers(entry["case"]["cell"]).keys()
+    return {name: spread for name, spread in found.items() if whole or name != ALL_REGULARISERS}
 
 
 def name_of(entry: Entry) -> str:

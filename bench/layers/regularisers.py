@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bench.layers.plan import ALL_REGULARISERS, REGULARISERS
+from bench.layers.plan import regularisers
 from timesteps.inspect.speed import data, differences, on_threads, pair, results, worker
 from timesteps.inspect.timing import Spread, clock_for, interleave, ratios
 
@@ -17,10 +17,7 @@ STEPS, BATCH = 100, 32
 
 def measure(cell: str, hidden: int, rounds: int) -> dict[str, Any]:
     """Forward and backward on one thread; parity is with the plain loop under the same random numbers."""
-    everything: dict[str, Any] = {}
-    for options in REGULARISERS.values():
-        everything |= options
-    variants = {"plain": {}, **REGULARISERS, ALL_REGULARISERS: everything}
+    variants: dict[str, dict[str, Any]] = {"plain": {}, **regularisers(cell)}
     with on_threads(1):
         x, dy = data(STEPS, BATCH, hidden, "training")
         calls, errors = {}, {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.layers.asked import asked
-from bench.layers.entries import Entry, entries, find, name_of, ratio_of
+from bench.layers.entries import Entry, entries, find, name_of, ratio_of, times_plain
 from bench.layers.plan import BATCH, CELLS, HIDDEN, PEER_RESULTS, PEERS, RESULTS, WORKS
 from bench.markdown import UNMEASURED, Read, machine_of, table
 
@@ -132,7 +132,7 @@ def regularisers(read: Read) -> str:
     for each in entries(read, RESULTS, "regularisers"):
         case, measured = each["case"], each["measured"]
         plain = us(measured["seconds"]["plain"])
-        for name, spread in measured["times_plain"].items():
+        for name, spread in times_plain(each).items():
             rows.append([case["cell"], str(case["hidden"]), plain, name, shown(spread, least=0.0)])
     return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
 

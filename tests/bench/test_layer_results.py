@@ -194,11 +194,13 @@ def test_lengths_are_measured_and_right(work: str, monkeypatch: pytest.MonkeyPat
     assert measured["times_arithmetic"]["torch packed"] > measured["times_arithmetic"]["timesteps"] > 0
 
 
-def test_regularisers_are_measured_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("cell", "count"), [("GRU", 5), ("LSTM", 6)])
+def test_regularisers_are_measured_and_right(cell: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regularisers, "STEPS", 5)
-    measured = regularisers.measure("GRU", 4, 2)
+    measured = regularisers.measure(cell, 4, 2)
     assert not command.faults(measured["errors"])
-    assert list(measured["times_plain"]) == [*plan.REGULARISERS, plan.ALL_REGULARISERS]
+    assert list(measured["times_plain"]) == list(plan.regularisers(cell))
+    assert len(measured["times_plain"]) == count + 1
 
 
 def test_both_models_take_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:

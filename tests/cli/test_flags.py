@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from commands import SMALL, Answer
 
+from timesteps import load
 from timesteps.cli.train import classify
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.request import Request, flag_words
@@ -81,8 +82,11 @@ def test_the_flags_of_a_run_make_the_same_run(timesteps: Command, data: Path, tm
     """Ranges and "none" survive the request in the folder, and the command that the report tells."""
     words = ["--input", "bag", "--syllable", "2-3", "--jamo", "none", "--clip-norm", "none", "--epochs", "1"]
     words += ["--hidden-size", "8", "--embedding-size", "8", "--no-baselines", "--wide", "--schedule", "cosine"]
+    words += ["--layer-norm", "--peephole", "--zoneout", "0.1", "--zoneout-cell", "0.2", "--weight-drop", "0.3"]
     run = tmp_path / "run"
     assert timesteps("train", "classify", data, "--out", run, *words).code == 0
+    layer = load(run).spec.network.layers[0]
+    assert (layer.layer_norm, layer.peephole, layer.zoneout, layer.zoneout_cell) == (True, True, 0.1, 0.2)
     request = Request.read(run)
     assert request.choices["syllable"] == [2, 3] and request.choices["jamo"] == "none"
     told = [word for name, value in request.choices.items() for word in flag_words(name, value)]

@@ -25,6 +25,9 @@ LAYERS: list[tuple[type[nn.Module], dict[str, Any]]] = [
     (LSTM, {"proj_size": 2}),
     (GRU, {}),
     (GRU, {"reset_after": False}),
+    (RNN, {"layer_norm": True}),
+    (LSTM, {"layer_norm": True, "peephole": True, "proj_size": 2}),
+    (GRU, {"layer_norm": True}),
 ]
 every_layer = pytest.mark.parametrize(("layer", "options"), LAYERS, ids=lambda v: getattr(v, "__name__", str(v)))
 

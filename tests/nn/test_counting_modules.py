@@ -30,6 +30,9 @@ from timesteps.runtime.spec import LayerSpec, NetworkSpec
         (nn.RNNCell(16, 8), 200, 208),
         (nn.Sequential(LSTM(16, 8, 2, bidirectional=True), nn.GRU(16, 8)), 2 * (800 + 800) + 624, 2 * 1664 + 624),
         (LSTM(16, 8, bias=False), 768, 768),
+        (RNN(16, 8, layer_norm=True), 200 + 16, 208 + 16),
+        (GRU(16, 8, layer_norm=True), 624 + 48, 624 + 48),
+        (LSTM(16, 8, layer_norm=True, peephole=True), 800 + 64 + 16 + 24, 832 + 64 + 16 + 24),
     ],
     ids=lambda v: str(v) if isinstance(v, int) else type(v).__name__,
 )
@@ -69,6 +72,8 @@ def test_specification_and_network_agree(cell: str, reset_after: bool, biases: s
             bidirectional=True,
             reset_after=reset_after,
             initial_state="learned",
+            layer_norm=k % 2 == 0,
+            peephole=cell == "lstm" and k % 3 == 0,
         )
         for k in range(layers)
     )

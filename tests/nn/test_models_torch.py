@@ -128,7 +128,7 @@ def test_layers_may_differ_in_size_and_cell() -> None:
 @pytest.mark.parametrize(
     "rates",
     [{name: 0.5} for name in ("input_dropout", "dropout", "recurrent_dropout", "word_dropout", "head_dropout")]
-    + [{"initial_state_noise": 0.5}, {"feature_dropout": 0.5}],
+    + [{"initial_state_noise": 0.5}, {"feature_dropout": 0.5}, {"weight_drop": 0.5}],
     ids=lambda rates: next(iter(rates)),
 )
 @pytest.mark.parametrize("input", ["ids", "one_hot", "bag", "numeric"])

@@ -133,6 +133,37 @@ def test_initialization(layer: nn.Module, scheme: str) -> None:
                 assert_close(block.T @ block, torch.eye(4), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("scheme", ["torch", "keras", "orthogonal"])
+def test_initialization_of_what_torch_does_not_have(scheme: str) -> None:
+    lstm = LSTM(3, 4, bidirectional=True, layer_norm=True, peephole=True)
+    with torch.no_grad():
+        for parameter in lstm.parameters():
+            parameter.fill_(7.0)
+    initialize(lstm, scheme, forget_bias=2.0, generator=torch.Generator().manual_seed(0))
+    for reverse in (False, True):
+        cell = lstm.cell(0, reverse)
+        assert all(bool((part == 1).all()) for part in (cell.norm_ih, cell.norm_hh, cell.norm_c))
+        assert bool((cell.norm_c_bias == 0).all())
+        assert (cell.bias_ih + cell.bias_hh)[4:8].tolist() == [2.0] * 4
+        most = float(cell.weight_ch.detach().abs().max())
+        assert len(cell.weight_ch.unique()) == 12 and 0.3 < most <= (0.5 if scheme == "torch" else 0.5 * 3**0.5)
+
+
+@pytest.mark.parametrize("layer", [RNN, LSTM, GRU])
+def test_what_torch_has_is_drawn_first(layer: type[nn.Module]) -> None:
+    more = {"peephole": True} if layer is LSTM else {}
+    torch.manual_seed(1)
+    plain = layer(3, 4, 2, bidirectional=True).state_dict()
+    torch.manual_seed(1)
+    normed = layer(3, 4, 2, bidirectional=True, layer_norm=True, **more).state_dict()
+    assert_close({name: normed[name] for name in plain}, dict(plain), **EXACT)
+    names = [name for name in normed if name.endswith("_l0")]
+    assert names[:4] == [name for name in plain if name.endswith("_l0")]
+    assert {"norm_ih_l0", "norm_hh_l0"} <= set(names[4:]) and bool((normed["norm_ih_l1"] == 1).all())
+    if layer is LSTM:
+        assert 0.2 < float(normed["weight_ch_l1"].abs().max()) <= 0.5
+
+
 def test_gate_biases() -> None:
     lstm = LSTMCell(3, 2)
     initialize(lstm, "torch", forget_bias=2.0)
@@ -185,6 +216,15 @@ def test_explain_names_what_runs_and_why_without_them(monkeypatch: pytest.Monkey
         assert line.implementation == "loop" and reason in line.why_not["torch"]
     (line,) = explain(LSTMCell(3, 4), torch.zeros(2, 5, dtype=torch.int64))
     assert "one-hot" in line.why_not["torch"]
+    for cell, reason in (
+        (GRUCell(3, 4, layer_norm=True), "layer norm"),
+        (LSTMCell(3, 4, peephole=True), "peephole connections"),
+    ):
+        (line,) = explain(cell, x)
+        assert line.implementation == "loop" and reason in line.why_not["torch"]
+    assert "zoneout" in explain(GRUCell(3, 4), x, zoneout=0.1)[0].why_not["torch"]
+    assert "zoneout" in explain(LSTM(3, 4, zoneout_cell=0.1).eval(), x)[0].why_not["torch"]
+    assert explain(LSTM(3, 4, weight_drop=0.5), x)[0].implementation == "torch"
     layer = GRU(3, 4, 2, recurrent_dropout=0.5)
     assert [line.implementation for line in explain(layer, x)] == ["loop", "loop"]
     assert {line.implementation for line in explain(layer.eval(), x)} == {"torch"}

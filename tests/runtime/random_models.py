@@ -105,7 +105,7 @@ def text_model(
 
 
 def guided_model(
-    members: int = 3, outputs: int = 1, unguided: int = 1, unit: str = "character"
+    members: int = 3, outputs: int = 1, unguided: int = 1, unit: str = "character", layer_norm: bool = False
 ) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
     """The same with a guide, and members that do without its channels."""
     spec, tensors = text_model(1, outputs)
@@ -119,7 +119,8 @@ def guided_model(
         **Guide(guide, features, *numbers, np.ones(outputs, np.float32)).tensors(),
     }
     channels = 2 * outputs
-    layer = msgspec.structs.replace(spec.network.layers[0], input_size=spec.network.embedding_size + channels)
+    size = spec.network.embedding_size + channels
+    layer = msgspec.structs.replace(spec.network.layers[0], input_size=size, layer_norm=layer_norm)
     shape = msgspec.structs.replace(spec.network, channels=channels, share=0.25, wide=False, layers=(layer,))
     text = msgspec.structs.replace(spec.text, guide=guide)
     spec = msgspec.structs.replace(spec, text=text, network=shape, members=members, unguided=unguided)

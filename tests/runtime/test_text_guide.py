@@ -125,8 +125,9 @@ def test_channels_are_sums_by_step_order_and_output() -> None:
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("unit", ["character", "token"])
-def test_torch_and_numpy_make_the_same_of_a_guide(outputs: int, unit: str) -> None:
-    spec, tensors = models.guided_model(outputs=outputs, unit=unit)
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_torch_and_numpy_make_the_same_of_a_guide(outputs: int, unit: str, layer_norm: bool) -> None:
+    spec, tensors = models.guided_model(outputs=outputs, unit=unit, layer_norm=layer_norm)
     texts = [*models.TEXTS, "정말 모르는 낱말", "!"]
     steps = TextProcessor.load(spec.text, tensors).steps(texts)
     answers = []

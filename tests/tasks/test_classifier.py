@@ -153,7 +153,8 @@ def test_a_table_is_rows_of_single_numbers() -> None:
 def test_the_same_seed_gives_the_same_bits() -> None:
     rows, targets = waves()
     order = np.random.default_rng(0).permutation(len(rows))
-    for changes in ({}, {"dropout": 0.3, "input_dropout": 0.2, "members": 2, "ema": 0.9}):
+    options = {"layer_norm": True, "peephole": True, "zoneout": 0.2, "zoneout_cell": 0.1, "weight_drop": 0.3}
+    for changes in ({}, {"dropout": 0.3, "input_dropout": 0.2, "members": 2, "ema": 0.9}, options):
         first = Classifier(**SMALL, **changes).fit(rows, targets).predict_proba(rows)
         torch.manual_seed(5)
         again = Classifier(**SMALL, **changes).fit(rows, targets).predict_proba(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,19 +38,23 @@ def examples(kind: Kind, rows: int = 60, seed: int = 0) -> Examples:
     return Examples(Sequences(values, offsets, bags), targets)
 
 
-def network(kind: Kind, seed: int = 0, outputs: int = 1, dropout: float = 0.3) -> Network:
+def network(kind: Kind, seed: int = 0, outputs: int = 1, dropout: float = 0.3, **layer: Any) -> Network:
     embedded = kind != "numeric"
     spec = NetworkSpec(
         input=kind,
         input_size=VOCABULARY if embedded else 3,
         embedding_size=6 if embedded else 0,
-        layers=(LayerSpec(cell="lstm", input_size=6 if embedded else 3, hidden_size=5),),
+        layers=(LayerSpec(cell="lstm", input_size=6 if embedded else 3, hidden_size=5, **layer),),
         outputs=outputs,
         pool="max",
         wide=kind == "bag",
     )
     rates = Regularization(
-        input_dropout=dropout, recurrent_dropout=dropout, head_dropout=dropout, feature_dropout=dropout
+        input_dropout=dropout,
+        recurrent_dropout=dropout,
+        head_dropout=dropout,
+        feature_dropout=dropout,
+        weight_drop=dropout if layer else 0.0,
     )
     return build(spec, rates if dropout else None, seed=seed)
 

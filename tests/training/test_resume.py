@@ -96,6 +96,18 @@ def test_every_optimizer_resumes(optimizer: Any, tmp_path: Path) -> None:
     assert same_bits(weights(again), weights(module))
 
 
+def test_the_options_of_cells_resume(tmp_path: Path) -> None:
+    rows, settings = examples("ids"), Settings(epochs=5, batch_size=16)
+    options = {"layer_norm": True, "peephole": True, "zoneout": 0.1, "zoneout_cell": 0.3, "initial_state": "learned"}
+    module, again = network("ids", **options), network("ids", seed=2, **options)
+    history = train(module, rows, None, settings)
+    assert history.rows[-1]["loss"] < history.rows[0]["loss"]
+    with pytest.raises(Interrupted):
+        train(network("ids", **options), rows, None, settings, callbacks=[stopping("within")], folder=tmp_path)
+    assert train(again, rows, None, settings, folder=tmp_path, resume=True).rows == history.rows
+    assert same_bits(weights(again), weights(module))
+
+
 def test_a_torn_log_is_mended(tmp_path: Path) -> None:
     rows = examples("ids")
     with pytest.raises(Interrupted):

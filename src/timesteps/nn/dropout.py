@@ -23,6 +23,8 @@ _BITS = 31
 
 def draw_keys(rows: int, *, device: torch.device | str = "cpu", generator: torch.Generator | None = None) -> Tensor:
     """One key a row, (rows,) int64. `generator` must live on `device`; None is torch's default one."""
+    if generator is None:  # torch.compile takes no generator where the number of rows is dynamic
+        return torch.randint(-(1 << 62), 1 << 62, (rows,), device=device)
     return torch.randint(-(1 << 62), 1 << 62, (rows,), device=device, generator=generator)
 
 

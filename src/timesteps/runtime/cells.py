@@ -151,7 +151,7 @@ class LSTMCell(_Base):
 
     def __init__(self, spec: LayerSpec, weights: Mapping[str, Array]) -> None:
         super().__init__(spec, weights)
-        self.norm_c, self.norm_c_bias = weights.get("norm_c"), weights.get("norm_c_bias")
+        self.norm_c = (weights["norm_c"], weights["norm_c_bias"]) if spec.layer_norm else None
         self.peepholes = np.split(weights["weight_ch"], 3) if spec.peephole else None
 
     def initial(self, batch: int) -> State:
@@ -176,8 +176,8 @@ class LSTMCell(_Base):
             o += self.peepholes[2] * c
         sigmoid(o, out=o)
         if self.norm_c is not None:
-            h = normed(c.copy(), self.norm_c)
-            h += self.norm_c_bias
+            h = normed(c.copy(), self.norm_c[0])
+            h += self.norm_c[1]
             np.tanh(h, out=h)
         else:
             h = np.tanh(c)
