@@ -2,8 +2,7 @@
 // gradients of inputs and weights.
 #pragma once
 
-#include "rows.h"
-#include "tiles.h"
+#include "regularised.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
 
@@ -13,6 +12,8 @@ struct BackwardMemory {
     T *dh, *dc, *product, *mask, *c_before, *zero;
     T **dh_rows, **product_rows;
     const T** before_rows;
+    T *direct, *less, *slope;
+    std::uint64_t *zone_h, *zone_c;
     Index width, cell_stride;
 
     BackwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
@@ -29,23 +30,25 @@ struct BackwardMemory {
         c_before = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
         before_rows = arena.take<const T*>(rows);
         zero = arena.take<T>(width + 4 * Cell::W);
+        const Index some = Cell::kRegularised ? rows : 0;
+        direct = arena.take<T>(some * width);
+        less = arena.take<T>(some), slope = arena.take<T>(some);
+        zone_h = arena.take<std::uint64_t>(some), zone_c = arena.take<std::uint64_t>(some);
     }
 };
 
 /// Rows of c (hidden or input numbers wide) = or += gates (from slot `slot` on, `Slots` of them) times packed weights.
-template <class Cell, int Slots>
-void multiply_gates(const Layout<Cell>& l, const typename Cell::T* gates, Index rows, Index stride, int slot,
-                    const typename Cell::T* packed, typename Cell::T* const* c, Index columns, bool add) {
-    using T = typename Cell::T;
-    constexpr Index W = Cell::W, S = Cell::S;
-    const Index vectors = l.vectors(columns);
+template <class T, int W, int S, int Slots>
+void multiply_gates(Index panels, const T* gates, Index rows, Index stride, int slot, const T* packed, T* const* c,
+                    Index columns, bool add) {
+    const Index vectors = (columns + W - 1) / W;
     for (Index first = 0; first < vectors; first += 4) {
-        const T* weights = packed + l.block(Slots, first);
+        const T* weights = packed + first * panels * Slots * W * W;
         const Index column = first * W;
         with_rows<4>(least(vectors - first, 4), [&]<int V>() {
             const Index lanes = least(columns - column - (V - 1) * W, W);
-            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, l.panels, Slots * W, weights, c, column,
-                                     add, lanes);
+            multiply_panels<T, W, V>(gates + slot * W, rows, S * W, stride, panels, Slots * W, weights, c, column, add,
+                                     lanes);
         });
     }
 }
@@ -60,6 +63,7 @@ struct Backward {
     const Index begin, end;
     const Layout<Cell> l;
     BackwardMemory<Cell> m;
+    Regulars<T> more{};
 
     Backward(const Problem<T>& problem, const T* weights, Index first, Index last, Arena arena)
         : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, last - first, arena) {}
@@ -71,7 +75,7 @@ struct Backward {
         for (Index t = p.chunks == 0 ? -1 : p.chunk[chunk + 1] - 1; t >= 0 && t >= p.chunk[chunk]; --t)
             if (active(t) > 0) {
                 const Index row = p.offset[t] + begin - first_row;
-                visit(t, gates + row * S * W, stride, gates + l.panels * stride + row * p.output_size);
+                visit(t, gates + row * S * W, stride, gates + l.kRegions * l.panels * stride + row * p.output_size);
             }
         if (chunk == 0) leave();
     }
@@ -150,6 +154,8 @@ struct Backward {
     void visit(Index t, T* dgates, Index stride, [[maybe_unused]] T* dh) {
         const Index rows = active(t);
         if (p.dy.data != nullptr) add_output_gradients(t, rows);
+        if constexpr (Cell::kRegularised)
+            if (p.zone_h.rate > 0) part_at_zones(t, rows);
         if constexpr (Cell::kProjected) through_projection(rows, dh);
         if constexpr (Cell::kDirect)
             for (Index row = 0; row < rows; ++row) m.before_rows[row] = before(p, begin + row, t, m.zero);
@@ -165,7 +171,8 @@ struct Backward {
                           .h_stride = m.width,
                           .unit = 0,
                           .units = 0,
-                          .option = p.option};
+                          .option = p.option,
+                          .regulars = Cell::kRegularised ? &more : nullptr};
         Index before_stride = 0;
         if constexpr (Cell::kHasCells) {
             s.c = p.cells + (p.offset[t] + begin) * W;
@@ -184,19 +191,99 @@ struct Backward {
                 if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
             }
         };
-        step([](const BackwardStep<T>& here) { Cell::backward(here); });
+        if constexpr (Cell::kRegularised && Cell::kHasCells)
+            step_regularised(t, rows, dgates, stride, step);
+        else
+            step([](const BackwardStep<T>& here) { Cell::backward(here); });
+        const T* products = dgates;  // of the recurrent product: the gates', unless there is a norm between
         if constexpr (Cell::kTwoStages) {
-            multiply_gates<Cell, 1>(l, dgates, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
+            if constexpr (Cell::kRegularised)
+                if (p.norm_hh != nullptr) {
+                    through_norm<NormAlone<Cell>>(t, rows, dgates, stride, kRecurrentAlone);
+                    products = dgates + kHiddenRegion * l.panels * stride;
+                }
+            multiply_gates<T, W, S, 1>(l.panels, products, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
                                     false);
             step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
         }
         const bool apart = Cell::kTwoStages || p.mask != nullptr;
-        if constexpr (Cell::GH > 0)
-            multiply_gates<Cell, Cell::GH>(l, dgates, rows, stride, Cell::OH, packed + l.hh_backward(),
-                                           apart ? m.product_rows : m.dh_rows, l.state,
-                                           Cell::kTwoStages || (!apart && Cell::kDirect));
+        if constexpr (Cell::GH > 0) {
+            if constexpr (Cell::kRegularised)
+                if (p.norm_hh != nullptr) {
+                    through_norms(t, rows, dgates, stride);
+                    products = dgates + kHiddenRegion * l.panels * stride;
+                }
+            multiply_gates<T, W, S, Cell::GH>(l.panels, products, rows, stride, Cell::OH, packed + l.hh_backward(),
+                                              apart ? m.product_rows : m.dh_rows, l.state,
+                                              Cell::kTwoStages || (!apart && Cell::kDirect));
+        }
         if (apart) add_product(rows);
+        if constexpr (Cell::kRegularised)
+            if (p.zone_h.rate > 0) add_direct(rows);
         if (p.starts != nullptr) part_at_starts(t, rows);
+    }
+
+    /// Of the gradients of h, what goes past the step, aside in `direct`.
+    void part_at_zones(Index t, Index rows) {
+        using V = typename Cell::V;
+        const Zone<T> zone = zone_at<T>(p.zone_h, p.output_size, t, begin, rows, m.zone_h);
+        for (Index row = 0; row < rows; ++row)
+            for (Index unit = 0; unit < p.output_size; unit += W) {
+                V grad = load<V>(m.dh_rows[row] + unit);
+                store(m.direct + row * m.width + unit, held<T, W>(zone, row, unit, grad));
+                store(m.dh_rows[row] + unit, grad);
+            }
+    }
+
+    void add_direct(Index rows) {
+        for (Index row = 0; row < rows; ++row)
+            for (Index k = 0; k < p.output_size; ++k) m.dh_rows[row][k] += m.direct[row * m.width + k];
+    }
+
+    /// A cell with c, whose norm needs all units before the gates have their gradients.
+    template <class Step>
+    void step_regularised(Index t, Index rows, T* dgates, Index stride, const Step& step) {
+        const T* gains = packed + l.gains_backward() + l.kOwn;
+        more.weights = gains, more.weights_stride = l.gains_row();
+        more.own = dgates + kOwnRegion * l.panels * stride, more.own_stride = stride, more.own_more = l.panels * stride;
+        more.peephole = p.w_ch != nullptr;
+        more.zone = zone_at<T>(p.zone_c, l.hidden, t, begin, rows, m.zone_c);
+        if (p.norm_c != nullptr) more.mean = scale(kCellMean, t), more.scale = scale(kCellScale, t);
+        step([](const BackwardStep<T>& here) { Cell::first_backward(here); });
+        if (p.norm_c != nullptr)
+            Norm<Cell, 0, 1>::pulls(l, rows, {more.scale, gains, dgates + W, nullptr}, dgates, stride, m.less, m.slope);
+        more.less = m.less, more.slope = m.slope;
+        step([](const BackwardStep<T>& here) { Cell::backward(here); });
+    }
+
+    const T* scale(Scale which, Index t) const {
+        return p.scales + which * p.offset[p.visits] + p.offset[t] + begin;
+    }
+
+    /// The gradients of products from those of the gates that they entered through a norm.
+    template <class N, class... Where>
+    void through_norm(Index t, Index rows, T* dgates, Index stride, Where... which) {
+        const auto side = [&](Scale scaled) {
+            const bool input = scaled == kInputTogether || scaled == kInputAlone;
+            return typename N::Side{scale(scaled, t), packed + l.gains_backward() + (input ? 0 : l.kGainHidden),
+                                    (input ? p.normed_ih : p.normed_hh) + (p.offset[t] + begin) * S * W,
+                                    dgates + (input ? kInputRegion : kHiddenRegion) * l.panels * stride};
+        };
+        const typename N::Side sides[] = {side(which)...};
+        N::template backward<sizeof...(which)>(l, rows, sides, p.gate_stride, dgates, stride);
+    }
+
+    /// All of a visit but those of a second product.
+    void through_norms(Index t, Index rows, T* dgates, Index stride) {
+        using Together = NormTogether<Cell>;
+        if (p.norm_ih == nullptr) {
+            through_norm<Together>(t, rows, dgates, stride, kRecurrentTogether);
+        } else {
+            through_norm<Together>(t, rows, dgates, stride, kInputTogether, kRecurrentTogether);
+            if constexpr (Cell::kAlone >= 0) through_norm<Norm<Cell, 0, 1>>(t, rows, dgates, stride, kInputAlone);
+        }
+        if constexpr (Cell::kAlone >= 0 && !Cell::kTwoStages)
+            through_norm<NormAlone<Cell>>(t, rows, dgates, stride, kRecurrentAlone);
     }
 
     /// Units that are only padding have no gradient, even where a neighbour is infinite.

@@ -15,12 +15,15 @@ struct RecurrentShape {
     std::int64_t kind, option, batch, steps, input_size, hidden_size, output_size;
     bool reverse, in_double;
     int threads;
+    double zoneout, zoneout_cell;  // of h, of c
+    std::int64_t stream, stream_cell;
 };
 
 struct RecurrentInputs {
     Address x;
     std::int64_t x_row, x_step;
-    Address h0, c0, fresh_h, fresh_c, w_ih, w_hh, b_ih, b_hh, w_hr, mask, counts, order, starts;
+    Address h0, c0, fresh_h, fresh_c, w_ih, w_hh, b_ih, b_hh, w_hr, norm_ih, norm_hh, norm_c, norm_c_bias, w_ch;
+    Address mask, counts, order, starts, keys;
     std::int64_t starts_row;
     Address saved;
 };
@@ -39,16 +42,22 @@ Problem<T> problem(const RecurrentShape& shape, const RecurrentInputs& in) {
     p.starts = reinterpret_cast<const bool*>(in.starts), p.starts_stride = in.starts_row;
     p.w_ih = at(in.w_ih), p.w_hh = at(in.w_hh), p.b_ih = at(in.b_ih), p.b_hh = at(in.b_hh);
     p.w_hr = at(in.w_hr);
+    p.norm_ih = at(in.norm_ih), p.norm_hh = at(in.norm_hh), p.norm_c = at(in.norm_c), p.norm_c_bias = at(in.norm_c_bias);
+    p.w_ch = at(in.w_ch);
+    const auto* keys = reinterpret_cast<const std::int64_t*>(in.keys);
+    p.zone_h = {shape.zoneout, keys, shape.stream, nullptr}, p.zone_c = {shape.zoneout_cell, keys, shape.stream_cell, nullptr};
     return p;
 }
 
 /// Numbers to be kept for each step of a row, and for the padding between panels.
 template <class T>
-std::pair<std::int64_t, std::int64_t> saved_numbers(std::int64_t kind, std::int64_t hidden_size) {
+std::pair<std::int64_t, std::int64_t> saved_numbers(std::int64_t kind, std::int64_t hidden_size, bool normed) {
     Problem<T> p{};
     p.hidden_size = p.output_size = hidden_size;
-    const Sizes sizes = kernels(static_cast<CellKind>(kind), hidden_size, T{}).sizes(p);
-    return {sizes.panels * (sizes.gate_row + sizes.cell_row), sizes.panels * 4 * kLineBytes / std::int64_t(sizeof(T))};
+    const Sizes sizes = kernels(static_cast<CellKind>(kind), hidden_size, normed, T{}).sizes(p);
+    const std::int64_t arrays = normed ? 3 : 1;  // gates, and both products after their norm
+    return {sizes.panels * (arrays * sizes.gate_row + sizes.cell_row) + (normed ? kScales : 0),
+            sizes.panels * 2 * (arrays + 1) * kLineBytes / std::int64_t(sizeof(T))};
 }
 
 inline void bind_recurrent(nanobind::module_& module) {
@@ -57,12 +66,14 @@ inline void bind_recurrent(nanobind::module_& module) {
     module.attr("recurrent_instructions") = target_name();
     nb::class_<RecurrentShape>(module, "RecurrentShape")
         .def(nb::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
-                      bool, bool, int>());
+                      bool, bool, int, double, double, std::int64_t, std::int64_t>());
     nb::class_<RecurrentInputs>(module, "RecurrentInputs")
         .def(nb::init<Address, std::int64_t, std::int64_t, Address, Address, Address, Address, Address, Address,
-                      Address, Address, Address, Address, Address, Address, Address, std::int64_t, Address>());
-    module.def("recurrent_saved", [](std::int64_t kind, std::int64_t hidden_size, bool in_double) {
-        return in_double ? saved_numbers<double>(kind, hidden_size) : saved_numbers<float>(kind, hidden_size);
+                      Address, Address, Address, Address, Address, Address, Address, Address, Address, Address,
+                      Address, Address, Address, std::int64_t, Address>());
+    module.def("recurrent_saved", [](std::int64_t kind, std::int64_t hidden_size, bool normed, bool in_double) {
+        return in_double ? saved_numbers<double>(kind, hidden_size, normed)
+                         : saved_numbers<float>(kind, hidden_size, normed);
     });
     module.def(
         "recurrent_forward",
@@ -83,7 +94,8 @@ inline void bind_recurrent(nanobind::module_& module) {
         [](const RecurrentShape& shape, const RecurrentInputs& in, Address y, std::int64_t y_row, std::int64_t y_step,
            Address dy, std::int64_t dy_row, std::int64_t dy_step, Address dhn, Address dcn, Address dx,
            std::int64_t dx_row, std::int64_t dx_step, Address dh0, Address dc0, Address dfresh_h, Address dfresh_c,
-           Address dw_ih, Address dw_hh, Address db_ih, Address db_hh, Address dw_hr) {
+           Address dw_ih, Address dw_hh, Address db_ih, Address db_hh, Address dw_hr, Address dnorm_ih,
+           Address dnorm_hh, Address dnorm_c, Address dnorm_c_bias, Address dw_ch) {
             const auto run = [&]<class T>(T) {
                 const auto at = [](Address address) { return reinterpret_cast<T*>(address); };
                 Problem<T> p = problem<T>(shape, in);
@@ -93,7 +105,9 @@ inline void bind_recurrent(nanobind::module_& module) {
                 p.dx = {at(dx), dx_row, dx_step};
                 p.dh0 = at(dh0), p.dc0 = at(dc0), p.dfresh_h = at(dfresh_h), p.dfresh_c = at(dfresh_c);
                 p.dw_ih = at(dw_ih), p.dw_hh = at(dw_hh), p.db_ih = at(db_ih), p.db_hh = at(db_hh);
-                p.dw_hr = at(dw_hr);
+                p.dw_hr = at(dw_hr), p.dw_ch = at(dw_ch);
+                p.dnorm_ih = at(dnorm_ih), p.dnorm_hh = at(dnorm_hh);
+                p.dnorm_c = at(dnorm_c), p.dnorm_c_bias = at(dnorm_c_bias);
                 run_backward(static_cast<CellKind>(shape.kind), p, reinterpret_cast<const std::int64_t*>(in.counts),
                              at(in.saved), shape.threads);
             };

@@ -2,8 +2,7 @@
 // product and the cell.
 #pragma once
 
-#include "rows.h"
-#include "tiles.h"
+#include "regularised.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
 
@@ -14,8 +13,9 @@ struct ForwardMemory {
     const T **x_rows, **h_rows[2], **masked_rows, **reset_rows;
     T **y_rows, **output_rows;
     Index width, gate_stride, cell_stride;
+    RegularMemory<Cell> regular;
 
-    ForwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
+    ForwardMemory(const Problem<T>& p, Index rows, Arena& arena) : regular(p, rows, arena) {
         const Layout<Cell> l(p);
         width = l.width;
         gate_stride = p.chunk_rows * Cell::S * Cell::W;
@@ -74,9 +74,17 @@ struct Forward {
     const Index begin, end;
     const Layout<Cell> l;
     ForwardMemory<Cell> m;
+    const NormForward<Cell> norm;
+    Regulars<T> more{};
 
     Forward(const Problem<T>& problem, const T* weights, Index first, Index last, Arena arena)
-        : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, last - first, arena) {}
+        : p(problem),
+          packed(weights),
+          begin(first),
+          end(last),
+          l(problem),
+          m(problem, last - first, arena),
+          norm{p, l, packed, m.regular} {}
 
     Index active(Index t) const { return least(p.active[t], end) - begin; }
 
@@ -99,8 +107,15 @@ struct Forward {
     }
     Index gate_stride() const { return p.gates != nullptr ? p.gate_stride : m.gate_stride; }
 
+    /// Where the normed recurrent products of visit t lie, and from panel to panel.
+    T* normed_at(Index t) const {
+        return p.normed_hh != nullptr ? p.normed_hh + (p.offset[t] + begin) * S * W : m.regular.normed;
+    }
+    Index normed_stride() const { return p.normed_hh != nullptr ? p.gate_stride : m.regular.stride; }
+
     void enter() {
         if constexpr (Cell::kProjected) clear(m.zero, 4 * W);
+        if constexpr (Cell::kRegularised) clear(m.regular.zero, S * W);
         for (Index row = 0; row < end - begin; ++row) {
             for (int n = 0; n < 2; ++n) {
                 clear(m.h[n] + row * m.width, m.width);
@@ -132,8 +147,18 @@ struct Forward {
             for (Index n = 0; n < rows; ++n) m.x_rows[row + n] = row_at(p, p.x, begin + n, t);
             row += rows;
             if (whole && t + 1 < last) continue;
-            const auto how = p.w_ih == nullptr ? take_projected<Cell> : project<Cell>;
-            how(l, packed, m.x_rows + done, row - done, gates_at(whole ? first : t, done), gate_stride());
+            T* gates = gates_at(whole ? first : t, done);
+            if (p.norm_ih != nullptr) {
+                if constexpr (Cell::kRegularised) {
+                    T* normed = p.normed_ih == nullptr ? gates : p.normed_ih + (gates - p.gates);
+                    norm.project(m.x_rows + done, p.offset[whole ? first : t] + begin, row - done, normed, gates,
+                                 gate_stride());
+                }
+            } else {
+                using Plain = typename Cell::Plain;
+                const auto how = p.w_ih == nullptr ? take_projected<Plain> : project<Plain>;
+                how(Layout<Plain>(p), packed, m.x_rows + done, row - done, gates, gate_stride());
+            }
             done = row;
         }
     }
@@ -178,7 +203,8 @@ struct Forward {
                          .unit = 0,
                          .units = 0,
                          .option = p.option,
-                         .keep = p.gates != nullptr};
+                         .keep = p.gates != nullptr,
+                         .regulars = Cell::kRegularised ? &more : nullptr};
         const auto step = [&](const auto& work) {
             for (Index panel = 0; panel < l.panels; ++panel) {
                 const Index unit = panel * U * W;
@@ -192,6 +218,7 @@ struct Forward {
                 work(panel, here);
             }
         };
+        if constexpr (Cell::kRegularised) return visit_regularised(t, rows, h, step);
         step([&](Index panel, const ForwardStep<T>& here) {
             if constexpr (Cell::GH > 0)
                 multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr,
@@ -208,6 +235,62 @@ struct Forward {
                 Cell::forward(here);
             });
         if constexpr (Cell::kProjected) project_outputs(t, rows);
+    }
+
+    template <class Step>
+    void visit_regularised(Index t, Index rows, const T* const* h, const Step& step) {
+        const bool normed = p.norm_hh != nullptr, cells_normed = p.norm_c != nullptr;
+        const Index first = p.offset[t] + begin, stride = normed_stride();
+        T* a = normed_at(t);
+        if constexpr (Cell::kHasCells) {
+            more.written = m.regular.written, more.written_stride = m.cell_stride;
+            more.weights = packed + l.gains() + l.kOwn, more.weights_stride = l.gains_row();
+            more.peephole = p.w_ch != nullptr;
+            more.zone = zone_at<T>(p.zone_c, l.hidden, t, begin, rows, m.regular.zone_c);
+        }
+        if (normed) norm.recur(h, first, rows, a, stride);
+        step([&](Index panel, const ForwardStep<T>& here) {
+            if (normed)
+                norm.add(first, rows, panel, a + panel * stride, here.gates);
+            else
+                multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr,
+                                              here.gates + Cell::OH * W, S * W);
+            if constexpr (Cell::kTwoStages || Cell::kHasCells)
+                Cell::first_forward(here, h[0] + here.unit, Cell::kTwoStages ? m.reset + here.unit : nullptr);
+            if (!Cell::kTwoStages && !cells_normed) Cell::forward(here);
+        });
+        if constexpr (Cell::kTwoStages) {
+            if (normed) norm.recur_second(m.reset_rows, first, rows, a, stride);
+            step([&](Index panel, const ForwardStep<T>& here) {
+                if (normed)
+                    norm.add_second(first, rows, panel, a + panel * stride, here.gates);
+                else
+                    multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates,
+                                           S * W);
+                Cell::forward(here);
+            });
+        }
+        if (cells_normed) {
+            norm.cells(first, rows, more.written, more.written_stride);
+            more.mean = norm.cell_mean(first), more.scale = norm.scale(kCellScale, first);
+            step([](Index, const ForwardStep<T>& here) { Cell::forward(here); });
+        }
+        if constexpr (Cell::kProjected) project_outputs(t, rows);
+        if (p.zone_h.rate > 0) zone_outputs(t, rows);
+    }
+
+    void zone_outputs(Index t, Index rows) {
+        using V = typename Cell::V;
+        const Zone<T> zone = zone_at<T>(p.zone_h, p.output_size, t, begin, rows, m.regular.zone_h);
+        for (Index row = 0; row < rows; ++row) {
+            const T* before = m.h[t & 1] + row * m.width;
+            T* h = m.h[(t + 1) & 1] + row * m.width;
+            for (Index unit = 0; unit < p.output_size; unit += W) {
+                const V next = zoned<T, W>(zone, row, unit, load<V>(before + unit), load<V>(h + unit));
+                store(h + unit, next);
+                store_some(m.y_rows[row] + unit, next, p.output_size - unit);
+            }
+        }
     }
 
     /// h' = W_hr (o ∘ tanh(c')).

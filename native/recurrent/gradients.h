@@ -49,15 +49,15 @@ void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* 
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
         for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
     if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, rows, stride, m.dx_rows);
-    multiply_gates<Cell, Cell::GI>(l, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
+    multiply_gates<typename Cell::T, Cell::W, Cell::S, Cell::GI>(l.panels, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
 }
 
 /// The rows that entered the products of a chunk: inputs, states (masked), and r ∘ h.
 template <class Cell>
-void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, const GradientMemory<Cell>& m,
-                 Index chunk) {
+void gather_rows(const Problem<typename Cell::T>& p, const GradientMemory<Cell>& m, Index chunk) {
     using T = typename Cell::T;
     constexpr Index W = Cell::W, S = Cell::S;
+    const Layout<Cell> l(p);
     Index row = 0;
     clear(m.zero, l.width);
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
@@ -80,49 +80,92 @@ void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, cons
         }
 }
 
+/// to (S vectors) = or += sums over rows of d (S vectors), times `factors` where there are some.
+template <int S, int W, class T>
+TIMESTEPS_ALWAYS void sum_rows(const T* d, const T* factors, Index rows, T* to, bool add) {
+    using V = Vector<T, W>;
+    V sums[S]{};
+    for (Index row = 0; row < rows; ++row)
+        for (Index s = 0; s < S; ++s) {
+            const V number = load<V>(d + (row * S + s) * W);
+            sums[s] += factors == nullptr ? number : number * load<V>(factors + (row * S + s) * W);
+        }
+    for (Index s = 0; s < S; ++s, to += W) store(to, add ? load<V>(to) + sums[s] : sums[s]);
+}
+
+/// Where vector n of what sums up to the gradients of Own lies, for the panel whose gates' gradients are d.
+template <class Cell>
+const typename Cell::T* own_gradients(const Layout<Cell>& l, const typename Cell::T* d, Index stride, Index n) {
+    return d + (kOwnRegion + n / Cell::S) * l.panels * stride + n % Cell::S * Cell::W;
+}
+
+/// Gradients of the gains of one panel, and of Own.
+template <class Cell>
+void gain_gradient(const Problem<typename Cell::T>& p, const Layout<Cell>& l, Index chunk, Index panel,
+                   const typename Cell::T* d, Index stride, typename Cell::T* sums, bool add) {
+    using T = typename Cell::T;
+    using V = typename Cell::V;
+    constexpr int W = Cell::W, S = Cell::S;
+    const Index first = p.offset[p.chunk[chunk]], rows = p.offset[p.chunk[chunk + 1]] - first;
+    const Index kept = panel * p.gate_stride + first * S * W;
+    T* to = sums + l.gains() + panel * l.gains_row();
+    if (p.dnorm_ih != nullptr) sum_rows<S, W>(d, p.normed_ih + kept, rows, to, add);
+    if (p.dnorm_hh != nullptr) sum_rows<S, W>(d, p.normed_hh + kept, rows, to + l.kGainHidden, add);
+    if constexpr (Cell::kHasCells) {
+        const auto own = [&](int n, const T* weight) {
+            if (weight == nullptr) return;
+            const T* from = own_gradients(l, d, stride, n);
+            V sum{};
+            for (Index row = 0; row < rows; ++row) sum += load<V>(from + row * S * W);
+            T* here = to + l.kOwn + n * W;
+            store(here, add ? load<V>(here) + sum : sum);
+        };
+        own(kGainC, p.dnorm_c), own(kBiasC, p.dnorm_c_bias);
+        for (int n = 0; n < 3; ++n) own(kPeepI + n, p.dw_ch);
+    }
+}
+
 template <class Cell>
 void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begin, Index end,
                      const typename Cell::T* gates, Index stride, [[maybe_unused]] const typename Cell::T* dh,
                      typename Cell::T* sums, char* memory) {
     using T = typename Cell::T;
-    using V = typename Cell::V;
     constexpr Index W = Cell::W, S = Cell::S;
     const Layout<Cell> l(p);
     Arena arena(memory);
-    GradientMemory<Cell> m(p, arena);
-    gather_rows<Cell>(p, l, m, chunk);
+    GradientMemory<typename Cell::Plain> m(p, arena);
+    gather_rows<typename Cell::Plain>(p, m, chunk);
     const Index rows = p.offset[p.chunk[chunk + 1]] - p.offset[p.chunk[chunk]];
     const bool add = chunk < p.chunks - 1;
     for (Index panel = begin; panel < end; ++panel) {
-        const T* d = gates + panel * stride;
+        const T *d = gates + panel * stride, *d_ih = d, *d_hh = d;
+        if (Cell::kRegularised && p.norm_ih != nullptr) d_ih += kInputRegion * l.panels * stride;
+        if (Cell::kRegularised && p.norm_hh != nullptr) d_hh += kHiddenRegion * l.panels * stride;
         if (p.dw_ih != nullptr)
-            multiply_outer<T, W, Cell::GI>(d, S * W, rows, m.x_rows, l.input, sums + l.ih(panel), add);
+            multiply_outer<T, W, Cell::GI>(d_ih, S * W, rows, m.x_rows, l.input, sums + l.ih(panel), add);
         if constexpr (Cell::GH > 0)
             if (p.dw_hh != nullptr) {
-                multiply_outer<T, W, Cell::GH>(d + Cell::OH * W, S * W, rows, m.h_rows, l.state, sums + l.hh(panel),
+                multiply_outer<T, W, Cell::GH>(d_hh + Cell::OH * W, S * W, rows, m.h_rows, l.state, sums + l.hh(panel),
                                                add);
                 if constexpr (Cell::kTwoStages)
-                    multiply_outer<T, W, 1>(d, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
+                    multiply_outer<T, W, 1>(d_hh, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
             }
         if constexpr (Cell::kProjected) {
-            const Index first = p.offset[p.chunk[chunk]];
+            [[maybe_unused]] const Index first = p.offset[p.chunk[chunk]];
             for (Index row = 0; row < rows; ++row) {
                 m.dh_rows[row] = dh + row * p.output_size;
-                Cell::output(p.gates + panel * p.gate_stride + (first + row) * S * W,
-                             p.cells + panel * p.cell_stride + (first + row) * W, m.output + row * W);
+                if constexpr (!Cell::kRegularised)
+                    Cell::output(p.gates + panel * p.gate_stride + (first + row) * S * W,
+                                 p.cells + panel * p.cell_stride + (first + row) * W, m.output + row * W);
             }
+            const T* output = Cell::kRegularised ? own_gradients(l, d, stride, kOwns) : m.output;
             if (p.dw_hr != nullptr)
-                multiply_outer<T, W, 1>(m.output, W, rows, m.dh_rows, l.state,
+                multiply_outer<T, W, 1>(output, Cell::kRegularised ? S * W : W, rows, m.dh_rows, l.state,
                                         sums + l.projection() + panel * l.state * W, add);
         }
+        if constexpr (Cell::kRegularised) gain_gradient(p, l, chunk, panel, d, stride, sums, add);
         if (p.db_ih == nullptr && p.db_hh == nullptr) continue;
-        V bias[S]{};
-        for (Index row = 0; row < rows; ++row)
-            for (Index s = 0; s < S; ++s) bias[s] += load<V>(d + (row * S + s) * W);
-        for (Index s = 0; s < S; ++s) {
-            T* to = sums + l.bias(panel) + s * W;
-            store(to, add ? load<V>(to) + bias[s] : bias[s]);
-        }
+        sum_rows<S, W>(d, static_cast<const T*>(nullptr), rows, sums + l.bias(panel), add);
     }
 }
 

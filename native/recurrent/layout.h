@@ -1,6 +1,7 @@
 // How weights, gates and gradients lie in memory: by panels of U * W hidden units, gates of the same unit side by side.
 #pragma once
 
+#include "cells/steps.h"
 #include "problem.h"
 #include "vectors.h"
 
@@ -9,6 +10,16 @@ namespace timesteps::TIMESTEPS_TARGET {
 constexpr Index kLine = 64;  // bytes
 
 TIMESTEPS_ALWAYS Index least(Index a, Index b) { return a < b ? a : b; }
+
+template <class T>
+TIMESTEPS_ALWAYS void copy(T* to, const T* from, Index count) {
+    __builtin_memcpy(to, from, count * sizeof(T));
+}
+
+template <class T>
+TIMESTEPS_ALWAYS void clear(T* to, Index count) {
+    __builtin_memset(to, 0, count * sizeof(T));
+}
 
 /// Hands out pieces of a block of memory; from no block, it only counts.
 class Arena {
@@ -33,6 +44,10 @@ private:
     bool real_;
 };
 
+/// The gradients of the gates are followed by regions that lie alike: those of the two products, which layer norm parts
+/// from them, and what sums up to the gradients of Own, in two, S vectors in the first.
+enum Region : Index { kInputRegion = 1, kHiddenRegion, kOwnRegion };
+
 template <class Cell>
 struct Layout {
     using T = typename Cell::T;
@@ -41,6 +56,12 @@ struct Layout {
     static constexpr Index kSecond = Cell::kTwoStages ? 1 : 0;  // slots of the second product, the first of a panel
 
     Index input, hidden, state, panels, width;  // state: numbers of h; width: hidden units with padding
+
+    // What regularised cells learn for each unit: gains of the input side, of the recurrent side, and vectors of Own.
+    static constexpr Index kGains = Cell::kRegularised ? 2 * S + (Cell::kHasCells ? kOwns : 0) : 0;
+    static constexpr Index gains_row() { return kGains * W; }
+    static constexpr Index kGainHidden = S * W, kOwn = 2 * S * W;  // within a panel
+    static constexpr Index kRegions = !Cell::kRegularised ? 1 : Cell::kHasCells ? 5 : 3;
 
     explicit Layout(const Problem<T>& p)
         : input(p.w_ih == nullptr ? 0 : p.input_size),
@@ -53,15 +74,16 @@ struct Layout {
 
     // Packed for forward: bias (panels, S), weight_ih (panels, I, GI), weight_hh (panels, H, GH), of the second stage
     // (panels, H, 1). Sums of weight gradients lie the same way. A projection is last: packed as (blocks of up to four
-    // vectors of h, H, vectors), summed as (panels, numbers of h, 1). All in vectors.
+    // vectors of h, H, vectors), summed as (panels, numbers of h, 1). Gains follow. All in vectors.
     Index bias(Index panel) const { return panel * S * W; }
     Index ih(Index panel) const { return (panels * S + panel * input * GI) * W; }
     Index hh(Index panel) const { return (panels * (S + input * GI) + panel * state * GH) * W; }
     Index second(Index panel) const { return (panels * (S + input * GI + state * GH) + panel * state) * W; }
     Index projection() const { return second(panels * kSecond); }
-    Index packed() const {
+    Index gains() const {
         return projection() + (Cell::kProjected ? W * (vectors(state) * hidden + panels * state) : 0);
     }
+    Index packed() const { return gains() + panels * gains_row(); }
 
     // Packed for backward: for each block of up to four vectors of columns, the rows of all gates: (panels, slots * W,
     // vectors of the block).
@@ -71,38 +93,35 @@ struct Layout {
     Index hh_backward() const { return block(GI, vectors(input)); }
     Index second_backward() const { return hh_backward() + block(GH, vectors(state)); }
     Index projection_backward() const { return second_backward() + kSecond * block(1, vectors(hidden)); }
-    Index packed_backward() const {
+    Index gains_backward() const {
         return projection_backward() + (Cell::kProjected ? vectors(hidden) * W * state : 0);
     }
+    Index packed_backward() const { return gains_backward() + panels * gains_row(); }
 };
 
 /// W rows of a weight, transposed: to[k] (`stride` apart) has a number of each row.
-template <class Cell>
-void pack_rows(const typename Cell::T* weight, Index columns, Index row, Index rows, typename Cell::T* to,
-               Index stride) {
-    using V = typename Cell::V;
-    constexpr int W = Cell::W;
+template <class T, int W>
+void pack_rows(const T* weight, Index columns, Index row, Index rows, T* to, Index stride) {
+    using V = Vector<T, W>;
     for (Index k = 0; k < columns; k += W) {
         const Index some = least(columns - k, W);
         V square[W]{};
         for (Index lane = 0; lane < rows; ++lane)
             square[lane] = load_some<V>(weight + (row + lane) * columns + k, some);
-        transpose<typename Cell::T, W>(square);
+        transpose<T, W>(square);
         for (Index j = 0; j < some; ++j) store(to + (k + j) * stride, square[j]);
     }
 }
 
 /// The way back.
-template <class Cell>
-void unpack_rows(const typename Cell::T* from, Index stride, Index columns, Index row, Index rows,
-                 typename Cell::T* weight) {
-    using V = typename Cell::V;
-    constexpr int W = Cell::W;
+template <class T, int W>
+void unpack_rows(const T* from, Index stride, Index columns, Index row, Index rows, T* weight) {
+    using V = Vector<T, W>;
     for (Index k = 0; k < columns; k += W) {
         const Index some = least(columns - k, W);
         V square[W]{};
         for (Index j = 0; j < some; ++j) square[j] = load<V>(from + (k + j) * stride);
-        transpose<typename Cell::T, W>(square);
+        transpose<T, W>(square);
         for (Index lane = 0; lane < rows; ++lane) store_some(weight + (row + lane) * columns + k, square[lane], some);
     }
 }
@@ -122,12 +141,13 @@ struct Slot {
 /// W_hr (P, H) for the product with o ∘ tanh(c).
 template <class Cell>
 void pack_projection(const Layout<Cell>& l, const typename Cell::T* weight, typename Cell::T* to) {
-    constexpr Index W = Cell::W;
+    using T = typename Cell::T;
+    constexpr int W = Cell::W;
     for (Index first = 0; first < l.vectors(l.state); first += 4) {
         const Index wide = least(l.vectors(l.state) - first, 4);
         for (Index n = 0; n < wide; ++n) {
             const Index row = (first + n) * W;
-            pack_rows<Cell>(weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
+            pack_rows<T, W>(weight, l.hidden, row, least(l.state - row, W), to + n * W, wide * W);
         }
         to += l.hidden * wide * W;
     }
@@ -148,7 +168,7 @@ template <class Cell>
 void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
     using T = typename Cell::T;
     using L = Layout<Cell>;
-    constexpr Index W = Cell::W;
+    constexpr int W = Cell::W;
     const L l(p);
     for (Index panel = 0; panel < l.panels; ++panel) {
         T* bias = packed + l.bias(panel);
@@ -156,17 +176,17 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
             if (p.w_ih != nullptr)
-                pack_rows<Cell>(p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
+                pack_rows<T, W>(p.w_ih, l.input, s.row, s.rows, packed + l.ih(panel) + v * W, L::GI * W);
             for (Index n = 0; n < s.rows && p.b_ih != nullptr; ++n) bias[v * W + n] += p.b_ih[s.row + n];
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
-            pack_rows<Cell>(p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
+            pack_rows<T, W>(p.w_hh, l.state, s.row, s.rows, packed + l.hh(panel) + v * W, L::GH * W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[(L::OH + v) * W + n] += p.b_hh[s.row + n];
         }
         if constexpr (Cell::kTwoStages) {
             const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
-            pack_rows<Cell>(p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
+            pack_rows<T, W>(p.w_hh, l.hidden, s.row, s.rows, packed + l.second(panel), W);
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[n] += p.b_hh[s.row + n];
         }
     }
@@ -211,8 +231,9 @@ void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed)
 
 template <class Cell>
 void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const typename Cell::T* sums) {
+    using T = typename Cell::T;
     using L = Layout<Cell>;
-    constexpr Index W = Cell::W;
+    constexpr int W = Cell::W;
     const L l(p);
     const auto bias = [&](typename Cell::T* to, const Slot<Cell>& s, Index panel, int slot) {
         for (Index n = 0; n < s.rows && to != nullptr; ++n) to[s.row + n] = sums[l.bias(panel) + slot * W + n];
@@ -221,18 +242,18 @@ void unpack(const Problem<typename Cell::T>& p, Index begin, Index end, const ty
         for (int v = 0; v < L::GI; ++v) {
             const Slot<Cell> s(l, panel, Cell::input_gate(v), v);
             if (p.dw_ih != nullptr)
-                unpack_rows<Cell>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
+                unpack_rows<T, W>(sums + l.ih(panel) + v * W, L::GI * W, l.input, s.row, s.rows, p.dw_ih);
             bias(p.db_ih, s, panel, v);
         }
         for (int v = 0; v < L::GH; ++v) {
             const Slot<Cell> s(l, panel, Cell::recurrent_gate(v), v);
             if (p.dw_hh != nullptr)
-                unpack_rows<Cell>(sums + l.hh(panel) + v * W, L::GH * W, l.state, s.row, s.rows, p.dw_hh);
+                unpack_rows<T, W>(sums + l.hh(panel) + v * W, L::GH * W, l.state, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, L::OH + v);
         }
         if constexpr (Cell::kTwoStages) {
             const Slot<Cell> s(l, panel, Cell::kSecondGate, 0);
-            if (p.dw_hh != nullptr) unpack_rows<Cell>(sums + l.second(panel), W, l.hidden, s.row, s.rows, p.dw_hh);
+            if (p.dw_hh != nullptr) unpack_rows<T, W>(sums + l.second(panel), W, l.hidden, s.row, s.rows, p.dw_hh);
             bias(p.db_hh, s, panel, 0);
         }
         if constexpr (Cell::kProjected)

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "../dropout.h"
 #include "../threads.h"
 #include "targets.h"
 #include "workspace.h"
@@ -26,8 +27,9 @@ template <class T>
 class Plan {
 public:
     Plan(CellKind kind, Problem<T>& problem, const std::int64_t* counts)
-        : p(problem), kernels(timesteps::kernels(kind, problem.hidden_size, T{})), sizes(kernels.sizes(problem)) {
+        : p(problem), kernels(timesteps::kernels(kind, problem.hidden_size, is_regularised(problem), T{})), sizes(kernels.sizes(problem)) {
         sort(counts);
+        draw(p.zone_h, 0), draw(p.zone_c, 1);
         p.visits = p.batch > 0 ? length_[0] : 0;
         active_.resize(p.visits);
         offset_.resize(p.visits + 1);
@@ -52,7 +54,12 @@ public:
     void keep(T* saved) {
         if (saved == nullptr) return;
         p.gates = saved;
-        p.cells = sizes.cell_row > 0 ? saved + sizes.panels * p.gate_stride : nullptr;
+        saved += sizes.panels * p.gate_stride;
+        p.cells = sizes.cell_row > 0 ? saved : nullptr;
+        if (p.norm_hh == nullptr) return;
+        p.normed_ih = saved + sizes.panels * p.cell_stride;
+        p.normed_hh = p.normed_ih + sizes.panels * p.gate_stride;
+        p.scales = p.normed_hh + sizes.panels * p.gate_stride;
     }
 
     /// From panel to panel: an odd number of cache lines, lest all panels of a row share the sets of a cache.
@@ -114,6 +121,17 @@ private:
         p.chunks = static_cast<std::int64_t>(chunk_.size()) - 1;
     }
 
+    /// Where the random numbers of zoneout begin, row by row.
+    void draw(Zoneout& zoneout, int which) {
+        if (zoneout.rate == 0 || zoneout.keys == nullptr) return;
+        const std::uint64_t shift = (2 * static_cast<std::uint64_t>(zoneout.stream) + 1) * kGolden;
+        random_[which].resize(p.batch);
+        for (std::int64_t r = 0; r < p.batch; ++r)
+            random_[which][r] = mixed(static_cast<std::uint64_t>(zoneout.keys[original_[r]]) + shift);
+        zoneout.random = random_[which].data();
+    }
+
+    std::vector<std::uint64_t> random_[2];
     std::vector<std::int64_t> original_, length_, active_, offset_, chunk_;
 };
 
@@ -153,14 +171,17 @@ void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* s
     const Workspace packed(plan.sizes.packed_backward * size), sums(plan.sizes.sums * size);
     kernels.pack_backward(p, packed.as<T>());
     const std::int64_t parts = plan.parts(threads);
-    const bool weights =
-        p.dw_ih != nullptr || p.dw_hh != nullptr || p.db_ih != nullptr || p.db_hh != nullptr || p.dw_hr != nullptr;
+    bool weights = false;
+    for (const T* wanted : {p.dw_ih, p.dw_hh, p.db_ih, p.db_hh, p.dw_hr, p.dnorm_ih, p.dnorm_hh, p.dnorm_c,
+                            p.dnorm_c_bias, p.dw_ch})
+        weights |= wanted != nullptr;
     if (p.chunks == 0) std::memset(sums.as(), 0, plan.sizes.sums * size);
 
     const bool fused = parts == 1;  // then a chunk's gradients are used while they are still in the cache
     const std::int64_t stride = Plan<T>::stride(plan.sizes.gate_row, fused ? p.chunk_rows : plan.rows_total());
     const std::int64_t kept = p.w_hr == nullptr ? 0 : (fused ? p.chunk_rows : plan.rows_total()) * p.output_size;
-    const Workspace gates((panels * stride + kept) * size);
+    const std::int64_t regions = plan.sizes.regions * panels * stride;
+    const Workspace gates((regions + kept) * size);
     const auto first_row = [&](std::int64_t chunk) { return fused ? p.offset[p.chunk[chunk]] : 0; };
     const auto from_chunk = [&](std::int64_t chunk) {
         return gates.as<T>() + (p.offset[p.chunk[chunk]] - first_row(chunk)) * plan.sizes.gate_row;
@@ -170,7 +191,7 @@ void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* s
     };
     const auto weigh = [&](std::int64_t chunk, std::int64_t begin, std::int64_t end, char* memory) {
         const std::int64_t row = p.offset[p.chunk[chunk]] - first_row(chunk);
-        const T* dh = gates.as<T>() + panels * stride + row * p.output_size;
+        const T* dh = gates.as<T>() + regions + row * p.output_size;
         if (weights) kernels.weight_gradient(p, chunk, begin, end, from_chunk(chunk), stride, dh, sums.as<T>(), memory);
     };
 

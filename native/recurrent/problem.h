@@ -13,6 +13,14 @@ struct Rows {
     std::int64_t row, step;
 };
 
+/// Zoneout of one state.
+struct Zoneout {
+    double rate;                  // 0: none
+    const std::int64_t* keys;     // (batch) by row of the batch; null: the mean instead of random units
+    std::int64_t stream;          // of random numbers
+    const std::uint64_t* random;  // (batch) by r: where a row's begin
+};
+
 /// One call. The rows of the batch are sorted by length, longest first, so that those still active at a visit are the
 /// first ones; `r` is a row's place in that order, `t` a visit, and packed row offset[t] + r is row r at visit t.
 template <class T>
@@ -37,7 +45,12 @@ struct Problem {
     std::int64_t starts_stride;
     T *hn, *cn;
     const T *w_ih, *w_hh, *b_ih, *b_hh, *w_hr;  // as torch has them; no *_hh where there is no recurrent product
-    T *gates, *cells;                           // for backward: (panels, packed rows); null when nothing is kept
+    // Layer norm: gains of the products (null: no norm), gain and bias of c's. Peephole: of i, f and o.
+    const T *norm_ih, *norm_hh, *norm_c, *norm_c_bias, *w_ch;
+    Zoneout zone_h, zone_c;
+    T *gates, *cells;          // for backward: (panels, packed rows); null when nothing is kept
+    T *normed_ih, *normed_hh;  // the products after their norm, as the gates lie
+    T* scales;                 // (kScales, packed rows)
     std::int64_t gate_stride, cell_stride;      // from panel to panel
 
     Rows<const T> dy;  // data null: zero
@@ -45,12 +58,17 @@ struct Problem {
     Rows<T> dx;  // of x; data null: not wanted; so for all that follow
     T *dh0, *dc0, *dfresh_h, *dfresh_c;
     T *dw_ih, *dw_hh, *db_ih, *db_hh, *dw_hr;
+    T *dnorm_ih, *dnorm_hh, *dnorm_c, *dnorm_c_bias, *dw_ch;
 };
+
+/// By how much layer norm scaled a row: both products, of what is together and of what is alone; c; and the mean of c.
+enum Scale { kInputTogether, kInputAlone, kRecurrentTogether, kRecurrentAlone, kCellScale, kCellMean, kScales };
 
 /// Numbers of a problem's arrays, by what the kernels of a set lay out.
 struct Sizes {
     std::int64_t panels, gate_row, cell_row;  // numbers of one row of one panel
     std::int64_t packed, packed_backward, sums;
+    std::int64_t regions;  // as large as that of the gates' gradients, that backward writes
 };
 
 /// The kernels of one cell, type and instruction set.
@@ -66,8 +84,8 @@ struct Kernels {
     /// Rows begin … end - 1 over all visits.
     void (*forward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
     /// Gradients of the gates of rows begin … end - 1, one chunk after the other from the last to the first; `memory`
-    /// carries over. `gates` (panels, `stride` numbers each) begins at packed row `first_row`; with a projection, the
-    /// gradients of h (rows, output_size) follow.
+    /// carries over. `gates` (panels, `stride` numbers each) begins at packed row `first_row`; other regions as layout.h
+    /// has them follow, and with a projection the gradients of h (rows, output_size).
     void (*backward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, std::int64_t chunk,
                      T* gates, std::int64_t stride, std::int64_t first_row, char* memory);
     /// From a chunk's gradients of gates, gradients of x …

@@ -42,16 +42,6 @@ TIMESTEPS_ALWAYS const T* before(const Problem<T>& p, Index r, Index t, const T*
     return t == 0 ? state_row(p, p.h0, r, zero) : row_at(p, p.y, r, t - 1);
 }
 
-template <class T>
-TIMESTEPS_ALWAYS void copy(T* to, const T* from, Index count) {
-    __builtin_memcpy(to, from, count * sizeof(T));
-}
-
-template <class T>
-TIMESTEPS_ALWAYS void clear(T* to, Index count) {
-    __builtin_memset(to, 0, count * sizeof(T));
-}
-
 /// A row of cell states, between (hidden_size) and (panels, rows, W).
 template <class Cell>
 void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride) {

@@ -11,6 +11,7 @@
 #include "cells/gru.h"
 #include "cells/linear.h"
 #include "cells/lstm.h"
+#include "cells/lstm_regularised.h"
 #include "forward.h"
 #include "gradients.h"
 
@@ -25,7 +26,7 @@ Kernels<typename Cell::T> kernels_of() {
             [](const P& p) {
                 const Layout<Cell> l(p);
                 return Sizes{l.panels,   l.S * l.W,           Cell::kHasCells ? l.W : 0,
-                             l.packed(), l.packed_backward(), l.packed()};
+                             l.packed(), l.packed_backward(), l.packed(), l.kRegions};
             },
         .forward_memory =
             [](const P& p, Index rows) {
@@ -45,8 +46,16 @@ Kernels<typename Cell::T> kernels_of() {
                 GradientMemory<Cell>(p, arena);
                 return arena.counted();
             },
-        .pack = pack<Cell>,
-        .pack_backward = pack_backward<Cell>,
+        .pack =
+            [](const P& p, T* packed) {
+                pack<typename Cell::Plain>(p, packed);
+                if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + Layout<Cell>(p).gains());
+            },
+        .pack_backward =
+            [](const P& p, T* packed) {
+                pack_backward<typename Cell::Plain>(p, packed);
+                if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + Layout<Cell>(p).gains_backward());
+            },
         .forward = [](const P& p, const T* packed, Index begin, Index end,
                       char* memory) { Forward<Cell>(p, packed, begin, end, Arena(memory)).run(); },
         .backward =
@@ -54,24 +63,38 @@ Kernels<typename Cell::T> kernels_of() {
                Index first_row, char* memory) {
                 Backward<Cell>(p, packed, begin, end, Arena(memory)).run(chunk, gates, stride, first_row);
             },
-        .input_gradient = input_gradient<Cell>,
+        .input_gradient =
+            [](const P& p, const T* packed, Index chunk, const T* gates, Index stride, char* memory) {
+                if (p.norm_ih != nullptr) gates += kInputRegion * Layout<Cell>(p).panels * stride;
+                input_gradient<typename Cell::Plain>(p, packed, chunk, gates, stride, memory);
+            },
         .weight_gradient = weight_gradient<Cell>,
-        .unpack = unpack<Cell>,
+        .unpack =
+            [](const P& p, Index begin, Index end, const T* sums) {
+                unpack<typename Cell::Plain>(p, begin, end, sums);
+                if constexpr (Cell::kRegularised) unpack_gains<Cell>(p, begin, end, sums + Layout<Cell>(p).gains());
+            },
     };
 }
 
+/// The cell itself, or what it is with regularisers.
+template <class Cell, class Other = Regularised<Cell>>
+Kernels<typename Cell::T> either(bool regularised) {
+    return regularised ? kernels_of<Other>() : kernels_of<Cell>();
+}
+
 template <class T, int W>
-Kernels<T> kernels_for(CellKind kind, Index hidden) {
+Kernels<T> kernels_for(CellKind kind, Index hidden, bool regularised) {
     static_cast<void>(hidden);
     switch (kind) {
         case kLstm:
-            return kernels_of<Lstm<T, W>>();
+            return either<Lstm<T, W>, LstmRegularised<T, W>>(regularised);
         case kLstmProjected:
-            return kernels_of<LstmProjected<T, W>>();
+            return either<LstmProjected<T, W>, LstmRegularised<T, W, LstmProjected<T, W>>>(regularised);
         case kGruAfter:
-            return kernels_of<GruAfter<T, W>>();
+            return either<GruAfter<T, W>>(regularised);
         case kGruBefore:
-            return kernels_of<GruBefore<T, W>>();
+            return either<GruBefore<T, W>>(regularised);
         case kLinear:
             return kernels_of<Linear<T, W, Given>>();
         case kMinGru:
@@ -83,18 +106,18 @@ Kernels<T> kernels_for(CellKind kind, Index hidden) {
     }
     if constexpr (sizeof(T) == sizeof(float)) {  // wide panels where they do not waste more than a sixth of the work
         const auto padded = [&](Index units) { return (hidden + units - 1) / units * units; };
-        if (padded(4 * W) * 6 <= padded(W) * 7) return kernels_of<Elman<T, W, 4>>();
-        if (padded(2 * W) * 6 <= padded(W) * 7) return kernels_of<Elman<T, W, 2>>();
+        if (padded(4 * W) * 6 <= padded(W) * 7) return either<Elman<T, W, 4>>(regularised);
+        if (padded(2 * W) * 6 <= padded(W) * 7) return either<Elman<T, W, 2>>(regularised);
     }
-    return kernels_of<Elman<T, W, 1>>();
+    return either<Elman<T, W, 1>>(regularised);
 }
 
-Kernels<float> float_kernels(CellKind kind, Index hidden) {
-    return kernels_for<float, TIMESTEPS_BYTES / sizeof(float)>(kind, hidden);
+Kernels<float> float_kernels(CellKind kind, Index hidden, bool regularised) {
+    return kernels_for<float, TIMESTEPS_BYTES / sizeof(float)>(kind, hidden, regularised);
 }
 
-Kernels<double> double_kernels(CellKind kind, Index hidden) {
-    return kernels_for<double, TIMESTEPS_BYTES / sizeof(double)>(kind, hidden);
+Kernels<double> double_kernels(CellKind kind, Index hidden, bool regularised) {
+    return kernels_for<double, TIMESTEPS_BYTES / sizeof(double)>(kind, hidden, regularised);
 }
 
 }  // namespace timesteps::TIMESTEPS_TARGET

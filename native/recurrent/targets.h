@@ -10,8 +10,8 @@ namespace timesteps {
 
 #define TIMESTEPS_KERNELS(target)                                       \
     namespace target {                                                  \
-    Kernels<float> float_kernels(CellKind kind, std::int64_t hidden);   \
-    Kernels<double> double_kernels(CellKind kind, std::int64_t hidden); \
+    Kernels<float> float_kernels(CellKind kind, std::int64_t hidden, bool regularised);   \
+    Kernels<double> double_kernels(CellKind kind, std::int64_t hidden, bool regularised); \
     }
 TIMESTEPS_KERNELS(baseline)
 #if defined(__x86_64__)
@@ -52,21 +52,27 @@ inline const char* target_name() {
     }
 }
 
-inline Kernels<double> kernels(CellKind kind, std::int64_t hidden, double) {
-#if defined(__x86_64__)
-    if (target() == Target::kAvx512) return avx512::double_kernels(kind, hidden);
-    if (target() == Target::kAvx2) return avx2::double_kernels(kind, hidden);
-#endif
-    return baseline::double_kernels(kind, hidden);
+/// Whether it takes the kernels of regularised cells.
+template <class T>
+bool is_regularised(const Problem<T>& p) {
+    return p.norm_ih != nullptr || p.norm_hh != nullptr || p.w_ch != nullptr || p.zone_h.rate > 0 || p.zone_c.rate > 0;
 }
 
-inline Kernels<float> kernels(CellKind kind, std::int64_t hidden, float) {
+inline Kernels<double> kernels(CellKind kind, std::int64_t hidden, bool regularised, double) {
+#if defined(__x86_64__)
+    if (target() == Target::kAvx512) return avx512::double_kernels(kind, hidden, regularised);
+    if (target() == Target::kAvx2) return avx2::double_kernels(kind, hidden, regularised);
+#endif
+    return baseline::double_kernels(kind, hidden, regularised);
+}
+
+inline Kernels<float> kernels(CellKind kind, std::int64_t hidden, bool regularised, float) {
 #if defined(__x86_64__)
     // Sixteen numbers a vector are half empty at eight units.
-    if (target() == Target::kAvx512 && hidden > 8) return avx512::float_kernels(kind, hidden);
-    if (target() != Target::kBaseline) return avx2::float_kernels(kind, hidden);
+    if (target() == Target::kAvx512 && hidden > 8) return avx512::float_kernels(kind, hidden, regularised);
+    if (target() != Target::kBaseline) return avx2::float_kernels(kind, hidden, regularised);
 #endif
-    return baseline::float_kernels(kind, hidden);
+    return baseline::float_kernels(kind, hidden, regularised);
 }
 
 }  // namespace timesteps

@@ -31,10 +31,12 @@ template <class T>
 struct Case {
     CellKind kind;
     std::int64_t B, S, I, H, P, option;
-    bool ragged, resets, dropout, reverse;
-    std::vector<std::int64_t> counts, order;
+    bool ragged, resets, dropout, reverse, norm, peephole;
+    double zone_h = 0, zone_c = 0;
+    std::vector<std::int64_t> counts, order, keys;
     std::unique_ptr<bool[]> starts;
     std::vector<T> x, h0, c0, fresh_h, fresh_c, mask, w_ih, w_hh, b_ih, b_hh, w_hr, y, hn, cn, saved;
+    std::vector<T> norm_ih, norm_hh, norm_c, norm_c_bias, w_ch, dnorm_ih, dnorm_hh, dnorm_c, dnorm_c_bias, dw_ch;
     std::vector<T> dy, dhn, dcn, dx, dh0, dc0, dfresh_h, dfresh_c, dw_ih, dw_hh, db_ih, db_hh, dw_hr;
 
     explicit Case(unsigned seed) {
@@ -49,6 +51,10 @@ struct Case {
         option = below(kind == kElman ? 3 : 1);
         P = kind == kLstmProjected ? 1 + below(static_cast<unsigned>(H)) : H;
         if (kind == kLinear) I = 2 * H;  // x is the input side itself: a, b
+        const bool cells = kind == kLstm || kind == kLstmProjected, linear = kind >= kLinear;
+        norm = !linear && below(3) == 0, peephole = cells && below(3) == 0;
+        if (!linear && below(3) == 0) zone_h = 0.3, zone_c = cells ? 0.2 : 0;
+        const bool masks = below(2);
         ragged = below(2), resets = below(2), dropout = below(2), reverse = below(2);
         const std::int64_t rows = kGates[kind] * H;
         for (auto* numbers : {&h0, &fresh_h, &dhn}) fill(*numbers, B * P);
@@ -60,6 +66,11 @@ struct Case {
         for (T& weight : w_hh) weight /= std::sqrt(static_cast<float>(H));
         starts = std::make_unique<bool[]>(B * S);
         mask.resize(B * P);
+        for (auto* numbers : {&norm_ih, &norm_hh}) fill(*numbers, rows);
+        for (auto* numbers : {&norm_c, &norm_c_bias}) fill(*numbers, cells ? H : 0);
+        fill(w_ch, cells ? 3 * H : 0);
+        if (masks)
+            for (std::int64_t b = 0; b < B; ++b) keys.push_back(static_cast<std::int64_t>(random() * 0x9E3779B97F4Aull));
         for (T& factor : mask) factor = static_cast<T>(2 * below(2));
         for (std::int64_t n = 0; n < B * S; ++n) starts[n] = below(4) == 0;
         for (std::int64_t b = 0; b < B; ++b) {
@@ -77,6 +88,8 @@ struct Case {
         dfresh_h.assign(B * P, 0), dfresh_c.assign(cells, 0);
         dw_ih.assign(weights ? rows * I : 0, 0), db_ih.assign(weights ? rows : 0, 0);
         dw_hh.assign(recurrent ? rows * P : 0, 0), db_hh.assign(recurrent ? rows : 0, 0), dw_hr.assign(P * H, 0);
+        dnorm_ih.assign(rows, 0), dnorm_hh.assign(rows, 0), dnorm_c.assign(norm_c.size(), 0);
+        dnorm_c_bias.assign(norm_c.size(), 0), dw_ch.assign(w_ch.size(), 0);
         Problem<T> p{};
         p.batch = B, p.steps = S, p.input_size = I, p.hidden_size = H, p.output_size = P, p.option = option;
         p.direction = reverse ? -1 : 1;
@@ -88,6 +101,17 @@ struct Case {
         if (weights) p.w_ih = w_ih.data(), p.b_ih = b_ih.data(), p.dw_ih = dw_ih.data(), p.db_ih = db_ih.data();
         if (recurrent) p.w_hh = w_hh.data(), p.b_hh = b_hh.data(), p.dw_hh = dw_hh.data(), p.db_hh = db_hh.data();
         if (kind == kLstmProjected) p.w_hr = w_hr.data(), p.dw_hr = dw_hr.data();
+        if (norm) {
+            p.norm_ih = norm_ih.data(), p.norm_hh = norm_hh.data();
+            p.dnorm_ih = dnorm_ih.data(), p.dnorm_hh = dnorm_hh.data();
+        }
+        if (norm && !norm_c.empty()) {
+            p.norm_c = norm_c.data(), p.norm_c_bias = norm_c_bias.data();
+            p.dnorm_c = dnorm_c.data(), p.dnorm_c_bias = dnorm_c_bias.data();
+        }
+        if (peephole) p.w_ch = w_ch.data(), p.dw_ch = dw_ch.data();
+        const std::int64_t* some = keys.empty() ? nullptr : keys.data();
+        p.zone_h = {zone_h, some, 6, nullptr}, p.zone_c = {zone_c, some, 8, nullptr};
         p.hn = hn.data(), p.cn = cn.data();
         p.dy = {dy.data(), S * P, P}, p.dhn = dhn.data(), p.dcn = dcn.data(), p.dx = {dx.data(), S * I, I};
         p.dh0 = dh0.data(), p.dc0 = dc0.data(), p.dfresh_h = dfresh_h.data(), p.dfresh_c = dfresh_c.data();
@@ -98,7 +122,8 @@ struct Case {
         Problem<T> p = problem();
         {
             const Plan<T> plan(kind, p, counts.data());
-            saved.resize(plan.sizes.panels * (p.gate_stride + p.cell_stride));
+            saved.resize(plan.sizes.panels * ((norm ? 3 : 1) * p.gate_stride + p.cell_stride) +
+                         (norm ? kScales * plan.rows_total() : 0));
         }
         run_forward(kind, p, counts.data(), backward ? saved.data() : nullptr, threads);
         if (!backward) return;
@@ -117,7 +142,8 @@ struct Case {
     }
 
     std::vector<std::vector<T>*> results() {
-        return {&y, &hn, &cn, &dx, &dh0, &dc0, &dfresh_h, &dfresh_c, &dw_ih, &dw_hh, &db_ih, &db_hh, &dw_hr};
+        return {&y, &hn, &cn, &dx, &dh0, &dc0, &dfresh_h, &dfresh_c, &dw_ih, &dw_hh, &db_ih, &db_hh, &dw_hr,
+                &dnorm_ih, &dnorm_hh, &dnorm_c, &dnorm_c_bias, &dw_ch};
     }
 
     std::vector<T> all() {
@@ -152,6 +178,11 @@ void check(unsigned seed) {
         {&in_double.w_hh, in_double.dw_hh},
         {&in_double.b_ih, in_double.db_ih},
         {&in_double.b_hh, in_double.db_hh},
+        {&in_double.norm_ih, in_double.dnorm_ih},
+        {&in_double.norm_hh, in_double.dnorm_hh},
+        {&in_double.norm_c, in_double.dnorm_c},
+        {&in_double.norm_c_bias, in_double.dnorm_c_bias},
+        {&in_double.w_ch, in_double.dw_ch},
         {&in_double.w_hr, in_double.kind == kLstmProjected ? in_double.dw_hr : std::vector<double>{}}};
     for (const auto& [numbers, gradient] : slopes) {
         if (gradient.empty()) continue;

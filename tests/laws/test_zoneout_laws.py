@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from cases import ALL, Form, I, flags, random_input, random_state
+from cases import ALL, Form, I, can_run, flags, random_input, random_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerances import CLOSE, EXACT
@@ -17,7 +17,6 @@ from timesteps.errors import UsageError
 from timesteps.nn import CELLS, GRU, LSTM, RNN, Cell, scan
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.dropout import draw_keys, random_bits
-from timesteps.nn.native_scan import why_not_native
 from timesteps.nn.stack import _Streams
 
 F64 = CLOSE[torch.float64]
@@ -27,7 +26,7 @@ RUNS = [
     if form.name in CELLS  # whose output is the state: a user's linear cell may put out what it likes of it
     for implementation in ("loop", "native")
     for reverse in (False, True)
-    if implementation == "loop" or why_not_native(cell := form.make(), cell.weight_ih, zoneout=True) is None
+    if implementation == "loop" or (can_run(form, implementation) and form.make().has_recurrent_product)
 ]
 IDS = [f"{form}-{implementation}-{'reverse' if reverse else 'forward'}" for form, implementation, reverse in RUNS]
 every_run = pytest.mark.parametrize(("form", "implementation", "reverse"), RUNS, ids=IDS)

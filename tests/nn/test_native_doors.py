@@ -20,21 +20,28 @@ from torch.func import functional_call, grad, vmap
 from torch.testing import assert_close
 
 from timesteps.nn import GRU, LSTM, RNN, GRUCell, LinearCell, LSTMCell, MinGRU, MinLSTM, explain, scan
+from timesteps.nn.dropout import draw_keys
 from timesteps.nn.native_operators import recurrent
 from timesteps.runtime import native
 
 pytestmark = pytest.mark.skipif(native.core is None, reason=native.explain())
 F32 = CLOSE[torch.float32]
 layers = pytest.mark.parametrize("layer", [LSTM, GRU, RNN, MinGRU, MinLSTM], ids=lambda layer: layer.__name__)
+REGULAR = {"layer_norm": True, "zoneout": 0.2}
+regularised = pytest.mark.parametrize(
+    ("layer", "options"),
+    [(layer, {}) for layer in (LSTM, GRU, RNN, MinGRU, MinLSTM)] + [(layer, REGULAR) for layer in (LSTM, GRU, RNN)],
+    ids=lambda v: getattr(v, "__name__", "regularised" if v else "plain"),
+)
 
 
 class Reader(nn.Module):
     """A layer in a network, with lengths if there are any."""
 
-    def __init__(self, layer: type[nn.Module]) -> None:
+    def __init__(self, layer: type[nn.Module], **options: Any) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.layer = layer(5, 9, 2, batch_first=True, bidirectional=True)
+        self.layer = layer(5, 9, 2, batch_first=True, bidirectional=True, **options)
         self.out = nn.Linear(18, 1)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -42,11 +49,12 @@ class Reader(nn.Module):
         return self.out(y)
 
 
-@layers
+@regularised
 @pytest.mark.parametrize("with_lengths", [False, True])
-def test_compiles_whole_and_once(layer: type[nn.Module], with_lengths: bool) -> None:
+def test_compiles_whole_and_once(layer: type[nn.Module], options: dict[str, Any], with_lengths: bool) -> None:
     torch._dynamo.reset()
-    model, frames = Reader(layer), []
+    model, frames = Reader(layer, **options), []
+    model.train(not options)  # in evaluation, zoneout draws nothing
 
     def backend(graph: Any, inputs: Any) -> Any:
         frames.append(graph.print_readable(print_output=False))
@@ -70,9 +78,9 @@ def test_compiles_whole_and_once(layer: type[nn.Module], with_lengths: bool) -> 
     assert "timesteps.recurrent" in frames[-1]
 
 
-@layers
-def test_exports_with_any_batch_and_length(layer: type[nn.Module]) -> None:
-    model = Reader(layer).eval()
+@regularised
+def test_exports_with_any_batch_and_length(layer: type[nn.Module], options: dict[str, Any]) -> None:
+    model = Reader(layer, **options).eval()
     dynamic = {"x": {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, "lengths": {0: Dim.DYNAMIC}}
     program = export(model, (torch.randn(4, 6, 5), torch.tensor([6, 3, 2, 0])), dynamic_shapes=dynamic)
     assert "timesteps.recurrent" in str(program.graph)
@@ -93,7 +101,11 @@ def test_the_operator_keeps_the_rules(kind: int) -> None:
     cells = c0.double().requires_grad_() if kind in (1, 4) else None
     projection = torch.randn(size, 6).double().requires_grad_() if kind == 4 else None
     counts = torch.tensor([4, 0, 2])
-    arguments = (kind, 0, True, True, *leaves[:2], cells, None, None, *leaves[2:], projection, None, counts, None, None)
+    norms, keys = [torch.randn(gates * 6).double().requires_grad_() for _ in range(2)], draw_keys(3)
+    own = [torch.randn(n * 6).double().requires_grad_() if kind in (1, 4) else None for n in (1, 1, 3)]
+    rates = (0.3, 0.2 if kind in (1, 4) else 0.0, 6, 8)
+    arguments = (kind, 0, *rates, True, True, *leaves[:2], cells, None, None, *leaves[2:], projection, *norms, *own,
+                 None, counts, None, None, keys)  # fmt: skip
     # not compared with itself when traced: what it keeps for backward has gaps that nobody writes
     torch.library.opcheck(
         recurrent, arguments, test_utils=("test_schema", "test_autograd_registration", "test_faketensor")
@@ -161,10 +173,10 @@ def test_transformations_take_the_loop_and_are_right(layer: type[nn.Module]) -> 
     assert_close(slope.double(), numeric, rtol=1e-3, atol=1e-4)
 
 
-@layers
-def test_gradients_of_gradients(layer: type[nn.Module]) -> None:
-    rnn, x = layer(3, 4, batch_first=True).double(), torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
-    lengths = torch.tensor([5, 2])
+@regularised
+def test_gradients_of_gradients(layer: type[nn.Module], options: dict[str, Any]) -> None:
+    rnn = layer(3, 4, batch_first=True, **options).double().eval()
+    x, lengths = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True), torch.tensor([5, 2])
 
     def penalty(implementation: str | None) -> list[Tensor]:
         leaves = [x, *rnn.parameters()]
@@ -211,8 +223,8 @@ def test_outputs_may_be_changed_in_place() -> None:
 def test_a_count_beyond_the_steps_is_refused_by_the_kernels_themselves() -> None:
     compiled = torch.compile(Reader(GRU), fullgraph=True, dynamic=True, backend="aot_eager")
     with pytest.raises(ValueError, match="count"), torch.no_grad():
-        recurrent(2, 0, False, False, torch.zeros(1, 2, 3), None, None, None, None, torch.zeros(12, 3),
-                  torch.zeros(12, 4), None, None, None, None, torch.tensor([3]), None, None)  # fmt: skip
+        recurrent(2, 0, 0.0, 0.0, 0, 0, False, False, torch.zeros(1, 2, 3), None, None, None, None, torch.zeros(12, 3),
+                  torch.zeros(12, 4), *[None] * 9, torch.tensor([3]), None, None, None)  # fmt: skip
     with torch.no_grad():
         assert compiled(torch.zeros(2, 3, 5), torch.tensor([3, 1])).shape == (2, 3, 1)
 

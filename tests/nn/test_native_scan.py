@@ -15,9 +15,10 @@ from torch.testing import assert_close
 
 from timesteps.nn import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell, scan
 from timesteps.nn.cells.cell import as_state, as_tuple
-from timesteps.nn.dropout import draw_keys
+from timesteps.nn.dropout import chosen_at, draw_keys
 from timesteps.nn.padding import read_steps
 from timesteps.nn.scan import Dropped, scan_steps
+from timesteps.nn.zoneout import Zoneout
 from timesteps.runtime import native
 
 pytestmark = pytest.mark.skipif(native.core is None, reason=native.explain())
@@ -45,6 +46,12 @@ CELLS: list[tuple[type[Cell], dict[str, Any]]] = [
     (MinGRUCell, {}),
     (MinLSTMCell, {}),
     (PooledCell, {}),
+    (LSTMCell, {"layer_norm": True}),
+    (LSTMCell, {"peephole": True}),
+    (LSTMCell, {"layer_norm": True, "peephole": True, "projected": True}),
+    (GRUCell, {"layer_norm": True}),
+    (GRUCell, {"layer_norm": True, "reset_after": False}),
+    (ElmanCell, {"layer_norm": True}),
 ]
 every_cell = pytest.mark.parametrize(("cell", "options"), CELLS, ids=lambda v: getattr(v, "__name__", str(v)))
 #: numbers around the widths of vectors, panels and tiles
@@ -152,7 +159,7 @@ def strange(x: Tensor, layout: str) -> Tensor:
     dtype=st.sampled_from([torch.float32, torch.float64]),
     layout=st.sampled_from(["", "time first", "features first", "every second", "off the line", "part of more"]),
     reverse=st.booleans(), padding=st.sampled_from(["", "lengths", "mask"]), resets=st.booleans(),
-    dropout=st.booleans(),
+    dropout=st.booleans(), zoneout=st.sampled_from(["", "h", "c", "both", "mean"]),
     seed=st.integers(0, 99),
 )  # fmt: skip
 def test_kernels_are_the_loop(
@@ -168,6 +175,7 @@ def test_kernels_are_the_loop(
     padding: str,
     resets: bool,
     dropout: bool,
+    zoneout: str,
     seed: int,
 ) -> None:
     torch.manual_seed(seed)
@@ -182,11 +190,14 @@ def test_kernels_are_the_loop(
         more["mask"] = torch.rand(rows, steps) < 0.6
     if resets:
         more["reset"] = torch.rand(rows, steps) < 0.3
+    if dropout:
+        more |= {"recurrent_dropout": 0.4 if equation.has_recurrent_product else 0.0, "input_dropout": 0.2}
+    if zoneout and equation.has_recurrent_product:
+        more |= {"zoneout": 0.3 * (zoneout != "c"), "training": zoneout != "mean"}
+        more["zoneout_cell"] = 0.2 if zoneout != "h" and cell is LSTMCell else 0.0
     results = []
     for implementation in ("native", "loop"):
-        if dropout:
-            more |= {"input_dropout": 0.2, "generator": torch.Generator().manual_seed(seed)}
-            more["recurrent_dropout"] = 0.4 if equation.has_recurrent_product else 0.0
+        more["generator"] = torch.Generator().manual_seed(seed)
         results.append(run(equation, strange(x, layout), implementation, **more))
     assert_close(results[0], results[1], **CLOSE[dtype])
 
@@ -252,6 +263,47 @@ def test_bits_know_neither_threads_nor_batch(cell: type[Cell], options: dict[str
             parts.append(scan(equation, x[some], lengths[some], begin, implementation="native"))
     assert_close(torch.cat([y for y, _ in parts]), one[0], **EXACT)
     assert_close(torch.cat([as_tuple(final)[0] for _, final in parts]), one[1], **EXACT)
+
+
+@every_cell
+@pytest.mark.parametrize("hidden", [8, 24, 70])
+def test_units_zone_out_whatever_the_batch_and_the_threads(
+    cell: type[Cell], options: dict[str, Any], hidden: int
+) -> None:
+    torch.manual_seed(0)
+    rows, steps = 37, 40
+    equation, keys = make(cell, options, 33, hidden), draw_keys(rows)
+    x, lengths = torch.randn(rows, steps, 33), torch.randint(0, steps + 1, (rows,))
+
+    def outputs(some: slice) -> list[Tensor]:
+        visits, zoneout = read_steps(len(keys[some]), steps, lengths[some], None, "cpu"), Zoneout(0.3, 0.2, keys[some])
+        y, final = scan_steps(equation, x[some], visits, zoneout=zoneout, implementation="native")
+        return [y.detach(), *(part.detach() for part in as_tuple(final))]
+
+    whole, before = outputs(slice(0, rows)), torch.get_num_threads()
+    parts = [outputs(some) for some in (slice(0, 1), slice(1, 6), slice(6, 37))]
+    assert_close([torch.cat(each) for each in zip(*parts, strict=True)], whole, **EXACT)
+    try:
+        torch.set_num_threads(2 if before == 1 else 1)
+        assert_close(outputs(slice(0, rows)), whole, **EXACT)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_zoned_units_are_those_that_the_keys_name() -> None:
+    """h counts its visits: what is missing has been kept, exactly where the definition says."""
+    cell, keys = ElmanCell(1, 19, nonlinearity="linear"), draw_keys(3)
+    for parameter in cell.parameters():
+        nn.init.zeros_(parameter)
+    nn.init.ones_(cell.weight_ih)
+    x = torch.arange(1.0, 8.0).expand(3, 7).unsqueeze(2)
+    y, _ = scan_steps(cell, x, read_steps(3, 7, None, None, "cpu"), zoneout=Zoneout(0.4, keys=keys, h_stream=11))
+    stays = chosen_at(keys, torch.arange(7 * 19).unsqueeze(0), 0.4, 11).view(3, 7, 19)
+    before = torch.cat([y.new_zeros(3, 1, 19), y[:, :-1]], 1)
+    assert_close(y, torch.where(stays, before, x.expand(3, 7, 19)), **EXACT)
+    for p, expected in ((1.0, torch.zeros(3, 7, 19)), (1e-12, x.expand(3, 7, 19))):
+        y, _ = scan_steps(cell, x, read_steps(3, 7, None, None, "cpu"), zoneout=Zoneout(p, keys=keys))
+        assert_close(y, expected, **EXACT)
 
 
 @every_cell

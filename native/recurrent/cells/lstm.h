@@ -12,6 +12,9 @@ struct Lstm {
     static constexpr int W = Width;
     static constexpr int S = 4, GI = 4, GH = 4, OH = 0, U = 1, kGates = 4;
     static constexpr bool kHasCells = true, kDirect = false, kTwoStages = false, kProjected = false;
+    using Plain = Lstm;
+    static constexpr bool kRegularised = false;
+    static constexpr int kAlone = -1;
     static constexpr int input_gate(int v) { return v; }
     static constexpr int recurrent_gate(int v) { return v; }
 
@@ -55,6 +58,7 @@ struct Lstm {
 template <class Type, int Width>
 struct LstmProjected : Lstm<Type, Width> {
     using V = Vector<Type, Width>;
+    using Plain = LstmProjected;
     static constexpr bool kProjected = true;
 
     /// What is projected, from what forward kept of one row of a panel.

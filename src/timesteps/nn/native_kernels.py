@@ -17,6 +17,10 @@ class Equation(NamedTuple):
 
     kind: int  # CellKind in native/recurrent/problem.h
     option: int
+    zoneout: float = 0.0  # of h, with Inputs.keys at random
+    zoneout_cell: float = 0.0  # of c
+    stream: int = 0  # of random numbers, for h
+    stream_cell: int = 0
 
     @property
     def has_cells(self) -> bool:
@@ -41,10 +45,16 @@ class Inputs(NamedTuple):
     bias_ih: Tensor | None
     bias_hh: Tensor | None
     weight_hr: Tensor | None
+    norm_ih: Tensor | None  # gains of layer norm; of x, not where weight_ih is missing
+    norm_hh: Tensor | None
+    norm_c: Tensor | None
+    norm_c_bias: Tensor | None
+    weight_ch: Tensor | None  # of peephole connections
     mask: Tensor | None  # (B, size of h) factors of the recurrent state
     counts: Tensor | None  # (B,) visits of each row
     order: Tensor | None  # (B, T) the time of each visit, real steps first
     starts: Tensor | None  # (B, visits) booleans: a fresh start before a visit
+    keys: Tensor | None  # (B,) of zoneout's random numbers; None is the mean of them
 
     @property
     def output_size(self) -> int:
@@ -60,7 +70,7 @@ class Inputs(NamedTuple):
 Replay = Callable[[Inputs], tuple[Tensor, Tensor, Tensor | None]]
 """The same call by the plain loop: outputs, final h, final c."""
 
-DIFFERENTIABLE = 10
+DIFFERENTIABLE = 15
 """So many of Inputs, the first, have gradients."""
 
 LSTM, LSTM_PROJECTED = 1, 4
@@ -68,11 +78,11 @@ LSTM, LSTM_PROJECTED = 1, 4
 
 
 @functools.lru_cache(256)
-def saved_size(kind: int, hidden_size: int, in_double: bool) -> tuple[int, int]:
+def saved_size(kind: int, hidden_size: int, normed: bool, in_double: bool) -> tuple[int, int]:
     """Numbers that forward keeps for backward: for each step of a row, and once."""
     core = native.core
     assert core is not None
-    each, once = core.recurrent_saved(kind, hidden_size, in_double)
+    each, once = core.recurrent_saved(kind, hidden_size, normed, in_double)
     return each, once
 
 
@@ -85,8 +95,8 @@ def _arguments(equation: Equation, inputs: Inputs, saved: Tensor | None, reverse
     assert core is not None
     x = inputs.x
     shape = core.RecurrentShape(
-        equation.kind, equation.option, *x.shape, inputs.hidden_size, inputs.output_size, reverse,
-        x.dtype == torch.float64, torch.get_num_threads(),
+        *equation[:2], *x.shape, inputs.hidden_size, inputs.output_size, reverse,
+        x.dtype == torch.float64, torch.get_num_threads(), *equation[2:],
     )  # fmt: skip
     starts_row = 0 if inputs.starts is None else inputs.starts.shape[1]
     addresses = [_address(tensor) for tensor in inputs]
@@ -103,7 +113,7 @@ def forward(
     rows, steps = x.shape[:2]
     saved = None
     if keep:
-        each, once = saved_size(equation.kind, hidden, x.dtype == torch.float64)
+        each, once = saved_size(equation.kind, hidden, inputs.norm_hh is not None, x.dtype == torch.float64)
         saved = x.new_empty(rows * steps * each + once)
     y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
     hn = x.new_empty(rows, size)
@@ -186,7 +196,7 @@ class Scan(torch.autograd.Function):
             results = _replayed(ctx.replay, inputs, grads, wanted)
         else:
             results = backward(ctx.equation, inputs, ctx.reverse, y, saved, grads, wanted)
-        return (None, None, None, *results, None, None, None, None)
+        return (None, None, None, *results, None, None, None, None, None)
 
 
 def _replayed(

@@ -18,11 +18,18 @@ from timesteps.nn.native_kernels import (
     saved_size,
 )
 
+_NUMBERS = len(Equation._fields) + 1
+"""Arguments of the operators that say what is computed: the fields of an Equation, and the direction."""
+
 
 @torch.library.custom_op("timesteps::recurrent", mutates_args=())
 def recurrent(
     kind: int,
     option: int,
+    zoneout: float,
+    zoneout_cell: float,
+    stream: int,
+    stream_cell: int,
     reverse: bool,
     keep: bool,
     x: Tensor,
@@ -35,10 +42,16 @@ def recurrent(
     bias_ih: Tensor | None,
     bias_hh: Tensor | None,
     weight_hr: Tensor | None,
+    norm_ih: Tensor | None,
+    norm_hh: Tensor | None,
+    norm_c: Tensor | None,
+    norm_c_bias: Tensor | None,
+    weight_ch: Tensor | None,
     mask: Tensor | None,
     counts: Tensor | None,
     order: Tensor | None,
     starts: Tensor | None,
+    keys: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Outputs, final states, and what backward needs; an operator returns tensors only, empty ones for none."""
     inputs = Inputs(
@@ -52,20 +65,37 @@ def recurrent(
         bias_ih,
         bias_hh,
         weight_hr,
+        norm_ih,
+        norm_hh,
+        norm_c,
+        norm_c_bias,
+        weight_ch,
         mask,
         counts,
         order,
         starts,
+        keys,
     )
-    y, hn, cn, saved = forward(Equation(kind, option), inputs, reverse, keep)
+    equation = Equation(kind, option, zoneout, zoneout_cell, stream, stream_cell)
+    y, hn, cn, saved = forward(equation, inputs, reverse, keep)
     return y, hn, x.new_empty(0) if cn is None else cn, x.new_empty(0) if saved is None else saved
 
 
 @recurrent.register_fake
-def _(kind: int, option: int, reverse: bool, keep: bool, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+def _(
+    kind: int,
+    option: int,
+    zoneout: float,
+    zoneout_cell: float,
+    stream: int,
+    stream_cell: int,
+    reverse: bool,
+    keep: bool,
+    *tensors: Tensor | None,
+) -> tuple[Tensor, ...]:
     inputs = Inputs(*tensors)  # type: ignore[arg-type]
     x, hidden, size = inputs.x, inputs.hidden_size, inputs.output_size
-    each, once = saved_size(kind, int(hidden), x.dtype == torch.float64) if keep else (0, 0)
+    each, once = saved_size(kind, int(hidden), inputs.norm_hh is not None, x.dtype == torch.float64) if keep else (0, 0)
     y, hn = x.new_empty(x.shape[0], x.shape[1], size), x.new_empty(x.shape[0], size)
     cn = x.new_empty(x.shape[0], hidden) if Equation(kind, option).has_cells else x.new_empty(0)
     return y, hn, cn, x.new_empty(x.shape[0] * x.shape[1] * each + once)
@@ -75,6 +105,10 @@ def _(kind: int, option: int, reverse: bool, keep: bool, *tensors: Tensor | None
 def recurrent_backward(
     kind: int,
     option: int,
+    zoneout: float,
+    zoneout_cell: float,
+    stream: int,
+    stream_cell: int,
     reverse: bool,
     wanted: Sequence[bool],
     dy: Tensor,
@@ -92,12 +126,18 @@ def recurrent_backward(
     bias_ih: Tensor | None,
     bias_hh: Tensor | None,
     weight_hr: Tensor | None,
+    norm_ih: Tensor | None,
+    norm_hh: Tensor | None,
+    norm_c: Tensor | None,
+    norm_c_bias: Tensor | None,
+    weight_ch: Tensor | None,
     mask: Tensor | None,
     counts: Tensor | None,
     order: Tensor | None,
     starts: Tensor | None,
+    keys: Tensor | None,
 ) -> list[Tensor]:
-    """Gradients of x … weight_hr, those that are wanted."""
+    """Gradients of x … weight_ch, those that are wanted."""
     inputs = Inputs(
         rows_side_by_side(x),
         h0,
@@ -109,13 +149,20 @@ def recurrent_backward(
         bias_ih,
         bias_hh,
         weight_hr,
+        norm_ih,
+        norm_hh,
+        norm_c,
+        norm_c_bias,
+        weight_ch,
         mask,
         counts,
         order,
         starts,
+        keys,
     )
-    grads = (dy, dhn, dcn if Equation(kind, option).has_cells else None)
-    results = backward(Equation(kind, option), inputs, reverse, y.contiguous(), saved, grads, wanted)
+    equation = Equation(kind, option, zoneout, zoneout_cell, stream, stream_cell)
+    grads = (dy, dhn, dcn if equation.has_cells else None)
+    results = backward(equation, inputs, reverse, y.contiguous(), saved, grads, wanted)
     return [grad.contiguous() for grad in results if grad is not None]
 
 
@@ -123,6 +170,10 @@ def recurrent_backward(
 def _(
     kind: int,
     option: int,
+    zoneout: float,
+    zoneout_cell: float,
+    stream: int,
+    stream_cell: int,
     reverse: bool,
     wanted: Sequence[bool],
     dy: Tensor,
@@ -140,15 +191,16 @@ def _(
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.numbers, tensors = inputs[:3], inputs[4:]
+    ctx.numbers, tensors = inputs[:_NUMBERS], inputs[_NUMBERS + 1 :]
     ctx.save_for_backward(*tensors, output[0], output[3])
 
 
 def _gradients(ctx: Any, dy: Tensor, dhn: Tensor, dcn: Tensor, _: Tensor) -> tuple[Any, ...]:
     *tensors, y, saved = ctx.saved_tensors
-    wanted = list(ctx.needs_input_grad[4 : 4 + DIFFERENTIABLE])
+    wanted = list(ctx.needs_input_grad[_NUMBERS + 1 :][:DIFFERENTIABLE])
     found = iter(recurrent_backward(*ctx.numbers, wanted, dy, dhn, dcn, y, saved, *tensors))
-    return (*(None,) * 4, *(next(found) if want else None for want in wanted), *(None,) * 4)
+    others = len(Inputs._fields) - DIFFERENTIABLE
+    return (*(None,) * (_NUMBERS + 1), *(next(found) if want else None for want in wanted), *(None,) * others)
 
 
 recurrent.register_autograd(_gradients, setup_context=_setup)

@@ -24,19 +24,19 @@ from timesteps.nn.native_kernels import (
 )
 from timesteps.nn.native_operators import recurrent
 from timesteps.nn.padding import Steps
+from timesteps.nn.zoneout import Zoneout
 from timesteps.runtime import native
 
 # CellKind in native/recurrent/problem.h
 _ELMAN, _GRU_AFTER, _GRU_BEFORE, _LINEAR, _MIN_GRU, _MIN_LSTM = 0, 2, 3, 5, 6, 7
 _NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}
+_OPTIONAL = ("weight_hr", "norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")  # in the order of Inputs
 _PLAIN = (Tensor, nn.Parameter)
 _warned = False
 
 
 def equation_of(cell: Cell) -> Equation | None:
     """The cell as the kernels know it; None if they have none for it."""
-    if cell.layer_norm or cell.peephole:
-        return None
     if type(cell) is LSTMCell:
         return Equation(LSTM_PROJECTED if cell.proj_size else LSTM, 0)
     if type(cell) is GRUCell:
@@ -59,7 +59,8 @@ def is_linear(cell: Cell) -> TypeGuard[LinearCell]:
 
 def reads_coefficients(cell: Cell) -> TypeGuard[LinearCell]:
     """Whether the kernel for the cell is the one that reads a and b."""
-    return equation_of(cell) == (_LINEAR, 0)
+    equation = equation_of(cell)
+    return equation is not None and equation.kind == _LINEAR
 
 
 def is_traced() -> bool:
@@ -73,10 +74,9 @@ def why_not_native(cell: Cell, x: Tensor, *states: Tensor, zoneout: bool = False
         _warn_once()
         return native.explain()
     if equation_of(cell) is None:
-        extras = (cell.layer_norm and " with layer norm") or (cell.peephole and " with peephole connections") or ""
-        return f"there is no kernel for {type(cell).__name__}{extras}"
-    if zoneout:
-        return "its kernels have no zoneout"
+        return f"there is no kernel for {type(cell).__name__}"
+    if zoneout and not cell.has_recurrent_product:
+        return "its kernels of linear recurrences have no zoneout"
     traced = is_traced()
     weight = cell.weight_ih
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
@@ -121,6 +121,7 @@ def run_native(
     reverse: bool,
     starts: Tensor | None,
     mask: Tensor | None,
+    zoneout: Zoneout,
     replay: Replay,
     projected: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -131,6 +132,9 @@ def run_native(
     """
     equation = equation_of(cell)
     assert equation is not None
+    equation = equation._replace(
+        zoneout=zoneout.h, zoneout_cell=zoneout.c, stream=zoneout.h_stream, stream_cell=zoneout.c_stream
+    )
 
     bias_ih, bias_hh, weight_hh = None, None, cell.weight_ih.new_empty(0, cell.hidden_size)  # no recurrent gates
     if cell.has_recurrent_product:
@@ -143,16 +147,25 @@ def run_native(
         bias_hh = bias_hh if isinstance(cell, GRUCell) else None  # the others' is in x already
     h0, c0 = _pair(state)
     fresh_h, fresh_c = _pair(fresh if starts is not None else None)
+    weight_hr, norm_ih, norm_hh, norm_c, norm_c_bias, weight_ch = (
+        _parameter(cell, name, projected) for name in _OPTIONAL
+    )
     inputs = Inputs(
         rows_side_by_side(x), h0, c0, fresh_h, fresh_c,
         None if projected else cell.weight_ih.contiguous(), weight_hh, bias_ih, bias_hh,
-        cell.weight_hr.contiguous() if isinstance(cell, LSTMCell) and cell.proj_size else None, mask,
+        weight_hr, norm_ih, norm_hh, norm_c, norm_c_bias, weight_ch, mask,
         steps.counts,
         steps.order(reverse) if steps.ragged else None,
         None if starts is None else starts.contiguous(),
+        zoneout.keys.contiguous() if zoneout and zoneout.keys is not None else None,
     )  # fmt: skip
     y, hn, cn = _run(equation, inputs, reverse, replay)
     return y, (hn,) if cn is None else (hn, cn)
+
+
+def _parameter(cell: Cell, name: str, projected: bool) -> Tensor | None:
+    parameter = None if projected and name == "norm_ih" else cell._parameters.get(name)
+    return None if parameter is None else parameter.contiguous()
 
 
 def _pair(parts: tuple[Tensor, ...] | None) -> tuple[Tensor | None, Tensor | None]:

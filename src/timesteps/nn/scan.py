@@ -208,7 +208,8 @@ def _native(
     x, scale = _drop_input(cell, x, dropped)
     side = x if numeric and not given else cell.project(x) if scale is None else cell.project_one_hot(x, scale)
     read = _steps_of(cell, side)[1] if given else side
-    y, final = run_native(cell, read, begin, fresh, steps, reverse, starts, mask, replay, given or not numeric)
+    projected = given or not numeric
+    y, final = run_native(cell, read, begin, fresh, steps, reverse, starts, mask, zoneout, replay, projected)
     y = _output(cell, side, y, steps.mask)
     if end is not None:
         final = _where(end, cell.zero_state(len(x)) if fresh is None else fresh, final)
