@@ -121,10 +121,13 @@ def run_native(
         bias_hh = bias_hh if isinstance(cell, GRUCell) else None  # the others' is in x already
     h0, c0 = _pair(state)
     fresh_h, fresh_c = _pair(fresh if starts is not None else None)
+    weight_hr, norm_ih, norm_hh, norm_c, norm_c_bias, weight_ch = (
+        _parameter(cell, name, projected) for name in _OPTIONAL
+    )
     inputs = Inputs(
         rows_side_by_side(x), h0, c0, fresh_h, fresh_c,
         None if projected else cell.weight_ih.contiguous(), cell.weight_hh.contiguous(), bias_ih, bias_hh,
-        *(_parameter(cell, name, projected) for name in _OPTIONAL), mask,
+        weight_hr, norm_ih, norm_hh, norm_c, norm_c_bias, weight_ch, mask,
         steps.counts,
         steps.order(reverse) if steps.ragged else None,
         None if starts is None else starts.contiguous(),
