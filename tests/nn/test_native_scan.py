@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import CLOSE, EXACT
+from tolerances import CLOSE, EXACT, close
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -182,7 +182,7 @@ def test_kernels_are_the_loop(
     for implementation in ("native", "loop"):
         more["generator"] = torch.Generator().manual_seed(seed)
         results.append(run(equation, strange(x, layout), implementation, **more))
-    assert_close(results[0], results[1], **CLOSE[dtype])
+    assert_close(results[0], results[1], **close(dtype, options))
 
 
 @every_cell
@@ -301,13 +301,13 @@ def test_numbers_that_are_none_or_extreme(
     x[1, 2, 0] = x[3, 0, 1] = number
     got, expected = run(equation, x, "native"), run(equation, x, "loop")
     assert bool(got[0][0].isfinite().all()) and bool(got[0][2].isfinite().all())  # rows do not touch each other
-    close = CLOSE[dtype]
+    near = close(dtype, options)
     if 10 < abs(number) < 1000:  # sums that large are held less exactly
-        close = {name: 100 * value for name, value in close.items()}  # type: ignore[assignment]
+        near = {name: 100 * value for name, value in near.items()}  # type: ignore[assignment]
     if options.get("layer_norm") and dtype == torch.float32 and number > 1e30:
         # its square is no number any more, and torch's layer norm makes NaN of some of that
         got, expected = ([outputs[0][::2]] for outputs in (got, expected))
-    assert_close(got, expected, equal_nan=True, **close)
+    assert_close(got, expected, equal_nan=True, **near)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
