@@ -21,13 +21,23 @@ from timesteps.nn.native_scan import why_not_native
 from timesteps.nn.stack import _Streams
 
 F64 = CLOSE[torch.float64]
+# One of each state and of each kernel: zoneout knows nothing of what is inside a step.
+FORMS = {
+    "rnn",
+    "lstm",
+    "lstm-peephole=True-layer_norm=True-proj_size=2",
+    "gru-reset_after=False",
+    "gru-layer_norm=True",
+}
 RUNS = [
     (form, implementation, reverse)
     for form in ALL
+    if str(form) in FORMS
     for implementation in ("loop", "native")
     for reverse in (False, True)
     if implementation == "loop" or why_not_native(cell := form.make(), cell.weight_hh, zoneout=True) is None
 ]
+assert {str(form) for form, *_ in RUNS} == FORMS
 IDS = [f"{form}-{implementation}-{'reverse' if reverse else 'forward'}" for form, implementation, reverse in RUNS]
 every_run = pytest.mark.parametrize(("form", "implementation", "reverse"), RUNS, ids=IDS)
 modes = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
