@@ -20,13 +20,23 @@ from timesteps.nn.dropout import draw_keys, random_bits
 from timesteps.nn.stack import _Streams
 
 F64 = CLOSE[torch.float64]
+# One of each state and of each kernel: zoneout knows nothing of what is inside a step.
+FORMS = {
+    "rnn",
+    "lstm",
+    "lstm-peephole=True-layer_norm=True-proj_size=2",
+    "gru-reset_after=False",
+    "gru-layer_norm=True",
+}
 RUNS = [
     (form, implementation, reverse)
     for form in ALL
+    if str(form) in FORMS
     for implementation in ("loop", "native")
     for reverse in (False, True)
     if can_run(form, implementation)
 ]
+assert {str(form) for form, *_ in RUNS} == FORMS
 IDS = [f"{form}-{implementation}-{'reverse' if reverse else 'forward'}" for form, implementation, reverse in RUNS]
 every_run = pytest.mark.parametrize(("form", "implementation", "reverse"), RUNS, ids=IDS)
 modes = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
@@ -199,7 +209,8 @@ def test_layers_directions_and_states_have_masks_of_their_own() -> None:
     assert 0.35 < float((still[0] == still[1]).double().mean()) < 0.65
     _, (_, c) = LSTM(3, 64, batch_first=True, zoneout_cell=0.5, dtype=torch.float64)(x[:, :1], generator=seeded())
     _, (h, _) = LSTM(3, 64, batch_first=True, zoneout=0.5, dtype=torch.float64)(x[:, :1], generator=seeded())
-    assert 0.35 < float(((c == 0) == (h == 0)).double().mean()) < 0.65
+    for still in (c == 0, h == 0, (c == 0) == (h == 0)):
+        assert 0.35 < float(still.double().mean()) < 0.65
 
 
 def test_no_two_masks_of_a_network_share_a_stream() -> None:

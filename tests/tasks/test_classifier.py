@@ -25,7 +25,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import timesteps
 from timesteps import Classifier
 from timesteps.errors import DataError, UsageError
+from timesteps.nn.models import Regularization
 from timesteps.tasks.classify.estimator import _OWN
+from timesteps.tasks.classify.fitting import build_network
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import hold_out
 from timesteps.training.callbacks import LambdaCallback
@@ -168,6 +170,20 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
     texts = [text_model(members=2).fit(TEXTS, MOODS).predict_proba(TEXTS) for _ in range(2)]
     np.testing.assert_array_equal(*texts)
+
+
+def test_every_rate_and_option_reaches_the_network() -> None:
+    rates = {"input_dropout": 0.1, "dropout": 0.2, "recurrent_dropout": 0.3, "feature_dropout": 0.4}
+    rates |= {"word_dropout": 0.5, "weight_drop": 0.6}
+    layer = {"zoneout": 0.7, "zoneout_cell": 0.8, "layer_norm": True, "peephole": True, "initial_state": "learned"}
+    options = Options().but(input="bag", **rates, **layer)
+    network = build_network(options.network_spec(9, 2), options)
+    assert network.regularization == Regularization(head_dropout=0.2, **rates)
+    assert network.rnn.weight_drop == 0.6
+    assert {name: getattr(network.spec.layers[0], name) for name in layer} == layer
+    for name in ("peephole", "zoneout_cell"):
+        with pytest.raises(UsageError, match=f"{name}=.*needs the state c.*give cell='lstm'"):
+            Options().but(cell="gru", **{name: layer[name]})
 
 
 @pytest.mark.parametrize("kind", ["numeric", "text"])
