@@ -75,21 +75,18 @@ def saved_size(kind: int, hidden_size: int, in_double: bool) -> tuple[int, int]:
     return each, once
 
 
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
-
-
-def _arguments(equation: Equation, inputs: Inputs, saved: Tensor | None, reverse: bool) -> tuple[Any, Any]:
-    core = native.core
-    assert core is not None
-    x = inputs.x
-    shape = core.RecurrentShape(
-        equation.kind, equation.option, *x.shape, inputs.hidden_size, inputs.output_size, reverse,
-        x.dtype == torch.float64, torch.get_num_threads(),
+def shape_of(equation: Equation, inputs: Inputs, reverse: bool) -> tuple[int, ...]:
+    """The numbers of a call, as RecurrentShape in native/recurrent/bind.h orders them."""
+    x, starts = inputs.x, inputs.starts
+    return (
+        *equation, *x.shape, inputs.hidden_size, inputs.output_size, reverse, x.dtype == torch.float64,
+        torch.get_num_threads(), 0 if starts is None else starts.shape[1],
     )  # fmt: skip
-    starts_row = 0 if inputs.starts is None else inputs.starts.shape[1]
-    addresses = [_address(tensor) for tensor in inputs]
-    return shape, core.RecurrentInputs(addresses[0], *x.stride()[:2], *addresses[1:], starts_row, _address(saved))
+
+
+def rows_of(tensor: Tensor | None) -> tuple[Tensor, int, int] | None:
+    """A tensor (B, T, …) with its strides, as the kernels take it."""
+    return None if tensor is None else (tensor, *tensor.stride()[:2])
 
 
 def forward(
@@ -107,8 +104,8 @@ def forward(
     y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
     hn = x.new_empty(rows, size)
     cn = x.new_empty(rows, hidden) if equation.has_cells else None
-    shape, places = _arguments(equation, inputs, saved, reverse)
-    core.recurrent_forward(shape, places, y.data_ptr(), *y.stride()[:2], hn.data_ptr(), _address(cn))
+    shape = shape_of(equation, inputs, reverse)
+    core.recurrent_forward(shape, rows_of(x), inputs[1:], saved, rows_of(y), (hn, cn))
     return y, hn, cn, saved
 
 
@@ -125,7 +122,6 @@ def backward(
     core = native.core
     assert core is not None
     dy, dhn, dcn = (None if grad is None else rows_side_by_side(grad) for grad in grads)
-    dy_strides = (0, 0) if dy is None else dy.stride()[:2]
     dhn, dcn = (None if grad is None else grad.contiguous() for grad in (dhn, dcn))
     results: list[Tensor | None] = [
         None if tensor is None or not want else torch.empty_like(tensor, memory_format=torch.contiguous_format)
@@ -138,11 +134,9 @@ def backward(
         rows, steps, size = inputs.x.shape
         results[0] = inputs.x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, True))
     dx, *others = results
-    dx_strides = (0, 0) if dx is None else dx.stride()[:2]
-    shape, places = _arguments(equation, inputs, saved, reverse)
     core.recurrent_backward(
-        shape, places, y.data_ptr(), *y.stride()[:2], _address(dy), *dy_strides, _address(dhn), _address(dcn),
-        _address(dx), *dx_strides, *map(_address, others),
+        shape_of(equation, inputs, reverse), rows_of(inputs.x), inputs[1:], saved, rows_of(y), rows_of(dy), (dhn, dcn),
+        rows_of(dx), tuple(others),
     )  # fmt: skip
     return results
 
@@ -182,19 +176,22 @@ class Scan(torch.autograd.Function):
         *tensors, y, saved = ctx.saved_tensors
         inputs, wanted = Inputs(*tensors), ctx.needs_input_grad[3 : 3 + DIFFERENTIABLE]
         if torch.is_grad_enabled():  # create_graph
-            results = _replayed(ctx.replay, inputs, grads, wanted)
+            results = differentiated(lambda: ctx.replay(inputs), grads, inputs, wanted)
         else:
             results = backward(ctx.equation, inputs, ctx.reverse, y, saved, grads, wanted)
         return (None, None, None, *results, None, None, None, None)
 
 
-def _replayed(
-    replay: Replay, inputs: Inputs, grads: Sequence[Tensor | None], wanted: Sequence[bool]
+def differentiated(
+    replay: Callable[[], Sequence[Tensor | None]],
+    grads: Sequence[Tensor | None],
+    inputs: Sequence[Tensor | None],
+    wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients that have gradients."""
+    """Gradients that have gradients, of the first of `inputs` where wanted, through what `replay` does with them."""
     with torch.enable_grad():
         outputs, given = [], []
-        for out, grad in zip(replay(inputs), grads, strict=True):
+        for out, grad in zip(replay(), grads, strict=True):
             if out is not None and grad is not None:
                 outputs.append(out)
                 given.append(grad)

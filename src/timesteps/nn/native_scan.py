@@ -27,7 +27,7 @@ from timesteps.runtime import native
 
 _ELMAN, _GRU_AFTER, _GRU_BEFORE = 0, 2, 3  # CellKind in native/recurrent/problem.h
 _NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}
-_PLAIN = (Tensor, nn.Parameter)
+PLAIN = (Tensor, nn.Parameter)
 _warned = False
 
 
@@ -63,7 +63,7 @@ def why_not_native(cell: Cell, x: Tensor, *states: Tensor) -> str | None:
             continue
         if tensor.dtype != weight.dtype or tensor.device != weight.device:
             return f"the weights are {weight.dtype} on {weight.device}, a tensor is {tensor.dtype} on {tensor.device}"
-        if not traced and type(tensor) not in _PLAIN:
+        if not traced and type(tensor) not in PLAIN:
             return f"a tensor is a {type(tensor).__name__}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast chooses the precision of torch's own operators"
@@ -78,6 +78,8 @@ def transformed() -> str | None:
         return "torch.func transforms the plain loop"
     if forward_ad._current_level >= 0:
         return "kernels have no forward-mode derivatives"
+    if torch._C._get_tracing_state() is not None:
+        return "torch.jit.trace sees only torch's own operators"
     return None
 
 

@@ -13,6 +13,7 @@ from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.dropout import draw_keys
+from timesteps.nn.native_stack import Plan, run_plain
 from timesteps.nn.padding import check_flags, read_steps
 from timesteps.nn.stack import INITIAL_STATES, NOISE, Layer, RecurrentStack
 
@@ -60,6 +61,7 @@ class Recurrent(RecurrentStack):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.bidirectional, self.initial_state = batch_first, bidirectional, initial_state
         self.proj_size = options.get("proj_size", 0)
+        self._plan = None if learned else Plan.of(self.equations, self.layers[0].suffixes)
 
     def forward(
         self,
@@ -91,8 +93,14 @@ class Recurrent(RecurrentStack):
         Raises:
             UsageError: shapes that do not fit.
         """
+        everywhere = lengths is None and mask is None and reset is None
+        if self._plan is not None and everywhere and implementation is None and not self.draws:
+            plain = run_plain(self._plan, self._parameters, input, hx, not self.batch_first)
+            if plain is not None:
+                y, h, c = plain
+                return y, h if c is None else (h, c)
         if isinstance(input, PackedSequence):
-            if lengths is not None or mask is not None or reset is not None:
+            if not everywhere:
                 raise UsageError("a PackedSequence brings its own lengths", mend="leave lengths, mask and reset out")
             x, lengths = pad_packed_sequence(input, batch_first=True)
             y, state = self._batch(x, hx, lengths, None, None, generator, implementation)
