@@ -86,7 +86,7 @@ def shape_of(equation: Equation, inputs: Inputs, reverse: bool) -> tuple[int, ..
 
 def rows_of(tensor: Tensor | None) -> tuple[Tensor, int, int] | None:
     """A tensor (B, T, …) with its strides, as the kernels take it."""
-    return None if tensor is None else (tensor, *tensor.stride()[:2])
+    return None if tensor is None else (tensor, tensor.stride(0), tensor.stride(1))
 
 
 def forward(

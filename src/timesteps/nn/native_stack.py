@@ -80,7 +80,8 @@ def run_plain(
             continue
         weight = parameters.get(name)
         if (
-            type(weight) not in PLAIN  # parametrized, for one
+            weight is None  # parametrized, for one
+            or type(weight) not in PLAIN
             or weight.dtype is not dtype
             or weight.shape != size
             or not (weight.is_cpu and weight.is_contiguous())
@@ -97,9 +98,9 @@ def run_plain(
         wanted = wanted or (keep and any(state is not None and state.requires_grad for state in states))
     x = rows_side_by_side(x)
     if wanted:
-        outputs: Outputs = ScanStack.apply(plan, steps_first, x, h0, c0, *weights)  # type: ignore[no-untyped-call]
+        outputs: Outputs = ScanStack.apply(_Shape(plan, steps_first, x), x, h0, c0, *weights)  # type: ignore[no-untyped-call]
         return outputs
-    y, hn, cn, _, _ = forward(plan, steps_first, False, x, h0, c0, weights)
+    y, hn, cn, _, _ = _forward(_Shape(plan, steps_first, x), False, x, h0, c0, weights)
     return y, hn, cn
 
 
@@ -145,15 +146,14 @@ class _Shape:
         """A state's part of the n-th layer and direction."""
         if tensor is None:
             return None
-        return tensor.data_ptr() + n * self.rows * tensor.shape[2] * self.bytes  # type: ignore[no-any-return]
+        return tensor.data_ptr() + n * self.rows * tensor.shape[2] * self.bytes
 
 
-def forward(
-    plan: Plan, steps_first: bool, keep: bool, x: Tensor, h0: Tensor | None, c0: Tensor | None,
-    weights: Sequence[Tensor | None],
-) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor], list[Tensor]]:  # fmt: skip
-    """y, h_n, c_n; the outputs of the layers below the last, and what else `backward` needs."""
-    core, shape, directions = native.core, _Shape(plan, steps_first, x), plan.directions
+def _forward(
+    shape: _Shape, keep: bool, x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Sequence[Tensor | None]
+) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor], list[Tensor]]:
+    """y, h_n, c_n; the outputs of the layers below the last, and what else `_backward` needs."""
+    core, plan, directions = native.core, shape.plan, shape.plan.directions
     assert core is not None
     count, rows = len(plan.cells) * directions, shape.rows
     hn = x.new_empty(count, rows, plan.output_size)
@@ -186,38 +186,35 @@ class ScanStack(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, plan: Plan, steps_first: bool, x: Tensor, h0: Tensor | None, c0: Tensor | None, *weights: Tensor
+        ctx: Any, shape: _Shape, x: Tensor, h0: Tensor | None, c0: Tensor | None, *weights: Tensor | None
     ) -> Outputs:
         """As `run_plain`."""
-        y, hn, cn, below, saved = forward(plan, steps_first, True, x, h0, c0, weights)
+        y, hn, cn, below, saved = _forward(shape, True, x, h0, c0, weights)
         ctx.save_for_backward(x, h0, c0, *weights, *below, y, *saved)
-        ctx.plan, ctx.steps_first = plan, steps_first
+        ctx.shape = shape
         ctx.set_materialize_grads(False)
         return y, hn, cn
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         """Gradients of x, h_0, c_0 and the weights."""
-        inputs, wanted = ctx.saved_tensors, ctx.needs_input_grad[2:]
+        shape, inputs, wanted = ctx.shape, ctx.saved_tensors, ctx.needs_input_grad[1:]
         count = len(wanted)
+        inputs, kept = inputs[:count], inputs[count:]
         if torch.is_grad_enabled():  # create_graph
-            results = differentiated(
-                lambda: _replay(ctx.plan, ctx.steps_first, *inputs[:count]), grads, inputs[:count], wanted
-            )
-        else:
-            results = _backward(ctx.plan, ctx.steps_first, inputs[:count], inputs[count:], grads, wanted)
-        return (None, None, *results)
+            return None, *differentiated(lambda: _replay(shape, *inputs), grads, inputs, wanted)
+        return None, *_backward(shape, inputs, kept, grads, wanted)
 
 
 def _backward(
-    plan: Plan, steps_first: bool, inputs: Sequence[Tensor | None], kept: Sequence[Tensor],
-    grads: Sequence[Tensor | None], wanted: Sequence[bool],
+    shape: _Shape, inputs: Sequence[Tensor | None], kept: Sequence[Tensor], grads: Sequence[Tensor | None],
+    wanted: Sequence[bool],
 ) -> list[Tensor | None]:  # fmt: skip
-    core, layers, directions = native.core, len(plan.cells), plan.directions
+    core, layers, directions = native.core, len(shape.plan.cells), shape.plan.directions
     assert core is not None
     x, h0, c0, *weights = inputs
     assert x is not None
-    shape, ys, saved = _Shape(plan, steps_first, x), [x, *kept[:layers]], kept[layers:]
+    ys, saved = [x, *kept[:layers]], kept[layers:]
     results = [torch.empty_like(t) if t is not None and want else None for t, want in zip(inputs, wanted, strict=True)]
     states = wanted[0] or wanted[1] or wanted[2]  # every layer's are one tensor
     lowest = 0 if states else min(n for n, want in enumerate(wanted[3:]) if want) // (5 * directions)
@@ -245,12 +242,11 @@ def _backward(
     return results
 
 
-def _replay(
-    plan: Plan, steps_first: bool, x: Tensor, h0: Tensor | None, c0: Tensor | None, *weights: Tensor | None
-) -> Outputs:
+def _replay(shape: _Shape, x: Tensor, h0: Tensor | None, c0: Tensor | None, *weights: Tensor | None) -> Outputs:
     """The same call by the plain loop."""
-    x = x.transpose(0, 1) if steps_first else x
-    steps = Steps(*x.shape[:2], None, None, False, x.shape[1])
+    plan = shape.plan
+    x = x.transpose(0, 1) if shape.steps_first else x
+    steps = Steps(shape.rows, shape.steps, None, None, False, shape.steps)
     finals: list[tuple[Tensor, ...]] = []
     for cell in plan.cells:
         outputs = []
@@ -267,4 +263,4 @@ def _replay(
         x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
     h, c = (*(torch.stack(part) for part in zip(*finals, strict=True)), None)[:2]
     assert h is not None
-    return x.transpose(0, 1) if steps_first else x, h, c
+    return x.transpose(0, 1) if shape.steps_first else x, h, c
