@@ -15,8 +15,10 @@ struct BackwardMemory {
     const T** before_rows;
     Index width, cell_stride;
 
-    BackwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
+    /// Of the whole batch, as rows from `begin` on see it.
+    BackwardMemory(const Problem<T>& p, Index begin, Arena& arena) {
         const Layout<Cell> l(p);
+        const Index rows = p.batch;
         const bool product_apart = Cell::kTwoStages || Cell::kProjected || p.mask != nullptr;
         width = l.width;
         cell_stride = rows * Cell::W;
@@ -29,17 +31,22 @@ struct BackwardMemory {
         c_before = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
         before_rows = arena.take<const T*>(rows);
         zero = arena.take<T>(width + 4 * Cell::W);
+        dh += begin * width, dh_rows += begin, before_rows += begin;
+        if (product_apart) product += begin * width, product_rows += begin;
+        if (p.mask != nullptr) mask += begin * width;
+        if (Cell::kHasCells) dc += begin * Cell::W, c_before += begin * Cell::W;
     }
 };
 
-/// Rows of c (hidden or input numbers wide) = or += gates (from slot `slot` on, `Slots` of them) times packed weights.
+/// Rows of c (`columns` numbers wide) = or += gates (from slot `slot` on, `Slots` of them) times packed weights, blocks
+/// from … to - 1 of four vectors.
 template <class Cell, int Slots>
 void multiply_gates(const Layout<Cell>& l, const typename Cell::T* gates, Index rows, Index stride, int slot,
-                    const typename Cell::T* packed, typename Cell::T* const* c, Index columns, bool add) {
+                    const typename Cell::T* packed, typename Cell::T* const* c, Index columns, Index from, Index to, bool add) {
     using T = typename Cell::T;
     constexpr Index W = Cell::W, S = Cell::S;
     const Index vectors = l.vectors(columns);
-    for (Index first = 0; first < vectors; first += 4) {
+    for (Index first = 4 * from; first < least(vectors, 4 * to); first += 4) {
         const T* weights = packed + l.block(Slots, first);
         const Index column = first * W;
         with_rows<4>(least(vectors - first, 4), [&]<int V>() {
@@ -62,23 +69,22 @@ struct Backward {
     BackwardMemory<Cell> m;
 
     Backward(const Problem<T>& problem, const T* weights, Index first, Index last, Arena arena)
-        : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, last - first, arena) {}
+        : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, first, arena) {}
 
     Index active(Index t) const { return least(p.active[t], end) - begin; }
 
-    void run(Index chunk, T* gates, Index stride, Index first_row) {
-        if (chunk >= p.chunks - 1) enter();
-        for (Index t = p.chunks == 0 ? -1 : p.chunk[chunk + 1] - 1; t >= 0 && t >= p.chunk[chunk]; --t)
+    void run(Index chunk, T* gates, Index stride) {
+        const Index first_row = p.offset[p.chunk[chunk]];
+        for (Index t = p.chunk[chunk + 1] - 1; t >= p.chunk[chunk]; --t)
             if (active(t) > 0) {
                 const Index row = p.offset[t] + begin - first_row;
                 visit(t, gates + row * S * W, stride, gates + l.panels * stride + row * p.output_size);
             }
-        if (chunk == 0) leave();
     }
 
     void enter() {
         clear(m.dh, (end - begin) * m.width);
-        clear(m.zero, m.width + 4 * W);
+        if (begin == 0) clear(m.zero, m.width + 4 * W);
         for (Index row = 0; row < end - begin; ++row) {
             const Index r = begin + row;
             m.dh_rows[row] = m.dh + row * m.width;
@@ -89,7 +95,10 @@ struct Backward {
                 clear(m.mask + row * m.width, m.width);
                 copy(m.mask + row * m.width, state_row(p, p.mask, r, p.mask), p.output_size);
             }
-            if constexpr (Cell::kHasCells) cells_in<Cell>(l, cell_row(p, p.dcn, r), m.dc + row * W, m.cell_stride);
+            if constexpr (Cell::kHasCells) {
+                cells_in<Cell>(l, cell_row(p, p.dcn, r), m.dc + row * W, m.cell_stride);
+                cells_in<Cell>(l, cell_row(p, p.c0, r), m.c_before + row * W, m.cell_stride);
+            }
         }
     }
 
@@ -128,11 +137,11 @@ struct Backward {
         return m.c_before;
     }
 
-    void add_output_gradients(Index t, Index rows) {
+    void add_output_gradients(Index t, Index rows, Index first, Index last) {
         for (Index row = 0; row < rows; ++row) {
             const T* from = row_at(p, p.dy, begin + row, t);
             T* to = m.dh_rows[row];
-            for (Index k = 0; k < p.output_size; ++k) to[k] += from[k];
+            for (Index k = first; k < last; ++k) to[k] += from[k];
         }
     }
 
@@ -149,53 +158,82 @@ struct Backward {
 
     void visit(Index t, T* dgates, Index stride, [[maybe_unused]] T* dh) {
         const Index rows = active(t);
-        if (p.dy.data != nullptr) add_output_gradients(t, rows);
+        if (p.dy.data != nullptr) add_output_gradients(t, rows, 0, p.output_size);
         if constexpr (Cell::kProjected) through_projection(rows, dh);
         if constexpr (Cell::kDirect)
             for (Index row = 0; row < rows; ++row) m.before_rows[row] = before(p, begin + row, t, m.zero);
-        BackwardStep<T> s{.gates = p.gates + (p.offset[t] + begin) * S * W,
-                          .c = nullptr,
-                          .c_before = nullptr,
-                          .h_before = m.before_rows,
-                          .mask = p.mask == nullptr ? nullptr : m.mask,
-                          .dgates = dgates,
-                          .dc = m.dc,
-                          .dh = Cell::kProjected ? m.product : m.dh,
-                          .rows = rows,
-                          .h_stride = m.width,
-                          .unit = 0,
-                          .units = 0,
-                          .option = p.option};
+        const T* c_before = nullptr;
         Index before_stride = 0;
-        if constexpr (Cell::kHasCells) {
-            s.c = p.cells + (p.offset[t] + begin) * W;
-            s.c_before = cells_before(t, rows, before_stride);
-        }
+        if constexpr (Cell::kHasCells) c_before = cells_before(t, rows, before_stride);
         const auto step = [&](const auto& work) {
-            for (Index panel = 0; panel < l.panels; ++panel) {
-                BackwardStep<T> here = s;
-                here.unit = panel * U * W, here.units = l.units(panel);
-                here.gates += panel * p.gate_stride, here.dgates += panel * stride, here.dh += here.unit;
-                if (here.mask != nullptr) here.mask += here.unit;
-                if constexpr (Cell::kHasCells)
-                    here.c += panel * p.cell_stride, here.c_before += panel * before_stride,
-                        here.dc += panel * m.cell_stride;
-                work(here);
-                if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
-            }
+            each_panel(t, dgates, stride, m.before_rows, c_before, before_stride, 0, l.panels, work);
         };
         step([](const BackwardStep<T>& here) { Cell::backward(here); });
         if constexpr (Cell::kTwoStages) {
             multiply_gates<Cell, 1>(l, dgates, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
-                                    false);
+                                    0, l.blocks(l.hidden), false);
             step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
         }
-        const bool apart = Cell::kTwoStages || p.mask != nullptr;
-        multiply_gates<Cell, Cell::GH>(l, dgates, rows, stride, Cell::OH, packed + l.hh_backward(),
-                                       apart ? m.product_rows : m.dh_rows, l.state,
-                                       Cell::kTwoStages || (!apart && Cell::kDirect));
-        if (apart) add_product(rows);
+        multiply(t, dgates, stride, 0, l.blocks(l.state));
+        if (apart()) add_product(rows);
         if (p.starts != nullptr) part_at_starts(t, rows);
+    }
+
+    /// The product of visit t and the gates of the one before it, as far as the chunk has both; only the blocks' units.
+    /// All rows of a batch of a few, without what would need the others' units.
+    void run_blocks(Index chunk, Index t, Index from, Index to, T* gates, Index stride) {
+        const Index first = p.chunk[chunk];
+        const auto dgates = [&](Index visit) { return gates + (p.offset[visit] - p.offset[first]) * S * W; };
+        if (t < p.chunk[chunk + 1]) multiply(t, dgates(t), stride, from, to);
+        if (t-- == first) return;
+        const Index panel = l.panel_of(from), end_panel = l.panel_of(to), rows = active(t);
+        if (p.dy.data != nullptr)
+            add_output_gradients(t, rows, panel * U * W, least(end_panel * U * W, p.output_size));
+        const T* h_before[kFewRows];
+        if constexpr (Cell::kDirect)
+            for (Index row = 0; row < rows; ++row) h_before[row] = before(p, row, t, static_cast<const T*>(m.zero));
+        const T* c_before = nullptr;
+        if constexpr (Cell::kHasCells) c_before = t == 0 ? m.c_before : p.cells + p.offset[t - 1] * W;
+        each_panel(t, dgates(t), stride, h_before, c_before, t == 0 ? m.cell_stride : p.cell_stride, panel, end_panel,
+                   [](const BackwardStep<T>& here) { Cell::backward(here); });
+    }
+
+    template <class Work>
+    void each_panel(Index t, T* dgates, Index stride, const T* const* h_before, [[maybe_unused]] const T* c_before,
+                    [[maybe_unused]] Index before_stride, Index from, Index to, const Work& work) {
+        const Index rows = active(t), place = p.offset[t] + begin;
+        for (Index panel = from; panel < to; ++panel) {
+            const Index unit = panel * U * W;
+            BackwardStep<T> here{.gates = p.gates + place * S * W + panel * p.gate_stride,
+                                 .c = nullptr,
+                                 .c_before = nullptr,
+                                 .h_before = h_before,
+                                 .mask = p.mask == nullptr ? nullptr : m.mask + unit,
+                                 .dgates = dgates + panel * stride,
+                                 .dc = nullptr,
+                                 .dh = (Cell::kProjected ? m.product : m.dh) + unit,
+                                 .rows = rows,
+                                 .h_stride = m.width,
+                                 .unit = unit,
+                                 .units = l.units(panel),
+                                 .option = p.option};
+            if constexpr (Cell::kHasCells) {
+                here.c = p.cells + place * W + panel * p.cell_stride;
+                here.c_before = c_before + panel * before_stride;
+                here.dc = m.dc + panel * m.cell_stride;
+            }
+            work(here);
+            if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
+        }
+    }
+
+    /// Whether the product may not go to dh at once.
+    bool apart() const { return Cell::kTwoStages || p.mask != nullptr; }
+
+    void multiply(Index t, const T* dgates, Index stride, Index from, Index to) {
+        multiply_gates<Cell, Cell::GH>(l, dgates, active(t), stride, Cell::OH, packed + l.hh_backward(),
+                                       apart() ? m.product_rows : m.dh_rows, l.state, from, to,
+                                       Cell::kTwoStages || (!apart() && Cell::kDirect));
     }
 
     /// Units that are only padding have no gradient, even where a neighbour is infinite.

@@ -5,7 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 
-#include "plan.h"
+#include "run.h"
 
 namespace timesteps {
 

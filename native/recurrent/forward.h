@@ -35,13 +35,14 @@ struct ForwardMemory {
     }
 };
 
-/// The input side of the gates of `rows` rows, where someone else has made it: bias + gx.
+/// The input side of the gates of `rows` rows, panels from … to - 1, where someone else has made it: bias + gx.
 template <class Cell>
 void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* gx,
-                    Index rows, typename Cell::T* gates, Index stride) {
+                    Index rows, Index from, Index to, typename Cell::T* gates, Index stride) {
     constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
     using V = typename Cell::V;
-    for (Index panel = 0; panel < l.panels; ++panel, gates += stride)
+    gates += from * stride;
+    for (Index panel = from; panel < to; ++panel, gates += stride)
         for (Index v = 0; v < S; ++v) {
             const V bias = load<V>(packed + l.bias(panel) + v * W);
             const Slot<Cell> s(l, panel, Cell::input_gate(v < GI ? v : 0), v < GI ? v : 0);
@@ -50,13 +51,14 @@ void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const
         }
 }
 
-/// The input side of the gates of `rows` rows: bias + W_ih x.
+/// The input side of the gates of `rows` rows, panels from … to - 1: bias + W_ih x.
 template <class Cell>
 void project(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* x, Index rows,
-             typename Cell::T* gates, Index stride) {
+             Index from, Index to, typename Cell::T* gates, Index stride) {
     constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
     using V = typename Cell::V;
-    for (Index panel = 0; panel < l.panels; ++panel, gates += stride) {
+    gates += from * stride;
+    for (Index panel = from; panel < to; ++panel, gates += stride) {
         const auto* bias = packed + l.bias(panel);
         multiply_rows<typename Cell::T, W, GI>(x, rows, l.input, packed + l.ih(panel), bias, gates, S * W);
         for (Index row = 0; row < rows && S > GI; ++row)
@@ -85,12 +87,22 @@ struct Forward {
         for (Index chunk = 0; chunk < p.chunks; ++chunk) {
             const Index first = p.chunk[chunk], last = p.chunk[chunk + 1];
             if (active(first) <= 0) break;
-            project_chunk(first, last);
+            gather(first, last);
+            project_chunk(first, last, 0, l.panels);
             Index row = 0;
-            for (Index t = first; t < last && active(t) > 0; row += active(t), ++t) visit(t, row);
+            for (Index t = first; t < last && active(t) > 0; row += active(t), ++t)
+                visit(t, row, m.y_rows, 0, l.panels);
         }
         leave();
-        clear_unvisited(p, p.y, p.output_size, begin, end);
+    }
+
+    /// Some blocks of the units of one visit, with their input side at the chunk's first. All rows of a batch of a few,
+    /// without what would need the others' units.
+    void run_blocks(Index chunk, Index t, Index from, Index to) {
+        const Index first = p.chunk[chunk], panel = l.panel_of(from), end_panel = l.panel_of(to);
+        T* y_rows[kFewRows];
+        if (t == first) project_chunk(first, p.chunk[chunk + 1], panel, end_panel);
+        visit(t, p.offset[t] - p.offset[first], y_rows, panel, end_panel);
     }
 
     /// Gates of the slice's first row at visit t, which is the slice's `row`-th of its chunk.
@@ -122,18 +134,24 @@ struct Forward {
             if constexpr (Cell::kHasCells)
                 cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + b * p.hidden_size, false);
         }
+        clear_unvisited(p, p.y, p.output_size, begin, end);
     }
 
-    void project_chunk(Index first, Index last) {
+    /// Where the inputs of a chunk's rows are.
+    void gather(Index first, Index last) {
+        Index row = 0;
+        for (Index t = first; t < last; ++t)
+            for (Index n = 0; n < active(t); ++n) m.x_rows[row++] = row_at(p, p.x, begin + n, t);
+    }
+
+    void project_chunk(Index first, Index last, Index from, Index to) {
         const bool whole = begin == 0 && end == p.batch;  // then the rows of all visits lie one after the other
         Index row = 0, done = 0;
         for (Index t = first; t < last && active(t) > 0; ++t) {
-            const Index rows = active(t);
-            for (Index n = 0; n < rows; ++n) m.x_rows[row + n] = row_at(p, p.x, begin + n, t);
-            row += rows;
+            row += active(t);
             if (whole && t + 1 < last) continue;
             const auto how = p.w_ih == nullptr ? take_projected<Cell> : project<Cell>;
-            how(l, packed, m.x_rows + done, row - done, gates_at(whole ? first : t, done), gate_stride());
+            how(l, packed, m.x_rows + done, row - done, from, to, gates_at(whole ? first : t, done), gate_stride());
             done = row;
         }
     }
@@ -161,17 +179,17 @@ struct Forward {
         return m.masked_rows;
     }
 
-    void visit(Index t, Index row) {
+    void visit(Index t, Index row, T** y_rows, Index from, Index to) {
         const Index rows = active(t);
         const T* const* h = entering(t, rows);
-        for (Index n = 0; n < rows; ++n) m.y_rows[n] = row_at(p, p.y, begin + n, t);
+        for (Index n = 0; n < rows; ++n) y_rows[n] = row_at(p, p.y, begin + n, t);
         T* gates = gates_at(t, row);
         const Index stride = gate_stride();
         ForwardStep<T> s{.gates = gates,
                          .c = m.c,
                          .h_in = m.h[t & 1],
                          .h_out = Cell::kProjected ? m.output : m.h[(t + 1) & 1],
-                         .y = Cell::kProjected ? m.output_rows : m.y_rows,
+                         .y = Cell::kProjected ? m.output_rows : y_rows,
                          .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W,
                          .rows = rows,
                          .h_stride = m.width,
@@ -180,7 +198,7 @@ struct Forward {
                          .option = p.option,
                          .keep = p.gates != nullptr};
         const auto step = [&](const auto& work) {
-            for (Index panel = 0; panel < l.panels; ++panel) {
+            for (Index panel = from; panel < to; ++panel) {
                 const Index unit = panel * U * W;
                 ForwardStep<T> here = s;
                 here.gates += panel * stride, here.h_in += unit, here.h_out += unit;

@@ -39,17 +39,21 @@ void give_projected(const Layout<Cell>& l, const typename Cell::T* gates, Index 
         }
 }
 
+/// Of rows begin … end - 1 of a chunk.
 template <class Cell>
-void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* packed, Index chunk,
-                    const typename Cell::T* gates, Index stride, char* memory) {
+void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* packed, Index chunk, Index begin,
+                    Index end, const typename Cell::T* gates, Index stride, char* memory) {
     const Layout<Cell> l(p);
     Arena arena(memory);
     GradientMemory<Cell> m(p, arena);
     Index rows = 0;
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
         for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
-    if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, rows, stride, m.dx_rows);
-    multiply_gates<Cell, Cell::GI>(l, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
+    gates += begin * Cell::S * Cell::W;
+    const auto* dx = m.dx_rows + begin;
+    if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, end - begin, stride, dx);
+    multiply_gates<Cell, Cell::GI>(l, gates, end - begin, stride, 0, packed + l.ih_backward(), dx, l.input, 0,
+                                   l.blocks(l.input), false);
 }
 
 /// The rows that entered the products of a chunk: inputs, states (masked), and r ∘ h.

@@ -1,18 +1,13 @@
-// One call of a recurrent layer: rows sorted by length, visits cut into chunks, work shared among threads.
+// One call of a recurrent layer: rows sorted by length, visits cut into chunks.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
-#include <functional>
-#include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
 
-#include "../threads.h"
 #include "targets.h"
-#include "workspace.h"
 
 namespace timesteps {
 
@@ -20,6 +15,7 @@ constexpr std::int64_t kChunkRows = 192;         // at least so many rows share 
 constexpr std::int64_t kChunkBytes = 256 << 10;  // … or as many as have so many bytes of gates
 constexpr std::int64_t kLineBytes = 64;          // of a cache
 constexpr double kPartWork = 2e6;                // multiplications that are worth another thread
+constexpr double kVisitWork = 6e4;               // … and those of one visit that are worth waiting for each other
 
 /// The order of rows, the packing, and the chunks of one batch.
 template <class T>
@@ -62,25 +58,31 @@ public:
         return ((row * rows + kLine - 1) / kLine | 1) * kLine;
     }
 
-    /// Sorted rows in slices of about equal work, one a part.
-    std::vector<std::int64_t> slices(std::int64_t parts) const {
+    /// The sorted rows that are active at visits first … last - 1, in slices of about equal work, one a part.
+    std::vector<std::int64_t> slices(std::int64_t first, std::int64_t last, std::int64_t parts) const {
+        const std::int64_t rows = first < p.visits ? active_[first] : 0, all = offset_[last] - offset_[first];
         std::vector<std::int64_t> bounds{0};
         std::int64_t work = 0;
-        for (std::int64_t r = 0; r < p.batch; ++r) {
-            work += length_[r];
+        for (std::int64_t r = 0; r < rows; ++r) {
+            work += std::min(length_[r], last) - first;
             const auto part = static_cast<std::int64_t>(bounds.size());
-            if (part < parts && work * parts >= rows_total() * part) bounds.push_back(r + 1);
+            if (part < parts && work * parts >= all * part) bounds.push_back(r + 1);
         }
-        if (bounds.back() != p.batch) bounds.push_back(p.batch);
+        if (bounds.back() != rows) bounds.push_back(rows);
         return bounds;
     }
 
-    /// Threads that are worth waking for a forward pass.
-    std::int64_t parts(int threads) const {
-        const double gates = static_cast<double>(sizes.gate_row) * static_cast<double>(sizes.panels);
-        const double work =
-            static_cast<double>(rows_total()) * gates * static_cast<double>(p.input_size + p.hidden_size);
-        return std::max<std::int64_t>(1, std::min<std::int64_t>(threads, static_cast<std::int64_t>(work / kPartWork)));
+    /// Whether a call is cut by hidden units, each thread keeping its part of the weights, instead of rows.
+    bool by_units(int workers) const {
+        return workers > 1 && p.batch <= kFewRows && sizes.blocks > 1 && sizes.one_product && p.mask == nullptr &&
+               p.starts == nullptr && visit_work() * static_cast<double>(p.batch) >= kVisitWork;
+    }
+
+    /// Threads that are worth having for a forward pass.
+    int workers(int threads) const {
+        const double inputs = static_cast<double>(p.input_size) / static_cast<double>(p.hidden_size);
+        const double work = static_cast<double>(rows_total()) * visit_work() * (1 + inputs) / kPartWork;
+        return std::max(1, static_cast<int>(std::min<double>(threads, work)));
     }
 
     Problem<T>& p;
@@ -88,6 +90,11 @@ public:
     const Sizes sizes;
 
 private:
+    /// Multiplications of a row's recurrent product.
+    double visit_work() const {
+        return static_cast<double>(sizes.gate_row * sizes.panels) * static_cast<double>(p.hidden_size);
+    }
+
     void sort(const std::int64_t* counts) {
         original_.resize(p.batch);
         std::iota(original_.begin(), original_.end(), 0);
@@ -116,90 +123,5 @@ private:
 
     std::vector<std::int64_t> original_, length_, active_, offset_, chunk_;
 };
-
-/// Calls work(part) for all parts, by up to as many threads.
-template <class Work>
-void each_part(std::int64_t parts, std::int64_t threads, const Work& work) {
-    if (threads <= 1 || parts <= 1) {
-        for (std::int64_t part = 0; part < parts; ++part) work(part);
-        return;
-    }
-    const auto job = std::make_shared<Job>(work, parts);
-    Helpers::here().offer(job, static_cast<int>(std::min(threads, parts)) - 1);
-    job->help();
-    job->wait();
-}
-
-template <class T>
-void run_forward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads) {
-    Plan<T> plan(kind, p, counts);
-    plan.keep(saved);
-    const Workspace packed(plan.sizes.packed * static_cast<std::int64_t>(sizeof(T)));
-    plan.kernels.pack(p, packed.as<T>());
-    const std::int64_t parts = plan.parts(threads);
-    const auto bounds = plan.slices(parts);
-    each_part(static_cast<std::int64_t>(bounds.size()) - 1, parts, [&](std::int64_t part) {
-        const Workspace memory(plan.kernels.forward_memory(p, bounds[part + 1] - bounds[part]));
-        plan.kernels.forward(p, packed.as<T>(), bounds[part], bounds[part + 1], memory.as());
-    });
-}
-
-template <class T>
-void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads) {
-    Plan<T> plan(kind, p, counts);
-    plan.keep(saved);
-    const Kernels<T>& kernels = plan.kernels;
-    const std::int64_t panels = plan.sizes.panels, size = sizeof(T);
-    const Workspace packed(plan.sizes.packed_backward * size), sums(plan.sizes.sums * size);
-    kernels.pack_backward(p, packed.as<T>());
-    const std::int64_t parts = plan.parts(threads);
-    const bool weights =
-        p.dw_ih != nullptr || p.dw_hh != nullptr || p.db_ih != nullptr || p.db_hh != nullptr || p.dw_hr != nullptr;
-    if (p.chunks == 0) std::memset(sums.as(), 0, plan.sizes.sums * size);
-
-    const bool fused = parts == 1;  // then a chunk's gradients are used while they are still in the cache
-    const std::int64_t stride = Plan<T>::stride(plan.sizes.gate_row, fused ? p.chunk_rows : plan.rows_total());
-    const std::int64_t kept = p.w_hr == nullptr ? 0 : (fused ? p.chunk_rows : plan.rows_total()) * p.output_size;
-    const Workspace gates((panels * stride + kept) * size);
-    const auto first_row = [&](std::int64_t chunk) { return fused ? p.offset[p.chunk[chunk]] : 0; };
-    const auto from_chunk = [&](std::int64_t chunk) {
-        return gates.as<T>() + (p.offset[p.chunk[chunk]] - first_row(chunk)) * plan.sizes.gate_row;
-    };
-    const auto inputs = [&](std::int64_t chunk, char* memory) {
-        if (p.dx.data != nullptr) kernels.input_gradient(p, packed.as<T>(), chunk, from_chunk(chunk), stride, memory);
-    };
-    const auto weigh = [&](std::int64_t chunk, std::int64_t begin, std::int64_t end, char* memory) {
-        const std::int64_t row = p.offset[p.chunk[chunk]] - first_row(chunk);
-        const T* dh = gates.as<T>() + panels * stride + row * p.output_size;
-        if (weights) kernels.weight_gradient(p, chunk, begin, end, from_chunk(chunk), stride, dh, sums.as<T>(), memory);
-    };
-
-    const auto bounds = plan.slices(parts);
-    each_part(static_cast<std::int64_t>(bounds.size()) - 1, parts, [&](std::int64_t part) {
-        const std::int64_t begin = bounds[part], end = bounds[part + 1];
-        const Workspace memory(kernels.backward_memory(p, end - begin)), more(fused ? kernels.gradient_memory(p) : 0);
-        for (std::int64_t chunk = std::max<std::int64_t>(p.chunks, 1) - 1; chunk >= 0; --chunk) {
-            kernels.backward(p, packed.as<T>(), begin, end, chunk, gates.as<T>(), stride,
-                             p.chunks > 0 ? first_row(chunk) : 0, memory.as());
-            if (!fused || p.chunks == 0) continue;
-            inputs(chunk, more.as());
-            weigh(chunk, 0, panels, more.as());
-        }
-    });
-    if (fused) {
-        if (weights) kernels.unpack(p, 0, panels, sums.as<T>());
-        return;
-    }
-    // Each number of a weight's gradient is summed by one thread, chunk by chunk: the same bits on any number of them.
-    const std::int64_t groups = weights ? std::min(panels, 4 * parts) : 0;
-    const std::int64_t input_parts = p.dx.data == nullptr ? 0 : p.chunks;
-    each_part(groups + input_parts, parts, [&](std::int64_t part) {
-        const Workspace memory(kernels.gradient_memory(p));
-        if (part >= groups) return inputs(part - groups, memory.as());
-        const std::int64_t begin = panels * part / groups, end = panels * (part + 1) / groups;
-        for (std::int64_t chunk = p.chunks - 1; chunk >= 0; --chunk) weigh(chunk, begin, end, memory.as());
-        kernels.unpack(p, begin, end, sums.as<T>());
-    });
-}
 
 }  // namespace timesteps

@@ -47,32 +47,49 @@ struct Problem {
     T *dw_ih, *dw_hh, *db_ih, *db_hh, *dw_hr;
 };
 
+constexpr std::int64_t kFewRows = 3;  // a batch of so many may be cut by hidden units instead of rows
+
 /// Numbers of a problem's arrays, by what the kernels of a set lay out.
 struct Sizes {
     std::int64_t panels, gate_row, cell_row;  // numbers of one row of one panel
+    std::int64_t blocks;                      // of hidden units, into which a visit can be cut
     std::int64_t packed, packed_backward, sums;
+    bool one_product;  // whether a visit needs nothing of the others' units but h
 };
 
 /// The kernels of one cell, type and instruction set.
 template <class T>
 struct Kernels {
     Sizes (*sizes)(const Problem<T>&);
-    /// Bytes of `memory` for `rows` rows at once.
+    /// Bytes of `memory` for `rows` rows at once; backward has it for the whole batch.
     std::int64_t (*forward_memory)(const Problem<T>&, std::int64_t rows);
-    std::int64_t (*backward_memory)(const Problem<T>&, std::int64_t rows);
+    std::int64_t (*backward_memory)(const Problem<T>&);
     std::int64_t (*gradient_memory)(const Problem<T>&);
-    void (*pack)(const Problem<T>&, T* packed);
-    void (*pack_backward)(const Problem<T>&, T* packed);
+    /// Panels begin … end - 1.
+    void (*pack)(const Problem<T>&, std::int64_t begin, std::int64_t end, T* packed);
+    void (*pack_backward)(const Problem<T>&, std::int64_t begin, std::int64_t end, T* packed);
     /// Rows begin … end - 1 over all visits.
     void (*forward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
-    /// Gradients of the gates of rows begin … end - 1, one chunk after the other from the last to the first; `memory`
-    /// carries over. `gates` (panels, `stride` numbers each) begins at packed row `first_row`; with a projection, the
-    /// gradients of h (rows, output_size) follow.
+    /// The same in pieces, for a batch of a few rows without starts, mask, second stage and projection: enter, then for
+    /// each chunk gather, and visit by visit all blocks of hidden units, then leave.
+    void (*forward_enter)(const Problem<T>&, const T* packed, char* memory);
+    void (*forward_gather)(const Problem<T>&, const T* packed, std::int64_t chunk, char* memory);
+    void (*forward_blocks)(const Problem<T>&, const T* packed, std::int64_t chunk, std::int64_t visit,
+                           std::int64_t begin, std::int64_t end, char* memory);
+    void (*forward_leave)(const Problem<T>&, const T* packed, char* memory);
+    /// Gradients of the gates of rows begin … end - 1: enter, one chunk after the other from the last to the first,
+    /// leave. `gates` (panels, `stride` numbers each) has the rows of the chunk; with a projection, the gradients of h
+    /// (rows, output_size) follow.
+    void (*backward_enter)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
     void (*backward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, std::int64_t chunk,
-                     T* gates, std::int64_t stride, std::int64_t first_row, char* memory);
-    /// From a chunk's gradients of gates, gradients of x …
-    void (*input_gradient)(const Problem<T>&, const T* packed, std::int64_t chunk, const T* gates, std::int64_t stride,
-                           char* memory);
+                     T* gates, std::int64_t stride, char* memory);
+    void (*backward_leave)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
+    /// A chunk in pieces, as in forward: for `visit` from the chunk's end to its first, all blocks.
+    void (*backward_blocks)(const Problem<T>&, const T* packed, std::int64_t chunk, std::int64_t visit,
+                            std::int64_t begin, std::int64_t end, T* gates, std::int64_t stride, char* memory);
+    /// From a chunk's gradients of gates, gradients of x, of the chunk's rows begin … end - 1 …
+    void (*input_gradient)(const Problem<T>&, const T* packed, std::int64_t chunk, std::int64_t begin,
+                           std::int64_t end, const T* gates, std::int64_t stride, char* memory);
     /// … and of the weights, added to `sums` panel by panel (begin … end - 1), or put there by the last chunk.
     void (*weight_gradient)(const Problem<T>&, std::int64_t chunk, std::int64_t begin, std::int64_t end, const T* gates,
                             std::int64_t stride, const T* dh, T* sums, char* memory);

@@ -23,8 +23,14 @@ Kernels<typename Cell::T> kernels_of() {
         .sizes =
             [](const P& p) {
                 const Layout<Cell> l(p);
-                return Sizes{l.panels,   l.S * l.W,           Cell::kHasCells ? l.W : 0,
-                             l.packed(), l.packed_backward(), l.packed()};
+                return Sizes{.panels = l.panels,
+                             .gate_row = l.S * l.W,
+                             .cell_row = Cell::kHasCells ? l.W : 0,
+                             .blocks = l.blocks(l.hidden),
+                             .packed = l.packed(),
+                             .packed_backward = l.packed_backward(),
+                             .sums = l.packed(),
+                             .one_product = !Cell::kTwoStages && !Cell::kProjected};
             },
         .forward_memory =
             [](const P& p, Index rows) {
@@ -33,9 +39,9 @@ Kernels<typename Cell::T> kernels_of() {
                 return arena.counted();
             },
         .backward_memory =
-            [](const P& p, Index rows) {
+            [](const P& p) {
                 Arena arena(nullptr);
-                BackwardMemory<Cell>(p, rows, arena);
+                BackwardMemory<Cell>(p, 0, arena);
                 return arena.counted();
             },
         .gradient_memory =
@@ -48,10 +54,31 @@ Kernels<typename Cell::T> kernels_of() {
         .pack_backward = pack_backward<Cell>,
         .forward = [](const P& p, const T* packed, Index begin, Index end,
                       char* memory) { Forward<Cell>(p, packed, begin, end, Arena(memory)).run(); },
+        .forward_enter = [](const P& p, const T* packed,
+                            char* memory) { Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).enter(); },
+        .forward_gather =
+            [](const P& p, const T* packed, Index chunk, char* memory) {
+                Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).gather(p.chunk[chunk], p.chunk[chunk + 1]);
+            },
+        .forward_blocks =
+            [](const P& p, const T* packed, Index chunk, Index visit, Index begin, Index end, char* memory) {
+                Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).run_blocks(chunk, visit, begin, end);
+            },
+        .forward_leave = [](const P& p, const T* packed,
+                            char* memory) { Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).leave(); },
+        .backward_enter = [](const P& p, const T* packed, Index begin, Index end,
+                             char* memory) { Backward<Cell>(p, packed, begin, end, Arena(memory)).enter(); },
         .backward =
-            [](const P& p, const T* packed, Index begin, Index end, Index chunk, T* gates, Index stride,
-               Index first_row, char* memory) {
-                Backward<Cell>(p, packed, begin, end, Arena(memory)).run(chunk, gates, stride, first_row);
+            [](const P& p, const T* packed, Index begin, Index end, Index chunk, T* gates, Index stride, char* memory) {
+                Backward<Cell>(p, packed, begin, end, Arena(memory)).run(chunk, gates, stride);
+            },
+        .backward_leave = [](const P& p, const T* packed, Index begin, Index end,
+                             char* memory) { Backward<Cell>(p, packed, begin, end, Arena(memory)).leave(); },
+        .backward_blocks =
+            [](const P& p, const T* packed, Index chunk, Index visit, Index begin, Index end, T* gates, Index stride,
+               char* memory) {
+                Backward<Cell>(p, packed, 0, p.batch, Arena(memory))
+                    .run_blocks(chunk, visit, begin, end, gates, stride);
             },
         .input_gradient = input_gradient<Cell>,
         .weight_gradient = weight_gradient<Cell>,

@@ -5,10 +5,11 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <vector>
 
-#include "../recurrent/plan.h"
+#include "../recurrent/run.h"
 
 using namespace timesteps;
 
