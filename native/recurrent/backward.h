@@ -95,10 +95,7 @@ struct Backward {
                 clear(m.mask + row * m.width, m.width);
                 copy(m.mask + row * m.width, state_row(p, p.mask, r, p.mask), p.output_size);
             }
-            if constexpr (Cell::kHasCells) {
-                cells_in<Cell>(l, cell_row(p, p.dcn, r), m.dc + row * W, m.cell_stride);
-                cells_in<Cell>(l, cell_row(p, p.c0, r), m.c_before + row * W, m.cell_stride);
-            }
+            if constexpr (Cell::kHasCells) cells_in<Cell>(l, cell_row(p, p.dcn, r), m.dc + row * W, m.cell_stride);
         }
     }
 
@@ -118,9 +115,9 @@ struct Backward {
 
     /// The cells that enter visit t, as (panels, rows, W), and their stride.
     const T* cells_before(Index t, Index rows, Index& stride) {
-        if (t > 0 && p.starts == nullptr) {
+        if (t > p.first && p.starts == nullptr) {
             stride = p.cell_stride;
-            return p.cells + (p.offset[t - 1] + begin) * W;
+            return p.cells + (kept_row(p, t - 1) + begin) * W;
         }
         stride = m.cell_stride;
         for (Index row = 0; row < rows; ++row) {
@@ -128,11 +125,11 @@ struct Backward {
             const Index r = begin + row;
             if (starts_at(p, r, t))
                 cells_in<Cell>(l, cell_row(p, p.fresh_c, r), to, stride);
-            else if (t == 0)
-                cells_in<Cell>(l, cell_row(p, p.c0, r), to, stride);
+            else if (t == p.first)
+                cells_in<Cell>(l, cell_row(p, p.c_first, r), to, stride);
             else
                 for (Index panel = 0; panel < l.panels; ++panel)
-                    copy(to + panel * stride, p.cells + panel * p.cell_stride + (p.offset[t - 1] + r) * W, W);
+                    copy(to + panel * stride, p.cells + panel * p.cell_stride + (kept_row(p, t - 1) + r) * W, W);
         }
         return m.c_before;
     }
@@ -193,15 +190,24 @@ struct Backward {
         if constexpr (Cell::kDirect)
             for (Index row = 0; row < rows; ++row) h_before[row] = before(p, row, t, static_cast<const T*>(m.zero));
         const T* c_before = nullptr;
-        if constexpr (Cell::kHasCells) c_before = t == 0 ? m.c_before : p.cells + p.offset[t - 1] * W;
-        each_panel(t, dgates(t), stride, h_before, c_before, t == 0 ? m.cell_stride : p.cell_stride, panel, end_panel,
+        if constexpr (Cell::kHasCells) {
+            if (t > p.first)
+                c_before = p.cells + kept_row(p, t - 1) * W;
+            else {
+                for (Index row = 0; row < rows; ++row)
+                    cells_in<Cell>(l, cell_row(p, p.c_first, row), m.c_before + row * W, m.cell_stride, panel,
+                                   end_panel);
+                c_before = m.c_before;
+            }
+        }
+        each_panel(t, dgates(t), stride, h_before, c_before, t > p.first ? p.cell_stride : m.cell_stride, panel, end_panel,
                    [](const BackwardStep<T>& here) { Cell::backward(here); });
     }
 
     template <class Work>
     void each_panel(Index t, T* dgates, Index stride, const T* const* h_before, [[maybe_unused]] const T* c_before,
                     [[maybe_unused]] Index before_stride, Index from, Index to, const Work& work) {
-        const Index rows = active(t), place = p.offset[t] + begin;
+        const Index rows = active(t), place = kept_row(p, t) + begin;
         for (Index panel = from; panel < to; ++panel) {
             const Index unit = panel * U * W;
             BackwardStep<T> here{.gates = p.gates + place * S * W + panel * p.gate_stride,

@@ -44,11 +44,12 @@ private:
 /// What a call's numbers mean, in the order in which Python gives them.
 struct RecurrentShape {
     std::int64_t kind, option, batch, steps, input_size, hidden_size, output_size, reverse, in_double, threads,
-        starts_row;
+        starts_row, every;
 
     explicit RecurrentShape(const nanobind::tuple& numbers) {
         std::int64_t* const fields[] = {&kind,        &option,  &batch,     &steps,   &input_size, &hidden_size,
-                                        &output_size, &reverse, &in_double, &threads, &starts_row};
+                                        &output_size, &reverse, &in_double, &threads, &starts_row,
+                                        &every};
         if (numbers.size() != std::size(fields)) throw std::invalid_argument("a shape has other numbers");
         for (std::size_t n = 0; n < std::size(fields); ++n) *fields[n] = PyLong_AsLongLong(numbers[n].ptr());
         if (PyErr_Occurred() != nullptr) throw nanobind::python_error();
@@ -123,7 +124,7 @@ inline void recurrent_forward(const nanobind::tuple& numbers, const nanobind::ob
         p.y = y_rows.as<T>();
         p.hn = out.at<T>(0), p.cn = out.at<T>(1);
         run_forward(static_cast<CellKind>(shape.kind), p, counts_of(in), reinterpret_cast<T*>(kept),
-                    static_cast<int>(shape.threads));
+                    static_cast<int>(shape.threads), shape.every);
     });
 }
 
@@ -144,7 +145,7 @@ inline void recurrent_backward(const nanobind::tuple& numbers, const nanobind::o
         p.dw_ih = out.at<T>(4), p.dw_hh = out.at<T>(5), p.db_ih = out.at<T>(6), p.db_hh = out.at<T>(7);
         p.dw_hr = out.at<T>(8);
         run_backward(static_cast<CellKind>(shape.kind), p, counts_of(in), reinterpret_cast<T*>(kept),
-                     static_cast<int>(shape.threads));
+                     static_cast<int>(shape.threads), shape.every);
     });
 }
 

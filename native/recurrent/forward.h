@@ -84,16 +84,31 @@ struct Forward {
 
     void run() {
         enter();
-        for (Index chunk = 0; chunk < p.chunks; ++chunk) {
+        for (Index chunk = p.first_chunk; chunk < p.last_chunk; ++chunk) {
             const Index first = p.chunk[chunk], last = p.chunk[chunk + 1];
             if (active(first) <= 0) break;
+            mark(chunk, 0, l.panels);
             gather(first, last);
             project_chunk(first, last, 0, l.panels);
             Index row = 0;
             for (Index t = first; t < last && active(t) > 0; row += active(t), ++t)
                 visit(t, row, m.y_rows, 0, l.panels);
         }
-        leave();
+        if (!again()) leave();
+    }
+
+    /// Whether outputs and final states are there, and only what backward needs is to be made.
+    bool again() const { return p.hn == nullptr; }
+
+    /// Keeps c where a segment begins; h is among the outputs.
+    void mark([[maybe_unused]] Index chunk, [[maybe_unused]] Index from, [[maybe_unused]] Index to) {
+        if constexpr (Cell::kHasCells) {
+            if (p.marks == nullptr || p.mark[chunk] < 0) return;
+            T* marks = p.marks + p.mark[chunk] * p.batch * p.hidden_size;
+            for (Index row = 0; row < active(p.chunk[chunk]); ++row)
+                cells_out<Cell>(l, m.c + row * W, m.cell_stride, marks + p.original[begin + row] * p.hidden_size, false,
+                                from, to);
+        }
     }
 
     /// Some blocks of the units of one visit, with their input side at the chunk's first. All rows of a batch of a few,
@@ -101,13 +116,16 @@ struct Forward {
     void run_blocks(Index chunk, Index t, Index from, Index to) {
         const Index first = p.chunk[chunk], panel = l.panel_of(from), end_panel = l.panel_of(to);
         T* y_rows[kFewRows];
-        if (t == first) project_chunk(first, p.chunk[chunk + 1], panel, end_panel);
+        if (t == first) {
+            mark(chunk, panel, end_panel);
+            project_chunk(first, p.chunk[chunk + 1], panel, end_panel);
+        }
         visit(t, p.offset[t] - p.offset[first], y_rows, panel, end_panel);
     }
 
     /// Gates of the slice's first row at visit t, which is the slice's `row`-th of its chunk.
     T* gates_at(Index t, Index row) const {
-        return p.gates != nullptr ? p.gates + (p.offset[t] + begin) * S * W : m.gates + row * S * W;
+        return p.gates != nullptr ? p.gates + (kept_row(p, t) + begin) * S * W : m.gates + row * S * W;
     }
     Index gate_stride() const { return p.gates != nullptr ? p.gate_stride : m.gate_stride; }
 
@@ -118,12 +136,14 @@ struct Forward {
                 clear(m.h[n] + row * m.width, m.width);
                 m.h_rows[n][row] = m.h[n] + row * m.width;
             }
-            if (p.h0 != nullptr) copy(m.h[0] + row * m.width, state_row(p, p.h0, begin + row, p.h0), p.output_size);
+            const T* h = p.first > 0 ? row_at(p, p.y, begin + row, p.first - 1)
+                                     : state_row(p, p.h0, begin + row, static_cast<const T*>(nullptr));
+            if (h != nullptr) copy(m.h[p.first & 1] + row * m.width, h, p.output_size);
             if (p.mask != nullptr) m.masked_rows[row] = m.masked + row * m.width;
             if constexpr (Cell::kTwoStages) m.reset_rows[row] = m.reset + row * m.width;
             if constexpr (Cell::kProjected) m.output_rows[row] = m.output + row * m.width;
             if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, cell_row(p, p.c0, begin + row), m.c + row * W, m.cell_stride);
+                cells_in<Cell>(l, cell_row(p, p.c_first, begin + row), m.c + row * W, m.cell_stride);
         }
     }
 
@@ -182,7 +202,8 @@ struct Forward {
     void visit(Index t, Index row, T** y_rows, Index from, Index to) {
         const Index rows = active(t);
         const T* const* h = entering(t, rows);
-        for (Index n = 0; n < rows; ++n) y_rows[n] = row_at(p, p.y, begin + n, t);
+        for (Index n = 0; n < rows; ++n)
+            y_rows[n] = again() ? m.h[(t + 1) & 1] + n * m.width : row_at(p, p.y, begin + n, t);
         T* gates = gates_at(t, row);
         const Index stride = gate_stride();
         ForwardStep<T> s{.gates = gates,
@@ -190,7 +211,7 @@ struct Forward {
                          .h_in = m.h[t & 1],
                          .h_out = Cell::kProjected ? m.output : m.h[(t + 1) & 1],
                          .y = Cell::kProjected ? m.output_rows : y_rows,
-                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W,
+                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (kept_row(p, t) + begin) * W,
                          .rows = rows,
                          .h_stride = m.width,
                          .unit = 0,
@@ -236,7 +257,7 @@ struct Forward {
                 multiply_rows<T, W, V>(m.output_rows, rows, l.hidden, weights, m.zero, h + first * W, m.width);
                 weights += l.hidden * V * W;
             });
-        for (Index row = 0; row < rows; ++row) copy(m.y_rows[row], h + row * m.width, p.output_size);
+        for (Index row = 0; row < rows && !again(); ++row) copy(m.y_rows[row], h + row * m.width, p.output_size);
     }
 };
 

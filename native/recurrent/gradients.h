@@ -77,7 +77,7 @@ void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, cons
             m.h_rows[row] = state;
             if constexpr (Cell::kTwoStages) {
                 T* reset = m.reset + row * l.width;
-                const T* factors = p.gates + (p.offset[t] + r) * S * W + W;  // slot 1: r
+                const T* factors = p.gates + (kept_row(p, t) + r) * S * W + W;  // slot 1: r
                 for (Index k = 0; k < p.hidden_size; ++k) reset[k] = state[k] * factors[k / W * p.gate_stride + k % W];
                 m.reset_rows[row] = reset;
             }
@@ -107,7 +107,7 @@ void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begi
                 multiply_outer<T, W, 1>(d, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
         }
         if constexpr (Cell::kProjected) {
-            const Index first = p.offset[p.chunk[chunk]];
+            const Index first = kept_row(p, p.chunk[chunk]);
             for (Index row = 0; row < rows; ++row) {
                 m.dh_rows[row] = dh + row * p.output_size;
                 Cell::output(p.gates + panel * p.gate_stride + (first + row) * S * W,

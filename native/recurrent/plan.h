@@ -21,7 +21,8 @@ constexpr double kVisitWork = 6e4;               // … and those of one visit t
 template <class T>
 class Plan {
 public:
-    Plan(CellKind kind, Problem<T>& problem, const std::int64_t* counts)
+    /// With `every`, gates are not kept from forward to backward, only states so many visits apart, or a few more.
+    Plan(CellKind kind, Problem<T>& problem, const std::int64_t* counts, std::int64_t every)
         : p(problem), kernels(timesteps::kernels(kind, problem.hidden_size, T{})), sizes(kernels.sizes(problem)) {
         sort(counts);
         p.visits = p.batch > 0 ? length_[0] : 0;
@@ -34,21 +35,48 @@ public:
             offset_[t + 1] = offset_[t] + rows;
         }
         cut();
+        part(every);
         p.original = original_.data(), p.length = length_.data();
         p.active = active_.data(), p.offset = offset_.data(), p.chunk = chunk_.data();
-        p.gate_stride = stride(sizes.gate_row, rows_total());
-        p.cell_stride = stride(sizes.cell_row, rows_total());
+        p.mark = mark_.data();
+        p.gate_stride = stride(sizes.gate_row, segment_rows_);
+        p.cell_stride = stride(sizes.cell_row, segment_rows_);
+        p.last_chunk = p.chunks, p.c_first = p.c0;
     }
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
     std::int64_t rows_total() const { return offset_[p.visits]; }
 
-    /// Where forward keeps what backward needs, in the memory that saved_numbers asks for.
+    /// Numbers of a segment's gates and cells.
+    std::int64_t kept_numbers() const { return sizes.panels * (p.gate_stride + p.cell_stride); }
+
+    /// Where forward keeps what backward needs, in the memory that saved_numbers or marked_numbers asks for.
     void keep(T* saved) {
-        if (saved == nullptr) return;
+        if (again_) p.marks = saved;
+        else if (saved != nullptr) hold(p, saved);
+    }
+
+    void hold(Problem<T>& p, T* saved) const {
         p.gates = saved;
         p.cells = sizes.cell_row > 0 ? saved + sizes.panels * p.gate_stride : nullptr;
+    }
+
+    /// Whether backward has to make gates again.
+    bool again() const { return again_; }
+
+    /// The problem of each segment, which ask for memory for their gates.
+    std::vector<Problem<T>> segments() const {
+        std::vector<Problem<T>> segments;
+        for (std::size_t n = 0; n + 1 < segment_.size(); ++n) {
+            Problem<T> segment = p;
+            segment.first_chunk = segment_[n], segment.last_chunk = segment_[n + 1];
+            if (again_) segment.hn = segment.cn = nullptr;  // they are there
+            segment.first = chunk_[segment.first_chunk], segment.first_row = offset_[segment.first];
+            if (n > 0 && p.marks != nullptr) segment.c_first = p.marks + (n - 1) * p.batch * p.hidden_size;
+            segments.push_back(segment);
+        }
+        return segments;
     }
 
     /// From panel to panel: an odd number of cache lines, lest all panels of a row share the sets of a cache.
@@ -121,7 +149,24 @@ private:
         p.chunks = static_cast<std::int64_t>(chunk_.size()) - 1;
     }
 
-    std::vector<std::int64_t> original_, length_, active_, offset_, chunk_;
+    /// Segments end with chunks, so that recomputing changes no sum's order.
+    void part(std::int64_t every) {
+        again_ = every > 0;
+        mark_.assign(p.chunks, -1);
+        segment_.push_back(0);
+        for (std::int64_t chunk = 1; chunk < p.chunks && again_; ++chunk) {
+            if (chunk_[chunk] - chunk_[segment_.back()] < every) continue;
+            mark_[chunk] = static_cast<std::int64_t>(segment_.size()) - 1;
+            segment_.push_back(chunk);
+        }
+        segment_.push_back(p.chunks);
+        for (std::size_t n = 0; n + 1 < segment_.size(); ++n)
+            segment_rows_ = std::max(segment_rows_, offset_[chunk_[segment_[n + 1]]] - offset_[chunk_[segment_[n]]]);
+    }
+
+    std::vector<std::int64_t> original_, length_, active_, offset_, chunk_, segment_, mark_;
+    std::int64_t segment_rows_ = 0;
+    bool again_ = false;
 };
 
 }  // namespace timesteps

@@ -28,6 +28,9 @@ struct Problem {
     std::int64_t direction;           // 1: visit t is time t; -1: time length - 1 - t
     const std::int64_t* chunk;        // (chunks + 1) visits that are worked on together
     std::int64_t chunks, chunk_rows;  // the most packed rows of a chunk
+    // A segment is what gates and cells hold: all chunks, or with `recompute` those that are made again at a time.
+    std::int64_t first, first_row;            // its first visit, and that visit's first packed row
+    std::int64_t first_chunk, last_chunk;     // its chunks first … last - 1
 
     Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
     Rows<T> y;
@@ -38,6 +41,9 @@ struct Problem {
     T *hn, *cn;
     const T *w_ih, *w_hh, *b_ih, *b_hh, *w_hr;  // as torch has them
     T *gates, *cells;                           // for backward: (panels, packed rows); null when nothing is kept
+    T* marks;                                   // (segments - 1, batch, hidden_size): c before each but the first; or null
+    const std::int64_t* mark;                   // (chunks) that of the segment that a chunk begins, or -1
+    const T* c_first;                           // (batch, hidden_size): c before the segment
     std::int64_t gate_stride, cell_stride;      // from panel to panel
 
     Rows<const T> dy;  // data null: zero
@@ -68,7 +74,7 @@ struct Kernels {
     /// Panels begin … end - 1.
     void (*pack)(const Problem<T>&, std::int64_t begin, std::int64_t end, T* packed);
     void (*pack_backward)(const Problem<T>&, std::int64_t begin, std::int64_t end, T* packed);
-    /// Rows begin … end - 1 over all visits.
+    /// Rows begin … end - 1 over all visits; without hn, over those of a segment, whose outputs are there already.
     void (*forward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
     /// The same in pieces, for a batch of a few rows without starts, mask, second stage and projection: enter, then for
     /// each chunk gather, and visit by visit all blocks of hidden units, then leave.

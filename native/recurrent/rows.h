@@ -23,6 +23,12 @@ TIMESTEPS_ALWAYS bool starts_at(const Problem<T>& p, Index r, Index t) {
     return p.starts != nullptr && p.starts[p.original[r] * p.starts_stride + t];
 }
 
+/// The first row of visit t among those that are kept.
+template <class T>
+TIMESTEPS_ALWAYS Index kept_row(const Problem<T>& p, Index t) {
+    return p.offset[t] - p.first_row;
+}
+
 /// Row r of a (batch, output_size) tensor that may be missing, which is zero.
 template <class T>
 TIMESTEPS_ALWAYS const T* state_row(const Problem<T>& p, const T* state, Index r, const T* zero) {
@@ -52,19 +58,33 @@ TIMESTEPS_ALWAYS void clear(T* to, Index count) {
     __builtin_memset(to, 0, count * sizeof(T));
 }
 
-/// A row of cell states, between (hidden_size) and (panels, rows, W).
+/// A row of cell states, between (hidden_size) and (panels, rows, W); some panels of it.
+template <class Cell>
+void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride, Index first,
+              Index last) {
+    constexpr Index W = Cell::W;
+    for (Index panel = first; panel < last; ++panel)
+        for (Index n = 0; n < W; ++n)
+            to[panel * stride + n] = from == nullptr || n >= l.units(panel) ? 0 : from[panel * W + n];
+}
+
 template <class Cell>
 void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride) {
+    cells_in<Cell>(l, from, to, stride, 0, l.panels);
+}
+
+template <class Cell>
+void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add,
+               Index first, Index last) {
     constexpr Index W = Cell::W;
-    for (Index panel = 0; panel < l.panels; ++panel, to += stride)
-        for (Index n = 0; n < W; ++n) to[n] = from == nullptr || n >= l.units(panel) ? 0 : from[panel * W + n];
+    for (Index panel = first; panel < last; ++panel)
+        for (Index n = 0; n < l.units(panel); ++n)
+            to[panel * W + n] = from[panel * stride + n] + (add ? to[panel * W + n] : 0);
 }
 
 template <class Cell>
 void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add) {
-    constexpr Index W = Cell::W;
-    for (Index panel = 0; panel < l.panels; ++panel, from += stride)
-        for (Index n = 0; n < l.units(panel); ++n) to[panel * W + n] = from[n] + (add ? to[panel * W + n] : 0);
+    cells_out<Cell>(l, from, stride, to, add, 0, l.panels);
 }
 
 /// What no visit wrote is zero.

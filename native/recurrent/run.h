@@ -93,8 +93,13 @@ public:
           stride_(Plan<T>::stride(plan.sizes.gate_row, p_.chunk_rows)),
           packed_(plan.sizes.packed_backward * kSize),
           sums_(weights_ ? plan.sizes.sums * kSize : 0),
+          packed_forward_(plan.again() ? plan.sizes.packed * kSize : 0),
+          kept_(plan.again() ? plan.kept_numbers() * kSize : 0),
           gates_((plan.sizes.panels * stride_ + (p_.w_hr == nullptr ? 0 : p_.chunk_rows * p_.output_size)) * kSize),
-          shared_(kernels_.backward_memory(p_)) {
+          shared_(kernels_.backward_memory(p_)),
+          segments_(plan.segments()) {
+        for (Problem<T>& segment : segments_)
+            if (plan.again()) plan.hold(segment, kept_.as<T>());
         if (p_.chunks == 0 && weights_) std::memset(sums_.as(), 0, plan.sizes.sums * kSize);
     }
 
@@ -107,12 +112,19 @@ public:
         stages.push_back(divided(p_.batch, workers_, [this](auto begin, auto end) {
             kernels_.backward_enter(p_, packed_.as<T>(), begin, end, shared_.as());
         }));
-        for (std::int64_t chunk = p_.chunks - 1; chunk >= 0; --chunk) {
-            if (plan_.by_units(workers_))
-                by_units(stages, chunk);
-            else
-                by_rows(stages, chunk);
-            gradients(stages, chunk);
+        if (plan_.again())
+            stages.push_back(divided(
+                panels, workers_, [this](auto begin, auto end) { kernels_.pack(p_, begin, end, packed_forward_.as<T>()); }));
+        for (std::size_t n = segments_.size(); n-- > 0;) {
+            const Problem<T>& segment = segments_[n];
+            if (plan_.again()) forward_again(stages, segment);
+            for (std::int64_t chunk = segment.last_chunk - 1; chunk >= segment.first_chunk; --chunk) {
+                if (plan_.by_units(workers_))
+                    by_units(stages, segment, chunk);
+                else
+                    by_rows(stages, segment, chunk);
+                gradients(stages, segment, chunk);
+            }
         }
         stages.push_back(divided(p_.batch, workers_, [this](auto begin, auto end) {
             kernels_.backward_leave(p_, packed_.as<T>(), begin, end, shared_.as());
@@ -124,30 +136,40 @@ public:
     }
 
 private:
-    void by_rows(std::vector<Stage>& stages, std::int64_t chunk) {
+    void forward_again(std::vector<Stage>& stages, const Problem<T>& segment) {
+        if (segment.first_chunk == segment.last_chunk) return;
+        const auto bounds = plan_.slices(segment.first, p_.chunk[segment.last_chunk], workers_);
+        stages.push_back({static_cast<std::int64_t>(bounds.size()) - 1, [this, &segment, bounds](std::int64_t part) {
+                              const std::int64_t begin = bounds[part], end = bounds[part + 1];
+                              const Workspace memory(kernels_.forward_memory(segment, end - begin));
+                              kernels_.forward(segment, packed_forward_.as<T>(), begin, end, memory.as());
+                          }});
+    }
+
+    void by_rows(std::vector<Stage>& stages, const Problem<T>& segment, std::int64_t chunk) {
         const auto bounds = plan_.slices(p_.chunk[chunk], p_.chunk[chunk + 1], workers_);
-        stages.push_back({static_cast<std::int64_t>(bounds.size()) - 1, [this, chunk, bounds](std::int64_t part) {
-                              kernels_.backward(p_, packed_.as<T>(), bounds[part], bounds[part + 1], chunk,
+        stages.push_back({static_cast<std::int64_t>(bounds.size()) - 1, [this, &segment, chunk, bounds](std::int64_t part) {
+                              kernels_.backward(segment, packed_.as<T>(), bounds[part], bounds[part + 1], chunk,
                                                 gates_.as<T>(), stride_, shared_.as());
                           }});
     }
 
-    void by_units(std::vector<Stage>& stages, std::int64_t chunk) {
+    void by_units(std::vector<Stage>& stages, const Problem<T>& segment, std::int64_t chunk) {
         for (std::int64_t visit = p_.chunk[chunk + 1]; visit >= p_.chunk[chunk]; --visit)
-            stages.push_back(divided(plan_.sizes.blocks, workers_, [this, chunk, visit](auto begin, auto end) {
-                kernels_.backward_blocks(p_, packed_.as<T>(), chunk, visit, begin, end, gates_.as<T>(), stride_,
+            stages.push_back(divided(plan_.sizes.blocks, workers_, [this, &segment, chunk, visit](auto begin, auto end) {
+                kernels_.backward_blocks(segment, packed_.as<T>(), chunk, visit, begin, end, gates_.as<T>(), stride_,
                                          shared_.as());
             }));
     }
 
     /// Each thread has its panels' gradients, always the same ones, and who is first done takes rows of inputs.
-    void gradients(std::vector<Stage>& stages, std::int64_t chunk) {
+    void gradients(std::vector<Stage>& stages, const Problem<T>& segment, std::int64_t chunk) {
         const std::int64_t panels = plan_.sizes.panels, groups = weights_ ? std::min<std::int64_t>(panels, workers_) : 0;
         const std::int64_t rows = p_.offset[p_.chunk[chunk + 1]] - p_.offset[p_.chunk[chunk]];
         const std::int64_t most = workers_ == 1 ? 1 : std::min<std::int64_t>(2 * workers_, (rows + 31) / 32);
         const std::int64_t pieces = p_.dx.data == nullptr ? 0 : most;
         if (groups + pieces == 0) return;
-        stages.push_back({groups + pieces, [=, this](std::int64_t part) {
+        stages.push_back({groups + pieces, [=, this, &segment](std::int64_t part) {
                               const Workspace memory(kernels_.gradient_memory(p_));
                               const T* gates = gates_.as<T>();
                               if (part >= groups) {
@@ -156,7 +178,7 @@ private:
                                   kernels_.input_gradient(p_, packed_.as<T>(), chunk, begin, end, gates, stride_,
                                                           memory.as());
                               } else {
-                                  kernels_.weight_gradient(p_, chunk, panels * part / groups,
+                                  kernels_.weight_gradient(segment, chunk, panels * part / groups,
                                                            panels * (part + 1) / groups, gates, stride_,
                                                            gates + panels * stride_, sums_.as<T>(), memory.as());
                               }
@@ -171,12 +193,14 @@ private:
     const int workers_;
     const bool weights_;  // whether any of their gradients is wanted
     const std::int64_t stride_;
-    const Workspace packed_, sums_, gates_, shared_;
+    const Workspace packed_, sums_, packed_forward_, kept_, gates_, shared_;
+    std::vector<Problem<T>> segments_;
 };
 
 template <class T>
-void run_forward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads) {
-    Plan<T> plan(kind, p, counts);
+void run_forward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads,
+                 std::int64_t every = 0) {
+    Plan<T> plan(kind, p, counts, every);
     plan.keep(saved);
     const int workers = plan.workers(threads);
     ForwardRun<T> run(plan, workers);
@@ -184,8 +208,9 @@ void run_forward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* sa
 }
 
 template <class T>
-void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads) {
-    Plan<T> plan(kind, p, counts);
+void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads,
+                  std::int64_t every = 0) {
+    Plan<T> plan(kind, p, counts, every);
     plan.keep(saved);
     const int workers = plan.workers(threads);
     BackwardRun<T> run(plan, workers);

@@ -95,7 +95,7 @@ struct Case {
     void run(int threads, bool backward) {
         Problem<T> p = problem();
         {
-            const Plan<T> plan(kind, p, counts.data());
+            const Plan<T> plan(kind, p, counts.data(), 0);
             saved.resize(plan.sizes.panels * (p.gate_stride + p.cell_stride));
         }
         run_forward(kind, p, counts.data(), backward ? saved.data() : nullptr, threads);

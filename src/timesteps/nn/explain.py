@@ -46,5 +46,7 @@ def explain(
         for reverse, suffix in enumerate(layer.suffixes):
             cell = module.cell(k, bool(reverse))
             line = choose(cell, x if k == 0 else cell.weight_hh, resets, recurrent_dropout)
-            lines.append(replace(line, name=f"l{k}{suffix}"))
+            kept = bool(module.recompute) and line.implementation != "native"
+            note = "it keeps every step, and recomputes nothing" if kept else ""
+            lines.append(replace(line, name=f"l{k}{suffix}", note=note))
     return Explanations(lines)

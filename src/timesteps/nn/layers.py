@@ -23,6 +23,8 @@ class RNN(Recurrent):
         input_dropout: dropout fixed over time on every layer's input, as Keras' `dropout` is.
         recurrent_dropout: the same on the hidden state inside every layer, Keras' `recurrent_dropout`.
         initial_state: "zero", "learned" (parameters `h0_l0`, …) or "random" (N(0, 0.1²) in training, else zero).
+        recompute: for long sequences: backward keeps the states of about every so many steps, and computes the rest
+            again; a third more time, a fraction of the memory, the same bits. See `scan`.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -53,6 +55,7 @@ class RNN(Recurrent):
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         initial_state: str = "zero",
+        recompute: int | None = None,
     ) -> None:
         super().__init__(
             ElmanCell,
@@ -67,6 +70,7 @@ class RNN(Recurrent):
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
             initial_state=initial_state,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )
@@ -103,6 +107,7 @@ class LSTM(Recurrent):
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         initial_state: str = "zero",
+        recompute: int | None = None,
     ) -> None:
         super().__init__(
             LSTMCell,
@@ -117,6 +122,7 @@ class LSTM(Recurrent):
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
             initial_state=initial_state,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )
@@ -152,6 +158,7 @@ class GRU(Recurrent):
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         initial_state: str = "zero",
+        recompute: int | None = None,
     ) -> None:
         super().__init__(
             GRUCell,
@@ -166,6 +173,7 @@ class GRU(Recurrent):
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
             initial_state=initial_state,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )

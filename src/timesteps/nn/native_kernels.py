@@ -75,12 +75,17 @@ def saved_size(kind: int, hidden_size: int, in_double: bool) -> tuple[int, int]:
     return each, once
 
 
-def shape_of(equation: Equation, inputs: Inputs, reverse: bool) -> tuple[int, ...]:
+def marked_size(equation: Equation, rows: int, steps: int, hidden_size: int, recompute: int) -> int:
+    """Numbers that forward keeps for a backward pass that recomputes: c at every so many visits, but at the first."""
+    return ((steps - 1) // recompute) * rows * hidden_size if equation.has_cells else 0
+
+
+def shape_of(equation: Equation, inputs: Inputs, reverse: bool, recompute: int) -> tuple[int, ...]:
     """The numbers of a call, as RecurrentShape in native/recurrent/bind.h orders them."""
     x, starts = inputs.x, inputs.starts
     return (
         *equation, *x.shape, inputs.hidden_size, inputs.output_size, reverse, x.dtype == torch.float64,
-        torch.get_num_threads(), 0 if starts is None else starts.shape[1],
+        torch.get_num_threads(), 0 if starts is None else starts.shape[1], recompute,
     )  # fmt: skip
 
 
@@ -90,21 +95,26 @@ def rows_of(tensor: Tensor | None) -> tuple[Tensor, int, int] | None:
 
 
 def forward(
-    equation: Equation, inputs: Inputs, reverse: bool, keep: bool, steps_first: bool = False
+    equation: Equation, inputs: Inputs, reverse: bool, keep: bool, steps_first: bool = False, recompute: int = 0
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Outputs (B, T, H), final states (B, H), and what `backward` needs; `steps_first` is a layout of the outputs."""
+    """Outputs (B, T, H), final states (B, H), and what `backward` needs; `steps_first` is a layout of the outputs.
+
+    With `recompute`, that is the state at every so many steps only.
+    """
     core = native.core
     assert core is not None
     x, hidden, size = inputs.x, inputs.hidden_size, inputs.output_size
     rows, steps = x.shape[:2]
     saved = None
-    if keep:
+    if keep and recompute:
+        saved = x.new_empty(marked_size(equation, rows, steps, hidden, recompute))
+    elif keep:
         each, once = saved_size(equation.kind, hidden, x.dtype == torch.float64)
         saved = x.new_empty(rows * steps * each + once)
     y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
     hn = x.new_empty(rows, size)
     cn = x.new_empty(rows, hidden) if equation.has_cells else None
-    shape = shape_of(equation, inputs, reverse)
+    shape = shape_of(equation, inputs, reverse, recompute)
     core.recurrent_forward(shape, rows_of(x), inputs[1:], saved, rows_of(y), (hn, cn))
     return y, hn, cn, saved
 
@@ -117,6 +127,7 @@ def backward(
     saved: Tensor,
     grads: Sequence[Tensor | None],
     wanted: Sequence[bool],
+    recompute: int = 0,
 ) -> list[Tensor | None]:
     """Gradients of the first of `inputs`, where wanted, from those of outputs and final states (None: zero)."""
     core = native.core
@@ -135,8 +146,8 @@ def backward(
         results[0] = inputs.x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, True))
     dx, *others = results
     core.recurrent_backward(
-        shape_of(equation, inputs, reverse), rows_of(inputs.x), inputs[1:], saved, rows_of(y), rows_of(dy), (dhn, dcn),
-        rows_of(dx), tuple(others),
+        shape_of(equation, inputs, reverse, recompute), rows_of(inputs.x), inputs[1:], saved, rows_of(y), rows_of(dy),
+        (dhn, dcn), rows_of(dx), tuple(others),
     )  # fmt: skip
     return results
 
@@ -160,13 +171,13 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, equation: Equation, reverse: bool, replay: Replay, *tensors: Tensor | None
+        ctx: Any, equation: Equation, reverse: bool, recompute: int, replay: Replay, *tensors: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Outputs and final states; the tensors are those of Inputs."""
         inputs = Inputs(*tensors)  # type: ignore[arg-type]
-        y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x))
+        y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x), recompute)
         ctx.save_for_backward(*tensors, y, saved)
-        ctx.equation, ctx.reverse, ctx.replay = equation, reverse, replay
+        ctx.equation, ctx.reverse, ctx.recompute, ctx.replay = equation, reverse, recompute, replay
         ctx.set_materialize_grads(False)
         return y, hn, cn
 
@@ -174,12 +185,12 @@ class Scan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         """Gradients of the first of them."""
         *tensors, y, saved = ctx.saved_tensors
-        inputs, wanted = Inputs(*tensors), ctx.needs_input_grad[3 : 3 + DIFFERENTIABLE]
+        inputs, wanted = Inputs(*tensors), ctx.needs_input_grad[4 : 4 + DIFFERENTIABLE]
         if torch.is_grad_enabled():  # create_graph
             results = differentiated(lambda: ctx.replay(inputs), grads, inputs, wanted)
         else:
-            results = backward(ctx.equation, inputs, ctx.reverse, y, saved, grads, wanted)
-        return (None, None, None, *results, None, None, None, None)
+            results = backward(ctx.equation, inputs, ctx.reverse, y, saved, grads, wanted, ctx.recompute)
+        return (None, None, None, None, *results, None, None, None, None)
 
 
 def differentiated(

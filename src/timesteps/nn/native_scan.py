@@ -102,11 +102,12 @@ def run_native(
     mask: Tensor | None,
     replay: Replay,
     projected: bool = False,
+    recompute: int = 0,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """x (B, T, I) in time's order -> outputs in time's order, zero on padding, and final states.
 
     With `projected`, x is (B, T, G*H) of `Cell.project`. `starts` (B, visits) and `mask` (B, H) are as the loop takes
-    them; None for states is zeros.
+    them; None for states is zeros. `recompute` counts in eager mode: torch.compile decides for itself what to keep.
     """
     equation = equation_of(cell)
     assert equation is not None
@@ -125,7 +126,7 @@ def run_native(
         steps.order(reverse) if steps.ragged else None,
         None if starts is None else starts.contiguous(),
     )  # fmt: skip
-    y, hn, cn = _run(equation, inputs, reverse, replay)
+    y, hn, cn = _run(equation, inputs, reverse, replay, recompute)
     return y, (hn,) if cn is None else (hn, cn)
 
 
@@ -135,13 +136,17 @@ def _pair(parts: tuple[Tensor, ...] | None) -> tuple[Tensor | None, Tensor | Non
     return None if h is None else h.contiguous(), None if c is None else c.contiguous()
 
 
-def _run(equation: Equation, inputs: Inputs, reverse: bool, replay: Replay) -> tuple[Tensor, Tensor, Tensor | None]:
+def _run(
+    equation: Equation, inputs: Inputs, reverse: bool, replay: Replay, recompute: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """The call, for PyTorch as it runs just now."""
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs[:DIFFERENTIABLE])
     if is_traced():
         y, hn, cn, _ = recurrent(*equation, reverse, keep, *inputs)
         return y, hn, cn if equation.has_cells else None
     if keep:
-        result: tuple[Tensor, Tensor, Tensor | None] = Scan.apply(equation, reverse, replay, *inputs)  # type: ignore[no-untyped-call]
+        result: tuple[Tensor, Tensor, Tensor | None] = Scan.apply(  # type: ignore[no-untyped-call]
+            equation, reverse, recompute, replay, *inputs
+        )
         return result
     return forward(equation, inputs, reverse, False, time_first(inputs.x))[:3]

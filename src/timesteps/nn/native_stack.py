@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from timesteps.nn.cells import Cell
 from timesteps.nn.cells.cell import as_state, as_tuple
-from timesteps.nn.native_kernels import Equation, differentiated, rows_side_by_side, saved_size
+from timesteps.nn.native_kernels import Equation, differentiated, marked_size, rows_side_by_side, saved_size
 from timesteps.nn.native_scan import PLAIN, equation_of, is_traced, transformed
 from timesteps.nn.padding import Steps
 from timesteps.nn.scan import scan_steps
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
 
 
 def run_plain(
-    plan: Plan, parameters: Mapping[str, nn.Parameter | None], x: Any, hx: Any, steps_first: bool
+    plan: Plan, parameters: Mapping[str, nn.Parameter | None], x: Any, hx: Any, *, steps_first: bool, recompute: int
 ) -> Outputs | None:
     """x (T, B, I), or (B, T, I) without `steps_first`; None if the call is not plain."""
     if type(x) not in PLAIN or is_traced() or transformed() is not None or native.core is None:
@@ -98,9 +98,9 @@ def run_plain(
         wanted = wanted or (keep and any(state is not None and state.requires_grad for state in states))
     x = rows_side_by_side(x)
     if wanted:
-        outputs: Outputs = ScanStack.apply(_Shape(plan, steps_first, x), x, h0, c0, *weights)  # type: ignore[no-untyped-call]
+        outputs: Outputs = ScanStack.apply(_Shape(plan, steps_first, recompute, x), x, h0, c0, *weights)  # type: ignore[no-untyped-call]
         return outputs
-    y, hn, cn, _, _ = _forward(_Shape(plan, steps_first, x), False, x, h0, c0, weights)
+    y, hn, cn, _, _ = _forward(_Shape(plan, steps_first, recompute, x), False, x, h0, c0, weights)
     return y, hn, cn
 
 
@@ -120,20 +120,29 @@ def _states(plan: Plan, x: Tensor, hx: Any, rows: int) -> tuple[Tensor, Tensor |
 class _Shape:
     """Of one call: its numbers, and where the parts of its tensors begin."""
 
-    def __init__(self, plan: Plan, steps_first: bool, x: Tensor) -> None:
+    def __init__(self, plan: Plan, steps_first: bool, recompute: int, x: Tensor) -> None:
         first, second = x.shape[:2]
         self.steps, self.rows = (first, second) if steps_first else (second, first)
-        self.plan, self.steps_first = plan, steps_first
+        self.plan, self.steps_first, self.recompute = plan, steps_first, recompute
         self.in_double = x.dtype is torch.float64
         self.bytes = 8 if self.in_double else 4
         self.threads = torch.get_num_threads()
+
+    @property
+    def kept(self) -> int:
+        """Numbers that forward keeps for backward of a layer and direction."""
+        plan = self.plan
+        if self.recompute:
+            return marked_size(plan.equation, self.rows, self.steps, plan.hidden_size, self.recompute)
+        each, once = saved_size(plan.equation.kind, plan.hidden_size, self.in_double)
+        return self.rows * self.steps * each + once
 
     def numbers(self, layer: int, direction: int) -> tuple[int, ...]:
         """As RecurrentShape in native/recurrent/bind.h orders them."""
         plan = self.plan
         return (
             *plan.equation, self.rows, self.steps, plan.cells[layer].input_size, plan.hidden_size, plan.output_size,
-            direction, self.in_double, self.threads, 0,
+            direction, self.in_double, self.threads, 0, self.recompute,
         )  # fmt: skip
 
     def rows_of(self, tensor: Tensor, direction: int = 0) -> tuple[int, int, int]:
@@ -169,8 +178,7 @@ def _forward(
         for direction in range(directions):
             kept = None
             if keep:
-                each, once = saved_size(plan.equation.kind, plan.hidden_size, shape.in_double)
-                kept = x.new_empty(rows * shape.steps * each + once)
+                kept = x.new_empty(shape.kept)
                 saved.append(kept)
             core.recurrent_forward(
                 shape.numbers(layer, direction), x_rows,

@@ -36,6 +36,7 @@ class Recurrent(RecurrentStack):
         input_dropout: float,
         recurrent_dropout: float,
         initial_state: str,
+        recompute: int | None,
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
@@ -55,6 +56,7 @@ class Recurrent(RecurrentStack):
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
             initial_state_noise=NOISE if initial_state == "random" else 0.0,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )
@@ -95,7 +97,9 @@ class Recurrent(RecurrentStack):
         """
         everywhere = lengths is None and mask is None and reset is None
         if self._plan is not None and everywhere and implementation is None and not self.draws:
-            plain = run_plain(self._plan, self._parameters, input, hx, not self.batch_first)
+            plain = run_plain(
+                self._plan, self._parameters, input, hx, steps_first=not self.batch_first, recompute=self.recompute or 0
+            )
             if plain is not None:
                 y, h, c = plain
                 return y, h if c is None else (h, c)
@@ -177,6 +181,7 @@ class Recurrent(RecurrentStack):
             "input_dropout": 0,
             "recurrent_dropout": 0,
             "initial_state": "zero",
+            "recompute": None,
             "nonlinearity": "tanh",
             "reset_after": True,
         }

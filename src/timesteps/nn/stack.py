@@ -14,7 +14,7 @@ from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.dropout import check_probability, dropout_mask, random_normal
 from timesteps.nn.padding import Steps
-from timesteps.nn.scan import Dropped, scan_steps
+from timesteps.nn.scan import Dropped, check_recompute, scan_steps
 
 INITIAL_STATES = ("zero", "learned", "random")
 NOISE = 0.1  # standard deviation of initial_state="random"
@@ -62,6 +62,7 @@ class RecurrentStack(nn.Module):
         recurrent_dropout: dropout fixed over time on the hidden state inside every layer.
         initial_state_noise: standard deviation of the normal noise added to initial states in training, where none are
             given (Zimmermann, Tietz and Grothmann 2012, Forecasting with recurrent neural networks: 12 tricks).
+        recompute: keep the state of about every so many steps for backward, and compute the rest again, see `scan`.
 
     Raises:
         UsageError: sizes that do not follow from the layer below, or bad options.
@@ -76,6 +77,7 @@ class RecurrentStack(nn.Module):
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         initial_state_noise: float = 0.0,
+        recompute: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -91,6 +93,7 @@ class RecurrentStack(nn.Module):
                 f"initial_state_noise is {initial_state_noise}", mend="give a standard deviation, 0 or more"
             )
         self.initial_state_noise = initial_state_noise
+        self.recompute = check_recompute(recompute) or None
         self.layers = tuple(layers)
         # Equations without weights, not children: `cell` lends them this module's parameters, flatly named as in torch.
         self.equations = tuple(
@@ -196,6 +199,7 @@ class RecurrentStack(nn.Module):
                     bool(reverse),
                     dropped,
                     implementation,
+                    self.recompute or 0,
                 )
                 outputs.append(y)
                 finals.append(final)
