@@ -135,6 +135,7 @@ def scan_steps(
 ) -> tuple[Tensor, State]:
     """`scan` for callers that have read the padding and drawn the keys once for several scans."""
     _check_input(cell, x)
+    _check_weights(cell)
     fresh = None if initial is None else _checked(cell, initial, len(x), "initial")
     begin = fresh if state is None else _checked(cell, state, len(x), "state")
     given = (*(begin or ()), *(fresh or ()))
@@ -304,6 +305,14 @@ def _check_input(cell: Cell, x: Tensor) -> None:
         raise UsageError(
             f"input is {x.dtype}, the weights are {cell.weight_ih.dtype}", mend="convert one of them with .to(dtype)"
         )
+
+
+def _check_weights(cell: Cell) -> None:
+    """UsageError unless the matrices have the sizes that the kernels will read."""
+    rows = len(cell.gates) * cell.hidden_size
+    for name, columns in (("weight_ih", cell.input_size), ("weight_hh", cell.output_size)):
+        if (shape := tuple(getattr(cell, name).shape)) != (rows, columns):
+            raise UsageError(f"{name} has shape {shape}", mend=f"give {(rows, columns)}")
 
 
 def _checked(cell: Cell, state: State, rows: int, name: str) -> tuple[Tensor, ...]:
