@@ -51,7 +51,7 @@ public:
     /// Numbers of a segment's gates and cells.
     std::int64_t kept_numbers() const { return sizes.panels * (p.gate_stride + p.cell_stride); }
 
-    /// Where forward keeps what backward needs, in the memory that saved_numbers or marked_numbers asks for.
+    /// Where forward keeps what backward needs, in the memory that was asked for: saved_numbers, or that of the marks.
     void keep(T* saved) {
         if (again_) p.marks = saved;
         else if (saved != nullptr) hold(p, saved);

@@ -187,22 +187,26 @@ class Scan(torch.autograd.Function):
         *tensors, y, saved = ctx.saved_tensors
         inputs, wanted = Inputs(*tensors), ctx.needs_input_grad[4 : 4 + DIFFERENTIABLE]
         if torch.is_grad_enabled():  # create_graph
-            results = differentiated(lambda: ctx.replay(inputs), grads, inputs, wanted)
+            results = differentiated(lambda *given: ctx.replay(Inputs(*given)), inputs, grads, wanted)
         else:
             results = backward(ctx.equation, inputs, ctx.reverse, y, saved, grads, wanted, ctx.recompute)
         return (None, None, None, None, *results, None, None, None, None)
 
 
 def differentiated(
-    replay: Callable[[], Sequence[Tensor | None]],
-    grads: Sequence[Tensor | None],
+    replay: Callable[..., Sequence[Tensor | None]],
     inputs: Sequence[Tensor | None],
+    grads: Sequence[Tensor | None],
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients that have gradients, of the first of `inputs` where wanted, through what `replay` does with them."""
+    """Gradients that have gradients, of the first of `inputs` where wanted, through what `replay` does with them.
+
+    Each input gets an alias, lest one that was made from another count for that other too.
+    """
     with torch.enable_grad():
+        inputs = [t.view_as(t) if t is not None and t.is_floating_point() else t for t in inputs]
         outputs, given = [], []
-        for out, grad in zip(replay(), grads, strict=True):
+        for out, grad in zip(replay(*inputs), grads, strict=True):
             if out is not None and grad is not None:
                 outputs.append(out)
                 given.append(grad)

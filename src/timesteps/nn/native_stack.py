@@ -7,6 +7,7 @@ stack; what is not plain goes the general way, with the same results.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -210,7 +211,7 @@ class ScanStack(torch.autograd.Function):
         count = len(wanted)
         inputs, kept = inputs[:count], inputs[count:]
         if torch.is_grad_enabled():  # create_graph
-            return None, *differentiated(lambda: _replay(shape, *inputs), grads, inputs, wanted)
+            return None, *differentiated(functools.partial(_replay, shape), inputs, grads, wanted)
         return None, *_backward(shape, inputs, kept, grads, wanted)
 
 
