@@ -138,6 +138,9 @@ struct Backward {
     }
 
     void add_output_gradients(Index t, Index rows, Index first, Index last) {
+        if (p.far && t > 0)  // the next ones are asked for
+            for (Index row = 0; row < least(p.active[t - 1], end) - begin; ++row)
+                expect_row<false>(row_at(p, p.dy, begin + row, t - 1) + first, last - first);
         for (Index row = 0; row < rows; ++row) {
             const T* from = row_at(p, p.dy, begin + row, t);
             T* to = m.dh_rows[row];

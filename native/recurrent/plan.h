@@ -14,6 +14,7 @@ namespace timesteps {
 constexpr std::int64_t kChunkRows = 192;         // at least so many rows share a product with the inputs' weights …
 constexpr std::int64_t kChunkBytes = 256 << 10;  // … or as many as have so many bytes of gates
 constexpr std::int64_t kLineBytes = 64;          // of a cache
+constexpr std::int64_t kNearBytes = 512 << 10;   // that a core's own cache surely has
 constexpr double kPartWork = 2e6;                // multiplications that are worth another thread
 constexpr double kVisitWork = 6e4;               // … and those of one visit that are worth waiting for each other
 
@@ -36,6 +37,7 @@ public:
         cut();
         p.original = original_.data(), p.length = length_.data();
         p.active = active_.data(), p.offset = offset_.data(), p.chunk = chunk_.data();
+        p.far = rows_total() * (p.input_size + p.output_size) * static_cast<std::int64_t>(sizeof(T)) > kNearBytes;
         p.gate_stride = stride(sizes.gate_row, rows_total());
         p.cell_stride = stride(sizes.cell_row, rows_total());
     }

@@ -29,6 +29,8 @@ struct Problem {
     const std::int64_t* chunk;        // (chunks + 1) visits that are worked on together
     std::int64_t chunks, chunk_rows;  // the most packed rows of a chunk
 
+    bool far;  // whether the batch is larger than a core's own cache
+
     Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
     Rows<T> y;
     const T *h0, *c0, *fresh_h, *fresh_c;  // (batch, output_size or hidden_size), or null for zeros
