@@ -38,7 +38,7 @@ public:
         p.original = original_.data(), p.length = length_.data();
         p.active = active_.data(), p.offset = offset_.data(), p.chunk = chunk_.data();
         p.far = rows_total() * (p.input_size + p.output_size) * static_cast<std::int64_t>(sizeof(T)) > kNearBytes;
-        p.gate_stride = stride(sizes.gate_row, rows_total());
+        p.gate_stride = stride(sizes.kept_row, rows_total());
         p.cell_stride = stride(sizes.cell_row, rows_total());
     }
     Plan(const Plan&) = delete;
@@ -49,7 +49,7 @@ public:
     /// Where forward keeps what backward needs, in the memory that saved_numbers asks for.
     void keep(T* saved) {
         if (saved == nullptr) return;
-        p.gates = saved;
+        p.gates = sizes.kept_row > 0 ? saved : nullptr;
         p.cells = sizes.cell_row > 0 ? saved + sizes.panels * p.gate_stride : nullptr;
     }
 

@@ -53,8 +53,9 @@ constexpr std::int64_t kFewRows = 3;  // a batch of so many may be cut by hidden
 
 /// Numbers of a problem's arrays, by what the kernels of a set lay out.
 struct Sizes {
-    std::int64_t panels, gate_row, cell_row;  // numbers of one row of one panel
-    std::int64_t blocks;                      // of hidden units, into which a visit can be cut
+    std::int64_t panels, gate_row;    // numbers of one row of one panel
+    std::int64_t kept_row, cell_row;  // … that forward keeps for backward
+    std::int64_t blocks;              // of hidden units, into which a visit can be cut
     std::int64_t packed, packed_backward, sums;
     bool one_product;  // whether a visit needs nothing of the others' units but h
 };
