@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import torch
@@ -63,8 +62,6 @@ def test_pytorchs_pool_is_lent_where_it_is_known() -> None:
         pytest.skip("this PyTorch has no pool that is known")
     assert pool.team() != 0
     assert pool.lend()
-    libraries = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "omp" in line}
-    assert any("torch" in library for library in libraries) or libraries
 
 
 def test_without_an_openmp_library_nothing_is_lent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +115,13 @@ import os, torch
 from timesteps import nn
 layer, x = nn.LSTM(16, 160), torch.randn(30, 1, 16)
 torch.set_num_threads(3)
+torch.ones(1_000_000).add_(1)  # now PyTorch has its threads
+threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else None
 def run():
     with torch.inference_mode():
         return layer(x)[0].contiguous().numpy().tobytes()
 before = run()
+print(threads is None or len(os.listdir("/proc/self/task")) == threads, flush=True)
 child = os.fork()
 if child == 0:  # has PyTorch's library, and none of its threads
     os._exit(17 if run() == before else 1)
@@ -130,6 +130,8 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), run() == before)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_process_does_without_its_parents_pool() -> None:
+def test_no_thread_beside_pytorchs_and_a_forked_process_does_without_them() -> None:
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == ["17", "True"]
+    none_of_our_own, *forked = done.stdout.split()
+    assert none_of_our_own == "True" or not pool.team()
+    assert forked == ["17", "True"]
