@@ -106,8 +106,14 @@ public:
 
     static bool here() { return Clock::now().time_since_epoch().count() < until().load(std::memory_order_relaxed); }
 
+    /// Whether it is heeded: tests want threads whatever they cost.
+    static void heed(bool on) {
+        heeded().store(on);
+        if (!on) until().store(0);
+    }
+
     static void note(Clock::duration took, Clock::duration waited) {
-        if (waited < kWorthNoting || 2 * waited < took) return;
+        if (waited < kWorthNoting || 2 * waited < took || !heeded().load(std::memory_order_relaxed)) return;
         const auto now = Clock::now().time_since_epoch().count();
         const auto last = pause().load(std::memory_order_relaxed);
         const bool again = now - until().load(std::memory_order_relaxed) < 8 * last;
@@ -121,6 +127,10 @@ private:
     static constexpr Clock::duration kWorthNoting = std::chrono::microseconds(200);
     static constexpr Clock::duration kShortest = std::chrono::milliseconds(5), kLongest = std::chrono::seconds(1);
 
+    static std::atomic<bool>& heeded() {
+        static std::atomic<bool> heeded{true};
+        return heeded;
+    }
     static Count& until() {
         static Count until{0};
         return until;

@@ -10,7 +10,7 @@ namespace timesteps::TIMESTEPS_TARGET {
 template <class Cell>
 struct BackwardMemory {
     using T = typename Cell::T;
-    T *dh, *dc, *product, *mask, *c_before, *zero;
+    T *dh, *dc, *product, *mask, *c_before, *gates, *zero;
     T **dh_rows, **product_rows;
     const T** before_rows;
     Index width, cell_stride;
@@ -29,11 +29,13 @@ struct BackwardMemory {
         mask = arena.take<T>(p.mask == nullptr ? 0 : rows * width);
         dc = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
         c_before = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
+        gates = arena.take<T>(kKeepsGates<Cell> ? 0 : rows * width);
         before_rows = arena.take<const T*>(rows);
         zero = arena.take<T>(width + 4 * Cell::W);
         dh += begin * width, dh_rows += begin, before_rows += begin;
         if (product_apart) product += begin * width, product_rows += begin;
         if (p.mask != nullptr) mask += begin * width;
+        if (!kKeepsGates<Cell>) gates += begin * Cell::S * Cell::W;
         if (Cell::kHasCells) dc += begin * Cell::W, c_before += begin * Cell::W;
     }
 };
@@ -134,6 +136,17 @@ struct Backward {
         return m.c_before;
     }
 
+    /// Asks for what visit t will read of the batch.
+    void expect(Index t, Index first, Index last) {
+        if (t < 0 || !p.far) return;
+        const Index output = Cell::kDirect ? t - 1 : t;
+        for (Index r = begin; r < begin + active(t); ++r) {
+            if (p.dy.data != nullptr) expect_row<false>(row_at(p, p.dy, r, t) + first, last - first);
+            if ((Cell::kDirect || !kKeepsGates<Cell>)&&output >= 0)
+                expect_row<false>(row_at(p, p.y, r, output) + first, last - first);
+        }
+    }
+
     void add_output_gradients(Index t, Index rows, Index first, Index last) {
         for (Index row = 0; row < rows; ++row) {
             const T* from = row_at(p, p.dy, begin + row, t);
@@ -155,6 +168,7 @@ struct Backward {
 
     void visit(Index t, T* dgates, Index stride, [[maybe_unused]] T* dh) {
         const Index rows = active(t);
+        expect(t - 1, 0, p.output_size);
         if (p.dy.data != nullptr) add_output_gradients(t, rows, 0, p.output_size);
         if constexpr (Cell::kProjected) through_projection(rows, dh);
         if constexpr (Cell::kDirect)
@@ -200,17 +214,18 @@ struct Backward {
                 c_before = m.c_before;
             }
         }
-        each_panel(t, dgates(t), stride, h_before, c_before, t > p.first ? p.cell_stride : m.cell_stride, panel, end_panel,
+        each_panel(t, dgates(t), stride, h_before, c_before, t > p.first ? p.cell_stride : m.cell_stride, panel,
+                   end_panel,
                    [](const BackwardStep<T>& here) { Cell::backward(here); });
     }
 
     template <class Work>
     void each_panel(Index t, T* dgates, Index stride, const T* const* h_before, [[maybe_unused]] const T* c_before,
                     [[maybe_unused]] Index before_stride, Index from, Index to, const Work& work) {
-        const Index rows = active(t), place = kept_row(p, t) + begin;
+        const Index rows = active(t);
         for (Index panel = from; panel < to; ++panel) {
             const Index unit = panel * U * W;
-            BackwardStep<T> here{.gates = p.gates + place * S * W + panel * p.gate_stride,
+            BackwardStep<T> here{.gates = kept_gates(t, panel, rows),
                                  .c = nullptr,
                                  .c_before = nullptr,
                                  .h_before = h_before,
@@ -224,13 +239,22 @@ struct Backward {
                                  .units = l.units(panel),
                                  .option = p.option};
             if constexpr (Cell::kHasCells) {
-                here.c = p.cells + place * W + panel * p.cell_stride;
+                here.c = p.cells + (kept_row(p, t) + begin) * W + panel * p.cell_stride;
                 here.c_before = c_before + panel * before_stride;
                 here.dc = m.dc + panel * m.cell_stride;
             }
             work(here);
             if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
         }
+    }
+
+    /// What forward kept of a panel, or the outputs in its place.
+    const T* kept_gates(Index t, Index panel, Index rows) {
+        if constexpr (kKeepsGates<Cell>) return p.gates + (kept_row(p, t) + begin) * S * W + panel * p.gate_stride;
+        const Index unit = panel * U * W, units = l.units(panel);
+        T* gates = m.gates + unit * p.batch;
+        for (Index row = 0; row < rows; ++row) copy(gates + row * S * W, row_at(p, p.y, begin + row, t) + unit, units);
+        return gates;
     }
 
     /// Whether the product may not go to dh at once.

@@ -102,7 +102,7 @@ std::pair<std::int64_t, std::int64_t> saved_numbers(std::int64_t kind, std::int6
     Problem<T> p{};
     p.hidden_size = p.output_size = hidden_size;
     const Sizes sizes = kernels(static_cast<CellKind>(kind), hidden_size, T{}).sizes(p);
-    return {sizes.panels * (sizes.gate_row + sizes.cell_row), sizes.panels * 4 * kLineBytes / std::int64_t(sizeof(T))};
+    return {sizes.panels * (sizes.kept_row + sizes.cell_row), sizes.panels * 4 * kLineBytes / std::int64_t(sizeof(T))};
 }
 
 /// Calls work(float or double), as the shape says, while other threads of Python run.

@@ -161,7 +161,10 @@ struct Forward {
     void gather(Index first, Index last) {
         Index row = 0;
         for (Index t = first; t < last; ++t)
-            for (Index n = 0; n < active(t); ++n) m.x_rows[row++] = row_at(p, p.x, begin + n, t);
+            for (Index n = 0; n < active(t); ++n) {
+                m.x_rows[row++] = row_at(p, p.x, begin + n, t);
+                if (p.far) expect_row<false>(m.x_rows[row - 1], p.input_size);
+            }
     }
 
     void project_chunk(Index first, Index last, Index from, Index to) {
@@ -202,8 +205,10 @@ struct Forward {
     void visit(Index t, Index row, T** y_rows, Index from, Index to) {
         const Index rows = active(t);
         const T* const* h = entering(t, rows);
-        for (Index n = 0; n < rows; ++n)
+        for (Index n = 0; n < rows; ++n) {
             y_rows[n] = again() ? m.h[(t + 1) & 1] + n * m.width : row_at(p, p.y, begin + n, t);
+            if (p.far) expect_row<true>(y_rows[n] + from * U * W, least((to - from) * U * W, p.output_size));
+        }
         T* gates = gates_at(t, row);
         const Index stride = gate_stride();
         ForwardStep<T> s{.gates = gates,

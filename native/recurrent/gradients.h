@@ -48,7 +48,10 @@ void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* 
     GradientMemory<Cell> m(p, arena);
     Index rows = 0;
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
-        for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
+        for (Index r = 0; r < p.active[t]; ++r) {
+            m.dx_rows[rows++] = row_at(p, p.dx, r, t);
+            if (p.far && rows > begin && rows <= end) expect_row<true>(m.dx_rows[rows - 1], p.input_size);
+        }
     gates += begin * Cell::S * Cell::W;
     const auto* dx = m.dx_rows + begin;
     if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, end - begin, stride, dx);
@@ -75,6 +78,7 @@ void gather_rows(const Problem<typename Cell::T>& p, const Layout<Cell>& l, cons
                 state = masked;
             }
             m.h_rows[row] = state;
+            if (p.far) expect_row<false>(m.x_rows[row], l.input), expect_row<false>(state, l.state);
             if constexpr (Cell::kTwoStages) {
                 T* reset = m.reset + row * l.width;
                 const T* factors = p.gates + (kept_row(p, t) + r) * S * W + W;  // slot 1: r

@@ -14,6 +14,7 @@ namespace timesteps {
 constexpr std::int64_t kChunkRows = 192;         // at least so many rows share a product with the inputs' weights …
 constexpr std::int64_t kChunkBytes = 256 << 10;  // … or as many as have so many bytes of gates
 constexpr std::int64_t kLineBytes = 64;          // of a cache
+constexpr std::int64_t kNearBytes = 512 << 10;   // that a core's own cache surely has
 constexpr double kPartWork = 2e6;                // multiplications that are worth another thread
 constexpr double kVisitWork = 6e4;               // … and those of one visit that are worth waiting for each other
 
@@ -39,7 +40,8 @@ public:
         p.original = original_.data(), p.length = length_.data();
         p.active = active_.data(), p.offset = offset_.data(), p.chunk = chunk_.data();
         p.mark = mark_.data();
-        p.gate_stride = stride(sizes.gate_row, segment_rows_);
+        p.far = rows_total() * (p.input_size + p.output_size) * static_cast<std::int64_t>(sizeof(T)) > kNearBytes;
+        p.gate_stride = stride(sizes.kept_row, segment_rows_);
         p.cell_stride = stride(sizes.cell_row, segment_rows_);
         p.last_chunk = p.chunks, p.c_first = p.c0;
     }
@@ -58,7 +60,7 @@ public:
     }
 
     void hold(Problem<T>& p, T* saved) const {
-        p.gates = saved;
+        p.gates = sizes.kept_row > 0 ? saved : nullptr;
         p.cells = sizes.cell_row > 0 ? saved + sizes.panels * p.gate_stride : nullptr;
     }
 
@@ -151,7 +153,7 @@ private:
 
     /// Segments end with chunks, so that recomputing changes no sum's order.
     void part(std::int64_t every) {
-        again_ = every > 0;
+        again_ = every > 0 && sizes.kept_row > 0;  // an Elman network keeps no gates anyway
         mark_.assign(p.chunks, -1);
         segment_.push_back(0);
         for (std::int64_t chunk = 1; chunk < p.chunks && again_; ++chunk) {

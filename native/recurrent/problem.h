@@ -32,6 +32,8 @@ struct Problem {
     std::int64_t first, first_row;            // its first visit, and that visit's first packed row
     std::int64_t first_chunk, last_chunk;     // its chunks first … last - 1
 
+    bool far;  // whether the batch is larger than a core's own cache
+
     Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
     Rows<T> y;
     const T *h0, *c0, *fresh_h, *fresh_c;  // (batch, output_size or hidden_size), or null for zeros
@@ -57,8 +59,9 @@ constexpr std::int64_t kFewRows = 3;  // a batch of so many may be cut by hidden
 
 /// Numbers of a problem's arrays, by what the kernels of a set lay out.
 struct Sizes {
-    std::int64_t panels, gate_row, cell_row;  // numbers of one row of one panel
-    std::int64_t blocks;                      // of hidden units, into which a visit can be cut
+    std::int64_t panels, gate_row;    // numbers of one row of one panel
+    std::int64_t kept_row, cell_row;  // … that forward keeps for backward
+    std::int64_t blocks;              // of hidden units, into which a visit can be cut
     std::int64_t packed, packed_backward, sums;
     bool one_product;  // whether a visit needs nothing of the others' units but h
 };

@@ -17,6 +17,13 @@ TIMESTEPS_ALWAYS N* row_at(const Problem<T>& p, const Rows<N>& rows, Index r, In
     return rows.data + p.original[r] * rows.row + time_of(p, r, t) * rows.step;
 }
 
+/// Asks for a row that will be read, or written, soon. Rows of a batch are far apart, so that no processor would guess.
+template <bool Write, class T>
+TIMESTEPS_ALWAYS void expect_row(const T* row, Index numbers) {
+    const char* bytes = reinterpret_cast<const char*>(row);
+    for (Index n = 0; n < numbers * Index(sizeof(T)); n += kLine) __builtin_prefetch(bytes + n, Write ? 1 : 0, 2);
+}
+
 /// Whether row r starts afresh before visit t.
 template <class T>
 TIMESTEPS_ALWAYS bool starts_at(const Problem<T>& p, Index r, Index t) {

@@ -25,6 +25,7 @@ Kernels<typename Cell::T> kernels_of() {
                 const Layout<Cell> l(p);
                 return Sizes{.panels = l.panels,
                              .gate_row = l.S * l.W,
+                             .kept_row = kKeepsGates<Cell> ? l.S * l.W : 0,
                              .cell_row = Cell::kHasCells ? l.W : 0,
                              .blocks = l.blocks(l.hidden),
                              .packed = l.packed(),

@@ -206,8 +206,10 @@ def test_what_is_kept_is_no_more_than_torchs(layer: type[nn.Module]) -> None:
     x = torch.randn(100, 32, 128, requires_grad=True)
     theirs = kept_bytes(getattr(nn, layer.__name__)(128, 128), x)
     mine = kept_bytes(layer(128, 128), x)
-    assert 0 < mine <= theirs
-    assert kept_bytes(layer(128, 128, recompute=20), x) <= 4 * 32 * 128 * 4 < mine / 20
+    assert mine <= theirs
+    again = kept_bytes(layer(128, 128, recompute=20), x)
+    assert again <= (4 * 32 * 128 * 4 if layer is LSTM else 0)  # c before every segment but the first
+    assert again < mine / 20
 
 
 def test_long_sums_are_as_exact_as_torchs() -> None:

@@ -3,11 +3,15 @@
 //     U vectors of hidden units in a panel; kGates row blocks in torch's weights, and which of them a product's slot
 //     is; kTwoStages: a product that needs all units of the first stage; kProjected: h is a product of what forward
 //     writes; kHasCells: a second state c; kDirect: h' depends on h not only through the product.
+// It may define kGatesAreOutputs: what backward needs of the gates is h', so nothing is kept.
 #pragma once
 
 #include "../vectors.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
+
+template <class Cell>
+constexpr bool kKeepsGates = !requires { requires Cell::kGatesAreOutputs; };
 
 template <class T>
 struct ForwardStep {
@@ -24,7 +28,7 @@ struct ForwardStep {
 
 template <class T>
 struct BackwardStep {
-    const T* gates;            // as forward left them
+    const T* gates;            // (rows, S, W) as forward left them
     const T *c, *c_before;     // (rows, W)
     const T* const* h_before;  // the rows' states before the visit
     const T* mask;             // (rows, h_stride) from the panel's first unit on, or null

@@ -18,7 +18,7 @@ def team() -> int:
 
     The dynamic linker prefers what is global in the process, as PyTorch's own libraries did when they were loaded.
     """
-    if not torch.backends.openmp.is_available():
+    if not torch.backends.openmp.is_available():  # type: ignore[no-untyped-call]
         return 0
     libraries = (None, *sorted(Path(torch.__file__).with_name("lib").glob("libtorch_cpu.*")))
     for library in libraries:
