@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -32,7 +33,8 @@ def kernels(layer: ours.RNN | ours.LSTM | ours.GRU, x: Tensor, dy: Tensor | None
     equation = equation_of(cell)
     assert core is not None and equation is not None
     x = x.transpose(0, 1)
-    inputs = Inputs(**(dict.fromkeys(Inputs._fields) | {"x": x} | {n: p.detach() for n, p in cell.named_parameters()}))
+    weights: dict[str, Any] = {name: weight.detach() for name, weight in cell.named_parameters()}
+    inputs = Inputs(**(dict.fromkeys(Inputs._fields) | weights | {"x": x}))
     y, hn, cn, saved = forward(equation, inputs, False, dy is not None, True)
     shape, x_rows, tensors, y_rows = shape_of(equation, inputs, False, 0), rows_of(x), inputs[1:], rows_of(y)
     if dy is None:
