@@ -33,8 +33,9 @@ def kernels(layer: ours.RNN | ours.LSTM | ours.GRU, x: Tensor, dy: Tensor | None
     equation = equation_of(cell)
     assert core is not None and equation is not None
     x = x.transpose(0, 1)
-    weights: dict[str, Any] = {name: weight.detach() for name, weight in cell.named_parameters()}
-    inputs = Inputs(**(dict.fromkeys(Inputs._fields) | weights | {"x": x}))
+    given: dict[str, Any] = dict.fromkeys(Inputs._fields)
+    given |= {name: weight.detach() for name, weight in cell.named_parameters()}
+    inputs = Inputs(**given | {"x": x})
     y, hn, cn, saved = forward(equation, inputs, False, dy is not None, True)
     shape, x_rows, tensors, y_rows = shape_of(equation, inputs, False, 0), rows_of(x), inputs[1:], rows_of(y)
     if dy is None:
