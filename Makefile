@@ -50,10 +50,12 @@ TESTS := -G Ninja -DTIMESTEPS_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 sanitize:  ## the kernels' own tests under the address, undefined-behaviour and thread sanitizers
 	cmake -S native -B build/asan $(TESTS) -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all"
 	cmake --build build/asan
+	build/asan/stages_test
 	for set in avx512 avx2 baseline; do TIMESTEPS_INSTRUCTIONS=$$set build/asan/recurrent_test 150 || exit 1; done
 	cmake -S native -B build/tsan $(TESTS) -DCMAKE_CXX_FLAGS=-fsanitize=thread
 	cmake --build build/tsan
 	build/tsan/recurrent_test 60
+	build/tsan/stages_test
 
 neon:  ## the same tests for AArch64: needs g++-aarch64-linux-gnu and qemu-user
 	cmake -S native -B build/neon $(TESTS) -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \

@@ -232,6 +232,7 @@ NB_MODULE(_core, module) {
         "values"_a, "means"_a, "squares"_a, "steps"_a, "rows"_a, "grads"_a, "count"_a, "width"_a, "lr"_a, "beta1"_a,
         "beta2"_a, "eps"_a, "weight_decay"_a, "threads"_a, unlocked);
 
+    module.def("lend_team", [](Address team) { Loan::take(reinterpret_cast<Team>(team)); }, "team"_a);
     module.def("multiply_and_add", &multiply_and_add, "rounds"_a, unlocked);
     bind_recurrent(module);
 }

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench import record
-from bench.layers import lengths, linear, regularisers, step, store
+from bench.layers import lengths, linear, memory, regularisers, step, store
 from bench.layers.options import numbers, some_of
 from bench.layers.plan import (
     BATCH,
@@ -31,6 +31,7 @@ from bench.layers.plan import (
     THREADS,
     WORKS,
 )
+from timesteps.inspect.overhead import measure_overhead
 from timesteps.inspect.speed import Case, faults, grid, measure
 from timesteps.inspect.timing import ROUNDS
 
@@ -69,6 +70,14 @@ def jobs(asked: argparse.Namespace) -> list[Job]:
         found += [
             _of_grid("call", each, asked.rounds) for each in grid(asked.cells, [8], [1], asked.work, [1], steps=1)
         ]
+    if "overhead" in asked.parts:
+        for cell in asked.cells:
+            for work in asked.work:
+                found.append(
+                    ("overhead", {"cell": cell, "work": work}, lambda c=cell, w=work: _overhead(c, w, asked.rounds))
+                )
+    if "memory" in asked.parts:
+        found += [("memory", {"cell": cell}, lambda cell=cell: memory.measure(cell)) for cell in asked.cells]
     if "step" in asked.parts:
         found += [("step", {"cell": cell}, lambda cell=cell: step.measure(cell, asked.rounds)) for cell in asked.cells]
     if "regularisers" in asked.parts:
@@ -93,6 +102,15 @@ def jobs(asked: argparse.Namespace) -> list[Job]:
 
 def _of_grid(group: str, case: Case, rounds: int) -> Job:
     return group, asdict(case), lambda: measure(case, rounds).to_dict()
+
+
+def _overhead(cell: str, work: str, rounds: int) -> dict[str, Any]:
+    found = measure_overhead(cell, work, rounds)
+    return {
+        "seconds": {"call": found.call, "beyond": found.beyond.median},
+        "beyond": asdict(found.beyond),
+        "errors": {},
+    }
 
 
 def missing(todo: Sequence[Job], content: store.Content | None) -> list[Job]:
@@ -124,7 +142,9 @@ def main() -> None:
 
 
 def summary(measured: dict[str, Any]) -> str:
-    """Microseconds by contestant."""
+    """Microseconds by contestant, or bytes."""
+    if "growth" in measured:
+        return f"{measured['growth']:,} bytes more after {measured['batches']:,} batches"
     return ", ".join(f"{name} {1e6 * seconds:,.0f} us" for name, seconds in measured["seconds"].items())
 
 

@@ -9,8 +9,13 @@ WORKS = ("forward", "training")
 HIDDEN = (8, 16, 32, 64, 128, 256, 512)
 BATCH = (1, 32, 128)
 THREADS = (1, 2)
-PARTS = ("call", "grid", "lengths", "linear", "regularisers", "step")
-QUICK = {"hidden": (8, 64, 128), "batch": (1, 32), "threads": (1,), "parts": ("call", "grid", "regularisers", "step")}
+PARTS = ("call", "grid", "lengths", "linear", "memory", "overhead", "regularisers", "step")
+QUICK = {
+    "hidden": (8, 64, 128),
+    "batch": (1, 32),
+    "threads": (1,),
+    "parts": ("call", "grid", "overhead", "regularisers", "step"),
+}
 PEERS = ("jax", "keras", "onnxruntime")
 
 _REGULARISERS: dict[str, dict[str, Any]] = {

@@ -160,6 +160,27 @@ def call(read: Read) -> str:
     return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
 
 
+def overhead(read: Read) -> str:
+    """What a call costs beside its kernels."""
+    head = ["layer", "work", "a call, µs", "beyond its kernels, µs"]
+    rows = []
+    for each in entries(read, RESULTS, "overhead"):
+        case, seconds = each["case"], each["measured"]["seconds"]
+        rows.append([case["cell"], case["work"], us(seconds["call"]), us(seconds["beyond"])])
+    return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
+
+
+def memory(read: Read) -> str:
+    """What is kept for backward, and what stays."""
+    head = ["layer", "kept, MiB", "torch keeps, MiB", "recompute=20 keeps, MiB", "batches", "growth, MiB"]
+    rows = []
+    for each in entries(read, RESULTS, "memory"):
+        measured = each["measured"]
+        kept = [f"{measured['kept'][name] / 2**20:.2f}" for name in ("timesteps", "torch", "recompute")]
+        rows.append([each["case"]["cell"], *kept, f"{measured['batches']:,}", f"{measured['growth'] / 2**20:.1f}"])
+    return table(head, rows or [[UNMEASURED, *[""] * (len(head) - 1)]])
+
+
 def step(read: Read) -> str:
     """A whole training step."""
     head = ["layer in the model", "ours, µs", "torch's, µs", "torch ÷ ours"]
@@ -219,6 +240,8 @@ LAYER_TABLES: dict[str, Callable[[Read], str]] = {
     "speed-regularisers": regularisers,
     "speed-step": step,
     "speed-call": call,
+    "speed-overhead": overhead,
+    "speed-memory": memory,
     "speed-peers": peers,
     "speed-sources": sources,
 }

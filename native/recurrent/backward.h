@@ -9,15 +9,17 @@ namespace timesteps::TIMESTEPS_TARGET {
 template <class Cell>
 struct BackwardMemory {
     using T = typename Cell::T;
-    T *dh, *dc, *product, *mask, *c_before, *zero;
+    T *dh, *dc, *product, *mask, *c_before, *gates, *zero;
     T **dh_rows, **product_rows;
     const T** before_rows;
     T *direct, *less, *slope;
     std::uint64_t *zone_h, *zone_c;
     Index width, cell_stride;
 
-    BackwardMemory(const Problem<T>& p, Index rows, Arena& arena) {
+    /// Of the whole batch, as rows from `begin` on see it.
+    BackwardMemory(const Problem<T>& p, Index begin, Arena& arena) {
         const Layout<Cell> l(p);
+        const Index rows = p.batch;
         const bool product_apart = Cell::kTwoStages || Cell::kProjected || p.mask != nullptr;
         width = l.width;
         cell_stride = rows * Cell::W;
@@ -28,21 +30,29 @@ struct BackwardMemory {
         mask = arena.take<T>(p.mask == nullptr ? 0 : rows * width);
         dc = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
         c_before = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
+        gates = arena.take<T>(kKeepsGates<Cell> ? 0 : rows * width);
         before_rows = arena.take<const T*>(rows);
         zero = arena.take<T>(width + 4 * Cell::W);
         const Index some = Cell::kRegularised ? rows : 0;
         direct = arena.take<T>(some * width);
         less = arena.take<T>(some), slope = arena.take<T>(some);
         zone_h = arena.take<std::uint64_t>(some), zone_c = arena.take<std::uint64_t>(some);
+        dh += begin * width, dh_rows += begin, before_rows += begin;
+        if (product_apart) product += begin * width, product_rows += begin;
+        if (p.mask != nullptr) mask += begin * width;
+        if (!kKeepsGates<Cell>) gates += begin * Cell::S * Cell::W;
+        if (Cell::kHasCells) dc += begin * Cell::W, c_before += begin * Cell::W;
+        if (Cell::kRegularised) direct += begin * width, less += begin, slope += begin, zone_h += begin, zone_c += begin;
     }
 };
 
-/// Rows of c (hidden or input numbers wide) = or += gates (from slot `slot` on, `Slots` of them) times packed weights.
+/// Rows of c (`columns` numbers wide) = or += gates (from slot `slot` on, `Slots` of them) times packed weights, blocks
+/// from … to - 1 of four vectors.
 template <class T, int W, int S, int Slots>
 void multiply_gates(Index panels, const T* gates, Index rows, Index stride, int slot, const T* packed, T* const* c,
-                    Index columns, bool add) {
+                    Index columns, Index from, Index to, bool add) {
     const Index vectors = (columns + W - 1) / W;
-    for (Index first = 0; first < vectors; first += 4) {
+    for (Index first = 4 * from; first < least(vectors, 4 * to); first += 4) {
         const T* weights = packed + first * panels * Slots * W * W;
         const Index column = first * W;
         with_rows<4>(least(vectors - first, 4), [&]<int V>() {
@@ -66,23 +76,22 @@ struct Backward {
     Regulars<T> more{};
 
     Backward(const Problem<T>& problem, const T* weights, Index first, Index last, Arena arena)
-        : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, last - first, arena) {}
+        : p(problem), packed(weights), begin(first), end(last), l(problem), m(problem, first, arena) {}
 
     Index active(Index t) const { return least(p.active[t], end) - begin; }
 
-    void run(Index chunk, T* gates, Index stride, Index first_row) {
-        if (chunk >= p.chunks - 1) enter();
-        for (Index t = p.chunks == 0 ? -1 : p.chunk[chunk + 1] - 1; t >= 0 && t >= p.chunk[chunk]; --t)
+    void run(Index chunk, T* gates, Index stride) {
+        const Index first_row = p.offset[p.chunk[chunk]];
+        for (Index t = p.chunk[chunk + 1] - 1; t >= p.chunk[chunk]; --t)
             if (active(t) > 0) {
                 const Index row = p.offset[t] + begin - first_row;
                 visit(t, gates + row * S * W, stride, gates + l.kRegions * l.panels * stride + row * p.output_size);
             }
-        if (chunk == 0) leave();
     }
 
     void enter() {
         clear(m.dh, (end - begin) * m.width);
-        clear(m.zero, m.width + 4 * W);
+        if (begin == 0) clear(m.zero, m.width + 4 * W);
         for (Index row = 0; row < end - begin; ++row) {
             const Index r = begin + row;
             m.dh_rows[row] = m.dh + row * m.width;
@@ -113,9 +122,9 @@ struct Backward {
 
     /// The cells that enter visit t, as (panels, rows, W), and their stride.
     const T* cells_before(Index t, Index rows, Index& stride) {
-        if (t > 0 && p.starts == nullptr) {
+        if (t > p.first && p.starts == nullptr) {
             stride = p.cell_stride;
-            return p.cells + (p.offset[t - 1] + begin) * W;
+            return p.cells + (kept_row(p, t - 1) + begin) * W;
         }
         stride = m.cell_stride;
         for (Index row = 0; row < rows; ++row) {
@@ -123,20 +132,31 @@ struct Backward {
             const Index r = begin + row;
             if (starts_at(p, r, t))
                 cells_in<Cell>(l, cell_row(p, p.fresh_c, r), to, stride);
-            else if (t == 0)
-                cells_in<Cell>(l, cell_row(p, p.c0, r), to, stride);
+            else if (t == p.first)
+                cells_in<Cell>(l, cell_row(p, p.c_first, r), to, stride);
             else
                 for (Index panel = 0; panel < l.panels; ++panel)
-                    copy(to + panel * stride, p.cells + panel * p.cell_stride + (p.offset[t - 1] + r) * W, W);
+                    copy(to + panel * stride, p.cells + panel * p.cell_stride + (kept_row(p, t - 1) + r) * W, W);
         }
         return m.c_before;
     }
 
-    void add_output_gradients(Index t, Index rows) {
+    /// Asks for what visit t will read of the batch.
+    void expect(Index t, Index first, Index last) {
+        if (t < 0 || !p.far) return;
+        const Index output = Cell::kDirect ? t - 1 : t;
+        for (Index r = begin; r < begin + active(t); ++r) {
+            if (p.dy.data != nullptr) expect_row<false>(row_at(p, p.dy, r, t) + first, last - first);
+            if ((Cell::kDirect || !kKeepsGates<Cell>)&&output >= 0)
+                expect_row<false>(row_at(p, p.y, r, output) + first, last - first);
+        }
+    }
+
+    void add_output_gradients(Index t, Index rows, Index first, Index last) {
         for (Index row = 0; row < rows; ++row) {
             const T* from = row_at(p, p.dy, begin + row, t);
             T* to = m.dh_rows[row];
-            for (Index k = 0; k < p.output_size; ++k) to[k] += from[k];
+            for (Index k = first; k < last; ++k) to[k] += from[k];
         }
     }
 
@@ -153,43 +173,18 @@ struct Backward {
 
     void visit(Index t, T* dgates, Index stride, [[maybe_unused]] T* dh) {
         const Index rows = active(t);
-        if (p.dy.data != nullptr) add_output_gradients(t, rows);
+        expect(t - 1, 0, p.output_size);
+        if (p.dy.data != nullptr) add_output_gradients(t, rows, 0, p.output_size);
         if constexpr (Cell::kRegularised)
             if (p.zone_h.rate > 0) part_at_zones(t, rows);
         if constexpr (Cell::kProjected) through_projection(rows, dh);
         if constexpr (Cell::kDirect)
             for (Index row = 0; row < rows; ++row) m.before_rows[row] = before(p, begin + row, t, m.zero);
-        BackwardStep<T> s{.gates = p.gates + (p.offset[t] + begin) * S * W,
-                          .c = nullptr,
-                          .c_before = nullptr,
-                          .h_before = m.before_rows,
-                          .mask = p.mask == nullptr ? nullptr : m.mask,
-                          .dgates = dgates,
-                          .dc = m.dc,
-                          .dh = Cell::kProjected ? m.product : m.dh,
-                          .rows = rows,
-                          .h_stride = m.width,
-                          .unit = 0,
-                          .units = 0,
-                          .option = p.option,
-                          .regulars = Cell::kRegularised ? &more : nullptr};
+        const T* c_before = nullptr;
         Index before_stride = 0;
-        if constexpr (Cell::kHasCells) {
-            s.c = p.cells + (p.offset[t] + begin) * W;
-            s.c_before = cells_before(t, rows, before_stride);
-        }
+        if constexpr (Cell::kHasCells) c_before = cells_before(t, rows, before_stride);
         const auto step = [&](const auto& work) {
-            for (Index panel = 0; panel < l.panels; ++panel) {
-                BackwardStep<T> here = s;
-                here.unit = panel * U * W, here.units = l.units(panel);
-                here.gates += panel * p.gate_stride, here.dgates += panel * stride, here.dh += here.unit;
-                if (here.mask != nullptr) here.mask += here.unit;
-                if constexpr (Cell::kHasCells)
-                    here.c += panel * p.cell_stride, here.c_before += panel * before_stride,
-                        here.dc += panel * m.cell_stride;
-                work(here);
-                if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
-            }
+            each_panel(t, dgates, stride, m.before_rows, c_before, before_stride, 0, l.panels, work);
         };
         if constexpr (Cell::kRegularised && Cell::kHasCells)
             step_regularised(t, rows, dgates, stride, step);
@@ -202,22 +197,17 @@ struct Backward {
                     through_norm<NormAlone<Cell>>(t, rows, dgates, stride, kRecurrentAlone);
                     products = dgates + kHiddenRegion * l.panels * stride;
                 }
-            multiply_gates<T, W, S, 1>(l.panels, products, rows, stride, 0, packed + l.second_backward(), m.product_rows, l.hidden,
-                                    false);
+            multiply_gates<T, W, S, 1>(l.panels, products, rows, stride, 0, packed + l.second_backward(), m.product_rows,
+                                       l.hidden, 0, l.blocks(l.hidden), false);
             step([&](const BackwardStep<T>& here) { Cell::second_backward(here, m.product + here.unit); });
         }
-        const bool apart = Cell::kTwoStages || p.mask != nullptr;
-        if constexpr (Cell::GH > 0) {
-            if constexpr (Cell::kRegularised)
-                if (p.norm_hh != nullptr) {
-                    through_norms(t, rows, dgates, stride);
-                    products = dgates + kHiddenRegion * l.panels * stride;
-                }
-            multiply_gates<T, W, S, Cell::GH>(l.panels, products, rows, stride, Cell::OH, packed + l.hh_backward(),
-                                              apart ? m.product_rows : m.dh_rows, l.state,
-                                              Cell::kTwoStages || (!apart && Cell::kDirect));
-        }
-        if (apart) add_product(rows);
+        if constexpr (Cell::kRegularised)
+            if (p.norm_hh != nullptr) {
+                through_norms(t, rows, dgates, stride);
+                products = dgates + kHiddenRegion * l.panels * stride;
+            }
+        multiply(t, products, stride, 0, l.blocks(l.state));
+        if (apart()) add_product(rows);
         if constexpr (Cell::kRegularised)
             if (p.zone_h.rate > 0) add_direct(rows);
         if (p.starts != nullptr) part_at_starts(t, rows);
@@ -266,7 +256,7 @@ struct Backward {
         const auto side = [&](Scale scaled) {
             const bool input = scaled == kInputTogether || scaled == kInputAlone;
             return typename N::Side{scale(scaled, t), packed + l.gains_backward() + (input ? 0 : l.kGainHidden),
-                                    (input ? p.normed_ih : p.normed_hh) + (p.offset[t] + begin) * S * W,
+                                    (input ? p.normed_ih : p.normed_hh) + (kept_row(p, t) + begin) * S * W,
                                     dgates + (input ? kInputRegion : kHiddenRegion) * l.panels * stride};
         };
         const typename N::Side sides[] = {side(which)...};
@@ -284,6 +274,83 @@ struct Backward {
         }
         if constexpr (Cell::kAlone >= 0 && !Cell::kTwoStages)
             through_norm<NormAlone<Cell>>(t, rows, dgates, stride, kRecurrentAlone);
+    }
+
+    /// The product of visit t and the gates of the one before it, as far as the chunk has both; only the blocks' units.
+    /// All rows of a batch of a few, without what would need the others' units.
+    void run_blocks(Index chunk, Index t, Index from, Index to, T* gates, Index stride) {
+        const Index first = p.chunk[chunk];
+        const auto dgates = [&](Index visit) { return gates + (p.offset[visit] - p.offset[first]) * S * W; };
+        if (t < p.chunk[chunk + 1]) multiply(t, dgates(t), stride, from, to);
+        if (t-- == first) return;
+        const Index panel = l.panel_of(from), end_panel = l.panel_of(to), rows = active(t);
+        if (p.dy.data != nullptr)
+            add_output_gradients(t, rows, panel * U * W, least(end_panel * U * W, p.output_size));
+        const T* h_before[kFewRows];
+        if constexpr (Cell::kDirect)
+            for (Index row = 0; row < rows; ++row) h_before[row] = before(p, row, t, static_cast<const T*>(m.zero));
+        const T* c_before = nullptr;
+        if constexpr (Cell::kHasCells) {
+            if (t > p.first)
+                c_before = p.cells + kept_row(p, t - 1) * W;
+            else {
+                for (Index row = 0; row < rows; ++row)
+                    cells_in<Cell>(l, cell_row(p, p.c_first, row), m.c_before + row * W, m.cell_stride, panel,
+                                   end_panel);
+                c_before = m.c_before;
+            }
+        }
+        each_panel(t, dgates(t), stride, h_before, c_before, t > p.first ? p.cell_stride : m.cell_stride, panel,
+                   end_panel, [](const BackwardStep<T>& here) { Cell::backward(here); });
+    }
+
+    template <class Work>
+    void each_panel(Index t, T* dgates, Index stride, const T* const* h_before, [[maybe_unused]] const T* c_before,
+                    [[maybe_unused]] Index before_stride, Index from, Index to, const Work& work) {
+        const Index rows = active(t);
+        for (Index panel = from; panel < to; ++panel) {
+            const Index unit = panel * U * W;
+            BackwardStep<T> here{.gates = kept_gates(t, panel, rows),
+                                 .c = nullptr,
+                                 .c_before = nullptr,
+                                 .h_before = h_before,
+                                 .mask = p.mask == nullptr ? nullptr : m.mask + unit,
+                                 .dgates = dgates + panel * stride,
+                                 .dc = nullptr,
+                                 .dh = (Cell::kProjected ? m.product : m.dh) + unit,
+                                 .rows = rows,
+                                 .h_stride = m.width,
+                                 .unit = unit,
+                                 .units = l.units(panel),
+                                 .option = p.option,
+                                 .regulars = Cell::kRegularised ? &more : nullptr};
+            if constexpr (Cell::kHasCells) {
+                here.c = p.cells + (kept_row(p, t) + begin) * W + panel * p.cell_stride;
+                here.c_before = c_before + panel * before_stride;
+                here.dc = m.dc + panel * m.cell_stride;
+            }
+            work(here);
+            if (here.units < U * W) clear_padding(here.dgates, rows, here.units);
+        }
+    }
+
+    /// What forward kept of a panel, or the outputs in its place.
+    const T* kept_gates(Index t, Index panel, Index rows) {
+        if constexpr (kKeepsGates<Cell>) return p.gates + (kept_row(p, t) + begin) * S * W + panel * p.gate_stride;
+        const Index unit = panel * U * W, units = l.units(panel);
+        T* gates = m.gates + unit * p.batch;
+        for (Index row = 0; row < rows; ++row) copy(gates + row * S * W, row_at(p, p.y, begin + row, t) + unit, units);
+        return gates;
+    }
+
+    /// Whether the product may not go to dh at once.
+    bool apart() const { return Cell::kTwoStages || p.mask != nullptr; }
+
+    void multiply(Index t, const T* dgates, Index stride, Index from, Index to) {
+        if constexpr (Cell::GH > 0)
+            multiply_gates<T, W, S, Cell::GH>(l.panels, dgates, active(t), stride, Cell::OH, packed + l.hh_backward(),
+                                              apart() ? m.product_rows : m.dh_rows, l.state, from, to,
+                                              Cell::kTwoStages || (!apart() && Cell::kDirect));
     }
 
     /// Units that are only padding have no gradient, even where a neighbour is infinite.

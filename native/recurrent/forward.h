@@ -35,13 +35,14 @@ struct ForwardMemory {
     }
 };
 
-/// The input side of the gates of `rows` rows, where someone else has made it: bias + gx.
+/// The input side of the gates of `rows` rows, panels from … to - 1, where someone else has made it: bias + gx.
 template <class Cell>
 void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* gx,
-                    Index rows, typename Cell::T* gates, Index stride) {
+                    Index rows, Index from, Index to, typename Cell::T* gates, Index stride) {
     constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
     using V = typename Cell::V;
-    for (Index panel = 0; panel < l.panels; ++panel, gates += stride)
+    gates += from * stride;
+    for (Index panel = from; panel < to; ++panel, gates += stride)
         for (Index v = 0; v < S; ++v) {
             const V bias = load<V>(packed + l.bias(panel) + v * W);
             const Slot<Cell> s(l, panel, Cell::input_gate(v < GI ? v : 0), v < GI ? v : 0);
@@ -50,13 +51,14 @@ void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const
         }
 }
 
-/// The input side of the gates of `rows` rows: bias + W_ih x.
+/// The input side of the gates of `rows` rows, panels from … to - 1: bias + W_ih x.
 template <class Cell>
 void project(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* x, Index rows,
-             typename Cell::T* gates, Index stride) {
+             Index from, Index to, typename Cell::T* gates, Index stride) {
     constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
     using V = typename Cell::V;
-    for (Index panel = 0; panel < l.panels; ++panel, gates += stride) {
+    gates += from * stride;
+    for (Index panel = from; panel < to; ++panel, gates += stride) {
         const auto* bias = packed + l.bias(panel);
         multiply_rows<typename Cell::T, W, GI>(x, rows, l.input, packed + l.ih(panel), bias, gates, S * W);
         for (Index row = 0; row < rows && S > GI; ++row)
@@ -90,26 +92,54 @@ struct Forward {
 
     void run() {
         enter();
-        for (Index chunk = 0; chunk < p.chunks; ++chunk) {
+        for (Index chunk = p.first_chunk; chunk < p.last_chunk; ++chunk) {
             const Index first = p.chunk[chunk], last = p.chunk[chunk + 1];
             if (active(first) <= 0) break;
-            project_chunk(first, last);
+            mark(chunk, 0, l.panels);
+            gather(first, last);
+            project_chunk(first, last, 0, l.panels);
             Index row = 0;
-            for (Index t = first; t < last && active(t) > 0; row += active(t), ++t) visit(t, row);
+            for (Index t = first; t < last && active(t) > 0; row += active(t), ++t)
+                visit(t, row, m.y_rows, 0, l.panels);
         }
-        leave();
-        clear_unvisited(p, p.y, p.output_size, begin, end);
+        if (!again()) leave();
+    }
+
+    /// Whether outputs and final states are there, and only what backward needs is to be made.
+    bool again() const { return p.hn == nullptr; }
+
+    /// Keeps c where a segment begins; h is among the outputs.
+    void mark([[maybe_unused]] Index chunk, [[maybe_unused]] Index from, [[maybe_unused]] Index to) {
+        if constexpr (Cell::kHasCells) {
+            if (p.marks == nullptr || p.mark[chunk] < 0) return;
+            T* marks = p.marks + p.mark[chunk] * p.batch * p.hidden_size;
+            for (Index row = 0; row < active(p.chunk[chunk]); ++row)
+                cells_out<Cell>(l, m.c + row * W, m.cell_stride, marks + p.original[begin + row] * p.hidden_size, false,
+                                from, to);
+        }
+    }
+
+    /// Some blocks of the units of one visit, with their input side at the chunk's first. All rows of a batch of a few,
+    /// without what would need the others' units.
+    void run_blocks(Index chunk, Index t, Index from, Index to) {
+        const Index first = p.chunk[chunk], panel = l.panel_of(from), end_panel = l.panel_of(to);
+        T* y_rows[kFewRows];
+        if (t == first) {
+            mark(chunk, panel, end_panel);
+            project_chunk(first, p.chunk[chunk + 1], panel, end_panel);
+        }
+        visit(t, p.offset[t] - p.offset[first], y_rows, panel, end_panel);
     }
 
     /// Gates of the slice's first row at visit t, which is the slice's `row`-th of its chunk.
     T* gates_at(Index t, Index row) const {
-        return p.gates != nullptr ? p.gates + (p.offset[t] + begin) * S * W : m.gates + row * S * W;
+        return p.gates != nullptr ? p.gates + (kept_row(p, t) + begin) * S * W : m.gates + row * S * W;
     }
     Index gate_stride() const { return p.gates != nullptr ? p.gate_stride : m.gate_stride; }
 
     /// Where the normed recurrent products of visit t lie, and from panel to panel.
     T* normed_at(Index t) const {
-        return p.normed_hh != nullptr ? p.normed_hh + (p.offset[t] + begin) * S * W : m.regular.normed;
+        return p.normed_hh != nullptr ? p.normed_hh + (kept_row(p, t) + begin) * S * W : m.regular.normed;
     }
     Index normed_stride() const { return p.normed_hh != nullptr ? p.gate_stride : m.regular.stride; }
 
@@ -121,12 +151,14 @@ struct Forward {
                 clear(m.h[n] + row * m.width, m.width);
                 m.h_rows[n][row] = m.h[n] + row * m.width;
             }
-            if (p.h0 != nullptr) copy(m.h[0] + row * m.width, state_row(p, p.h0, begin + row, p.h0), p.output_size);
+            const T* h = p.first > 0 ? row_at(p, p.y, begin + row, p.first - 1)
+                                     : state_row(p, p.h0, begin + row, static_cast<const T*>(nullptr));
+            if (h != nullptr) copy(m.h[p.first & 1] + row * m.width, h, p.output_size);
             if (p.mask != nullptr) m.masked_rows[row] = m.masked + row * m.width;
             if constexpr (Cell::kTwoStages) m.reset_rows[row] = m.reset + row * m.width;
             if constexpr (Cell::kProjected) m.output_rows[row] = m.output + row * m.width;
             if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, cell_row(p, p.c0, begin + row), m.c + row * W, m.cell_stride);
+                cells_in<Cell>(l, cell_row(p, p.c_first, begin + row), m.c + row * W, m.cell_stride);
         }
     }
 
@@ -137,15 +169,24 @@ struct Forward {
             if constexpr (Cell::kHasCells)
                 cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + b * p.hidden_size, false);
         }
+        clear_unvisited(p, p.y, p.output_size, begin, end);
     }
 
-    void project_chunk(Index first, Index last) {
+    /// Where the inputs of a chunk's rows are.
+    void gather(Index first, Index last) {
+        Index row = 0;
+        for (Index t = first; t < last; ++t)
+            for (Index n = 0; n < active(t); ++n) {
+                m.x_rows[row++] = row_at(p, p.x, begin + n, t);
+                if (p.far) expect_row<false>(m.x_rows[row - 1], p.input_size);
+            }
+    }
+
+    void project_chunk(Index first, Index last, Index from, Index to) {
         const bool whole = begin == 0 && end == p.batch;  // then the rows of all visits lie one after the other
         Index row = 0, done = 0;
         for (Index t = first; t < last && active(t) > 0; ++t) {
-            const Index rows = active(t);
-            for (Index n = 0; n < rows; ++n) m.x_rows[row + n] = row_at(p, p.x, begin + n, t);
-            row += rows;
+            row += active(t);
             if (whole && t + 1 < last) continue;
             T* gates = gates_at(whole ? first : t, done);
             if (p.norm_ih != nullptr) {
@@ -157,7 +198,7 @@ struct Forward {
             } else {
                 using Plain = typename Cell::Plain;
                 const auto how = p.w_ih == nullptr ? take_projected<Plain> : project<Plain>;
-                how(Layout<Plain>(p), packed, m.x_rows + done, row - done, gates, gate_stride());
+                how(Layout<Plain>(p), packed, m.x_rows + done, row - done, from, to, gates, gate_stride());
             }
             done = row;
         }
@@ -186,18 +227,21 @@ struct Forward {
         return m.masked_rows;
     }
 
-    void visit(Index t, Index row) {
+    void visit(Index t, Index row, T** y_rows, Index from, Index to) {
         const Index rows = active(t);
         [[maybe_unused]] const T* const* h = entering(t, rows);
-        for (Index n = 0; n < rows; ++n) m.y_rows[n] = row_at(p, p.y, begin + n, t);
+        for (Index n = 0; n < rows; ++n) {
+            y_rows[n] = again() ? m.h[(t + 1) & 1] + n * m.width : row_at(p, p.y, begin + n, t);
+            if (p.far) expect_row<true>(y_rows[n] + from * U * W, least((to - from) * U * W, p.output_size));
+        }
         T* gates = gates_at(t, row);
         const Index stride = gate_stride();
         ForwardStep<T> s{.gates = gates,
                          .c = m.c,
                          .h_in = m.h[t & 1],
                          .h_out = Cell::kProjected ? m.output : m.h[(t + 1) & 1],
-                         .y = Cell::kProjected ? m.output_rows : m.y_rows,
-                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (p.offset[t] + begin) * W,
+                         .y = Cell::kProjected ? m.output_rows : y_rows,
+                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (kept_row(p, t) + begin) * W,
                          .rows = rows,
                          .h_stride = m.width,
                          .unit = 0,
@@ -206,7 +250,7 @@ struct Forward {
                          .keep = p.gates != nullptr,
                          .regulars = Cell::kRegularised ? &more : nullptr};
         const auto step = [&](const auto& work) {
-            for (Index panel = 0; panel < l.panels; ++panel) {
+            for (Index panel = from; panel < to; ++panel) {
                 const Index unit = panel * U * W;
                 ForwardStep<T> here = s;
                 here.gates += panel * stride, here.h_in += unit, here.h_out += unit;
@@ -302,7 +346,7 @@ struct Forward {
                 multiply_rows<T, W, V>(m.output_rows, rows, l.hidden, weights, m.zero, h + first * W, m.width);
                 weights += l.hidden * V * W;
             });
-        for (Index row = 0; row < rows; ++row) copy(m.y_rows[row], h + row * m.width, p.output_size);
+        for (Index row = 0; row < rows && !again(); ++row) copy(m.y_rows[row], h + row * m.width, p.output_size);
     }
 };
 

@@ -26,12 +26,13 @@ struct Gains {
 };
 
 template <class Cell>
-void pack_gains(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
+void pack_gains(const Problem<typename Cell::T>& p, Index begin, Index end, typename Cell::T* packed) {
     using T = typename Cell::T;
     const Layout<Cell> l(p);
     const Gains<const T> weights{p.norm_ih, p.norm_hh, p.norm_c, p.norm_c_bias, p.w_ch};
-    clear(packed, l.panels * l.gains_row());
-    for (Index panel = 0; panel < l.panels; ++panel, packed += l.gains_row())
+    packed += begin * l.gains_row();
+    clear(packed, (end - begin) * l.gains_row());
+    for (Index panel = begin; panel < end; ++panel, packed += l.gains_row())
         each_gain<Cell>(l, panel, weights, [&](int n, const T* weight, const Slot<Cell>& s) {
             if (weight != nullptr) copy(packed + n * Cell::W, weight + s.row, s.rows);
         });

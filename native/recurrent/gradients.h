@@ -39,17 +39,25 @@ void give_projected(const Layout<Cell>& l, const typename Cell::T* gates, Index 
         }
 }
 
+/// Of rows begin … end - 1 of a chunk.
 template <class Cell>
-void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* packed, Index chunk,
-                    const typename Cell::T* gates, Index stride, char* memory) {
+void input_gradient(const Problem<typename Cell::T>& p, const typename Cell::T* packed, Index chunk, Index begin,
+                    Index end, const typename Cell::T* gates, Index stride, char* memory) {
     const Layout<Cell> l(p);
     Arena arena(memory);
     GradientMemory<Cell> m(p, arena);
     Index rows = 0;
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
-        for (Index r = 0; r < p.active[t]; ++r) m.dx_rows[rows++] = row_at(p, p.dx, r, t);
-    if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, rows, stride, m.dx_rows);
-    multiply_gates<typename Cell::T, Cell::W, Cell::S, Cell::GI>(l.panels, gates, rows, stride, 0, packed + l.ih_backward(), m.dx_rows, l.input, false);
+        for (Index r = 0; r < p.active[t]; ++r) {
+            m.dx_rows[rows++] = row_at(p, p.dx, r, t);
+            if (p.far && rows > begin && rows <= end) expect_row<true>(m.dx_rows[rows - 1], p.input_size);
+        }
+    gates += begin * Cell::S * Cell::W;
+    const auto* dx = m.dx_rows + begin;
+    if (p.w_ih == nullptr) return give_projected<Cell>(l, gates, end - begin, stride, dx);
+    multiply_gates<typename Cell::T, Cell::W, Cell::S, Cell::GI>(l.panels, gates, end - begin, stride, 0,
+                                                                 packed + l.ih_backward(), dx, l.input, 0,
+                                                                 l.blocks(l.input), false);
 }
 
 /// The rows that entered the products of a chunk: inputs, states (masked), and r ∘ h.
@@ -71,9 +79,10 @@ void gather_rows(const Problem<typename Cell::T>& p, const GradientMemory<Cell>&
                 state = masked;
             }
             m.h_rows[row] = state;
+            if (p.far) expect_row<false>(m.x_rows[row], l.input), expect_row<false>(state, l.state);
             if constexpr (Cell::kTwoStages) {
                 T* reset = m.reset + row * l.width;
-                const T* factors = p.gates + (p.offset[t] + r) * S * W + W;  // slot 1: r
+                const T* factors = p.gates + (kept_row(p, t) + r) * S * W + W;  // slot 1: r
                 for (Index k = 0; k < p.hidden_size; ++k) reset[k] = state[k] * factors[k / W * p.gate_stride + k % W];
                 m.reset_rows[row] = reset;
             }
@@ -106,8 +115,8 @@ void gain_gradient(const Problem<typename Cell::T>& p, const Layout<Cell>& l, In
     using T = typename Cell::T;
     using V = typename Cell::V;
     constexpr int W = Cell::W, S = Cell::S;
-    const Index first = p.offset[p.chunk[chunk]], rows = p.offset[p.chunk[chunk + 1]] - first;
-    const Index kept = panel * p.gate_stride + first * S * W;
+    const Index rows = p.offset[p.chunk[chunk + 1]] - p.offset[p.chunk[chunk]];
+    const Index kept = panel * p.gate_stride + kept_row(p, p.chunk[chunk]) * S * W;
     T* to = sums + l.gains() + panel * l.gains_row();
     if (p.dnorm_ih != nullptr) sum_rows<S, W>(d, p.normed_ih + kept, rows, to, add);
     if (p.dnorm_hh != nullptr) sum_rows<S, W>(d, p.normed_hh + kept, rows, to + l.kGainHidden, add);
@@ -151,7 +160,7 @@ void weight_gradient(const Problem<typename Cell::T>& p, Index chunk, Index begi
                     multiply_outer<T, W, 1>(d_hh, S * W, rows, m.reset_rows, l.hidden, sums + l.second(panel), add);
             }
         if constexpr (Cell::kProjected) {
-            [[maybe_unused]] const Index first = p.offset[p.chunk[chunk]];
+            [[maybe_unused]] const Index first = kept_row(p, p.chunk[chunk]);
             for (Index row = 0; row < rows; ++row) {
                 m.dh_rows[row] = dh + row * p.output_size;
                 if constexpr (!Cell::kRegularised)

@@ -70,6 +70,10 @@ struct Layout {
           panels((hidden + U * W - 1) / (U * W)),
           width(panels * U * W) {}
 
+    /// Blocks of up to four vectors, the columns of the backward product, and the first panel of a block of units.
+    static Index blocks(Index columns) { return (vectors(columns) + 3) / 4; }
+    Index panel_of(Index block) const { return least(block * 4 / U, panels); }
+
     Index units(Index panel) const { return least(hidden - panel * U * W, U * W); }
 
     // Packed for forward: bias (panels, S), weight_ih (panels, I, GI), weight_hh (panels, H, GH), of the second stage
@@ -164,13 +168,14 @@ void pack_projection_backward(const Layout<Cell>& l, const typename Cell::T* wei
                 store(to, load_some<V>(weight + k * l.hidden + column, least(l.hidden - column, W)));
 }
 
+/// Panels begin … end - 1, and with the first the projection.
 template <class Cell>
-void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
+void pack(const Problem<typename Cell::T>& p, Index begin, Index end, typename Cell::T* packed) {
     using T = typename Cell::T;
     using L = Layout<Cell>;
     constexpr int W = Cell::W;
     const L l(p);
-    for (Index panel = 0; panel < l.panels; ++panel) {
+    for (Index panel = begin; panel < end; ++panel) {
         T* bias = packed + l.bias(panel);
         for (Index n = 0; n < L::S * W; ++n) bias[n] = 0;
         for (int v = 0; v < L::GI; ++v) {
@@ -190,19 +195,21 @@ void pack(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
             for (Index n = 0; n < s.rows && p.b_hh != nullptr; ++n) bias[n] += p.b_hh[s.row + n];
         }
     }
-    if constexpr (Cell::kProjected) pack_projection<Cell>(l, p.w_hr, packed + l.projection());
+    if constexpr (Cell::kProjected)
+        if (begin == 0) pack_projection<Cell>(l, p.w_hr, packed + l.projection());
 }
 
-/// weight's columns first … as (panels, slots * W, block vectors).
+/// weight's columns first … as (panels, slots * W, block vectors), panels begin … end - 1.
 template <class Cell, class GateOf>
 void pack_columns(const Layout<Cell>& l, const typename Cell::T* weight, Index columns, int slots, const GateOf& gate,
-                  typename Cell::T* to) {
+                  Index begin, Index end, typename Cell::T* packed) {
     using V = typename Cell::V;
     constexpr Index W = Cell::W;
     const Index vectors = l.vectors(columns);
     for (Index first = 0; first < vectors; first += 4) {
         const Index wide = least(vectors - first, 4);
-        for (Index panel = 0; panel < l.panels; ++panel)
+        typename Cell::T* to = packed + l.block(slots, first) + begin * slots * W * wide * W;
+        for (Index panel = begin; panel < end; ++panel)
             for (int v = 0; v < slots; ++v) {
                 const Slot<Cell> s(l, panel, gate(v), v);
                 for (Index lane = 0; lane < W; ++lane)
@@ -218,15 +225,19 @@ void pack_columns(const Layout<Cell>& l, const typename Cell::T* weight, Index c
 }
 
 template <class Cell>
-void pack_backward(const Problem<typename Cell::T>& p, typename Cell::T* packed) {
+void pack_backward(const Problem<typename Cell::T>& p, Index begin, Index end, typename Cell::T* packed) {
     using L = Layout<Cell>;
     const L l(p);
+    const auto columns = [&](const auto* weight, Index count, int slots, const auto& gate, Index place) {
+        pack_columns<Cell>(l, weight, count, slots, gate, begin, end, packed + place);
+    };
     if (p.dx.data != nullptr && p.w_ih != nullptr)
-        pack_columns<Cell>(l, p.w_ih, l.input, L::GI, Cell::input_gate, packed + l.ih_backward());
-    pack_columns<Cell>(l, p.w_hh, l.state, L::GH, Cell::recurrent_gate, packed + l.hh_backward());
+        columns(p.w_ih, l.input, L::GI, Cell::input_gate, l.ih_backward());
+    columns(p.w_hh, l.state, L::GH, Cell::recurrent_gate, l.hh_backward());
     if constexpr (Cell::kTwoStages)
-        pack_columns<Cell>(l, p.w_hh, l.hidden, 1, [](int) { return Cell::kSecondGate; }, packed + l.second_backward());
-    if constexpr (Cell::kProjected) pack_projection_backward<Cell>(l, p.w_hr, packed + l.projection_backward());
+        columns(p.w_hh, l.hidden, 1, [](int) { return Cell::kSecondGate; }, l.second_backward());
+    if constexpr (Cell::kProjected)
+        if (begin == 0) pack_projection_backward<Cell>(l, p.w_hr, packed + l.projection_backward());
 }
 
 template <class Cell>

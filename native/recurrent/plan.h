@@ -1,33 +1,35 @@
-// One call of a recurrent layer: rows sorted by length, visits cut into chunks, work shared among threads.
+// One call of a recurrent layer: rows sorted by length, visits cut into chunks.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
-#include <functional>
-#include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
 
 #include "../dropout.h"
-#include "../threads.h"
 #include "targets.h"
-#include "workspace.h"
 
 namespace timesteps {
 
 constexpr std::int64_t kChunkRows = 192;         // at least so many rows share a product with the inputs' weights …
 constexpr std::int64_t kChunkBytes = 256 << 10;  // … or as many as have so many bytes of gates
 constexpr std::int64_t kLineBytes = 64;          // of a cache
+constexpr std::int64_t kNearBytes = 512 << 10;   // that a core's own cache surely has
 constexpr double kPartWork = 2e6;                // multiplications that are worth another thread
+constexpr std::int64_t kPointWork = 8;           // … and that a gate is worth that has no recurrent product
+constexpr double kVisitWork = 6e4;               // … and those of one visit that are worth waiting for each other
 
 /// The order of rows, the packing, and the chunks of one batch.
 template <class T>
 class Plan {
 public:
-    Plan(CellKind kind, Problem<T>& problem, const std::int64_t* counts)
-        : p(problem), kernels(timesteps::kernels(kind, problem.hidden_size, is_regularised(problem), T{})), sizes(kernels.sizes(problem)) {
+    /// With `every`, gates are not kept from forward to backward, only states so many visits apart, or a few more.
+    Plan(CellKind kind, Problem<T>& problem, const std::int64_t* counts, std::int64_t every)
+        : p(problem),
+          kernels(timesteps::kernels(kind, problem.hidden_size, is_regularised(problem), T{})),
+          sizes(kernels.sizes(problem)) {
+        if (every > 0 && is_regularised(problem)) throw std::invalid_argument("a regularised cell keeps all of its steps");
         sort(counts);
         draw(p.zone_h, 0), draw(p.zone_c, 1);
         p.visits = p.batch > 0 ? length_[0] : 0;
@@ -40,26 +42,57 @@ public:
             offset_[t + 1] = offset_[t] + rows;
         }
         cut();
+        part(every);
         p.original = original_.data(), p.length = length_.data();
         p.active = active_.data(), p.offset = offset_.data(), p.chunk = chunk_.data();
-        p.gate_stride = stride(sizes.gate_row, rows_total());
-        p.cell_stride = stride(sizes.cell_row, rows_total());
+        p.mark = mark_.data();
+        p.far = rows_total() * (p.input_size + p.output_size) * static_cast<std::int64_t>(sizeof(T)) > kNearBytes;
+        p.gate_stride = stride(sizes.kept_row, segment_rows_);
+        p.cell_stride = stride(sizes.cell_row, segment_rows_);
+        p.last_chunk = p.chunks, p.c_first = p.c0;
     }
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
     std::int64_t rows_total() const { return offset_[p.visits]; }
 
-    /// Where forward keeps what backward needs, in the memory that saved_numbers asks for.
+    /// Numbers of a segment's gates and cells, and of what layer norm keeps besides.
+    std::int64_t kept_numbers() const {
+        const std::int64_t normed = p.norm_hh == nullptr ? 0 : 2 * sizes.panels * p.gate_stride + kScales * rows_total();
+        return sizes.panels * (p.gate_stride + p.cell_stride) + normed;
+    }
+
+    /// Where forward keeps what backward needs, in the memory that was asked for: saved_numbers, or that of the marks.
     void keep(T* saved) {
-        if (saved == nullptr) return;
-        p.gates = saved;
+        if (again_) p.marks = saved;
+        else if (saved != nullptr) hold(p, saved);
+    }
+
+    void hold(Problem<T>& p, T* saved) const {
+        p.gates = sizes.kept_row > 0 ? saved : nullptr;
         saved += sizes.panels * p.gate_stride;
         p.cells = sizes.cell_row > 0 ? saved : nullptr;
         if (p.norm_hh == nullptr) return;
         p.normed_ih = saved + sizes.panels * p.cell_stride;
         p.normed_hh = p.normed_ih + sizes.panels * p.gate_stride;
         p.scales = p.normed_hh + sizes.panels * p.gate_stride;
+    }
+
+    /// Whether backward has to make gates again.
+    bool again() const { return again_; }
+
+    /// The problem of each segment, which ask for memory for their gates.
+    std::vector<Problem<T>> segments() const {
+        std::vector<Problem<T>> segments;
+        for (std::size_t n = 0; n + 1 < segment_.size(); ++n) {
+            Problem<T> segment = p;
+            segment.first_chunk = segment_[n], segment.last_chunk = segment_[n + 1];
+            if (again_) segment.hn = segment.cn = nullptr;  // they are there
+            segment.first = chunk_[segment.first_chunk], segment.first_row = offset_[segment.first];
+            if (n > 0 && p.marks != nullptr) segment.c_first = p.marks + (n - 1) * p.batch * p.hidden_size;
+            segments.push_back(segment);
+        }
+        return segments;
     }
 
     /// From panel to panel: an odd number of cache lines, lest all panels of a row share the sets of a cache.
@@ -69,25 +102,32 @@ public:
         return ((row * rows + kLine - 1) / kLine | 1) * kLine;
     }
 
-    /// Sorted rows in slices of about equal work, one a part.
-    std::vector<std::int64_t> slices(std::int64_t parts) const {
+    /// The sorted rows that are active at visits first … last - 1, in slices of about equal work, one a part.
+    std::vector<std::int64_t> slices(std::int64_t first, std::int64_t last, std::int64_t parts) const {
+        const std::int64_t rows = first < p.visits ? active_[first] : 0, all = offset_[last] - offset_[first];
         std::vector<std::int64_t> bounds{0};
         std::int64_t work = 0;
-        for (std::int64_t r = 0; r < p.batch; ++r) {
-            work += length_[r];
+        for (std::int64_t r = 0; r < rows; ++r) {
+            work += std::min(length_[r], last) - first;
             const auto part = static_cast<std::int64_t>(bounds.size());
-            if (part < parts && work * parts >= rows_total() * part) bounds.push_back(r + 1);
+            if (part < parts && work * parts >= all * part) bounds.push_back(r + 1);
         }
-        if (bounds.back() != p.batch) bounds.push_back(p.batch);
+        if (bounds.back() != rows) bounds.push_back(rows);
         return bounds;
     }
 
-    /// Threads that are worth waking for a forward pass.
-    std::int64_t parts(int threads) const {
-        const double gates = static_cast<double>(sizes.gate_row) * static_cast<double>(sizes.panels);
-        const double work =
-            static_cast<double>(rows_total()) * gates * static_cast<double>(p.input_size + p.hidden_size);
-        return std::max<std::int64_t>(1, std::min<std::int64_t>(threads, static_cast<std::int64_t>(work / kPartWork)));
+    /// Whether a call is cut by hidden units, each thread keeping its part of the weights, instead of rows.
+    bool by_units(int workers) const {
+        return workers > 1 && p.batch <= kFewRows && sizes.blocks > 1 && sizes.one_product && p.mask == nullptr &&
+               p.starts == nullptr && visit_work() * static_cast<double>(p.batch) >= kVisitWork;
+    }
+
+    /// Threads that are worth having for a forward pass.
+    int workers(int threads) const {
+        const std::int64_t inputs = sizes.recurrent || p.w_ih != nullptr ? p.input_size : 0;
+        const std::int64_t row = sizes.gate_row * sizes.panels * (inputs + (sizes.recurrent ? p.hidden_size : kPointWork));
+        const double work = static_cast<double>(rows_total()) * static_cast<double>(row) / kPartWork;
+        return std::max(1, static_cast<int>(std::min<double>(threads, work)));
     }
 
     Problem<T>& p;
@@ -95,6 +135,11 @@ public:
     const Sizes sizes;
 
 private:
+    /// Multiplications of a row's recurrent product.
+    double visit_work() const {
+        return static_cast<double>(sizes.gate_row * sizes.panels) * static_cast<double>(p.hidden_size);
+    }
+
     void sort(const std::int64_t* counts) {
         original_.resize(p.batch);
         std::iota(original_.begin(), original_.end(), 0);
@@ -131,96 +176,25 @@ private:
         zoneout.random = random_[which].data();
     }
 
-    std::vector<std::uint64_t> random_[2];
-    std::vector<std::int64_t> original_, length_, active_, offset_, chunk_;
-};
-
-/// Calls work(part) for all parts, by up to as many threads.
-template <class Work>
-void each_part(std::int64_t parts, std::int64_t threads, const Work& work) {
-    if (threads <= 1 || parts <= 1) {
-        for (std::int64_t part = 0; part < parts; ++part) work(part);
-        return;
-    }
-    const auto job = std::make_shared<Job>(work, parts);
-    Helpers::here().offer(job, static_cast<int>(std::min(threads, parts)) - 1);
-    job->help();
-    job->wait();
-}
-
-template <class T>
-void run_forward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads) {
-    Plan<T> plan(kind, p, counts);
-    plan.keep(saved);
-    const Workspace packed(plan.sizes.packed * static_cast<std::int64_t>(sizeof(T)));
-    plan.kernels.pack(p, packed.as<T>());
-    const std::int64_t parts = plan.parts(threads);
-    const auto bounds = plan.slices(parts);
-    each_part(static_cast<std::int64_t>(bounds.size()) - 1, parts, [&](std::int64_t part) {
-        const Workspace memory(plan.kernels.forward_memory(p, bounds[part + 1] - bounds[part]));
-        plan.kernels.forward(p, packed.as<T>(), bounds[part], bounds[part + 1], memory.as());
-    });
-}
-
-template <class T>
-void run_backward(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, int threads) {
-    Plan<T> plan(kind, p, counts);
-    plan.keep(saved);
-    const Kernels<T>& kernels = plan.kernels;
-    const std::int64_t panels = plan.sizes.panels, size = sizeof(T);
-    const Workspace packed(plan.sizes.packed_backward * size), sums(plan.sizes.sums * size);
-    kernels.pack_backward(p, packed.as<T>());
-    const std::int64_t parts = plan.parts(threads);
-    bool weights = false;
-    for (const T* wanted : {p.dw_ih, p.dw_hh, p.db_ih, p.db_hh, p.dw_hr, p.dnorm_ih, p.dnorm_hh, p.dnorm_c,
-                            p.dnorm_c_bias, p.dw_ch})
-        weights |= wanted != nullptr;
-    if (p.chunks == 0) std::memset(sums.as(), 0, plan.sizes.sums * size);
-
-    const bool fused = parts == 1;  // then a chunk's gradients are used while they are still in the cache
-    const std::int64_t stride = Plan<T>::stride(plan.sizes.gate_row, fused ? p.chunk_rows : plan.rows_total());
-    const std::int64_t kept = p.w_hr == nullptr ? 0 : (fused ? p.chunk_rows : plan.rows_total()) * p.output_size;
-    const std::int64_t regions = plan.sizes.regions * panels * stride;
-    const Workspace gates((regions + kept) * size);
-    const auto first_row = [&](std::int64_t chunk) { return fused ? p.offset[p.chunk[chunk]] : 0; };
-    const auto from_chunk = [&](std::int64_t chunk) {
-        return gates.as<T>() + (p.offset[p.chunk[chunk]] - first_row(chunk)) * plan.sizes.gate_row;
-    };
-    const auto inputs = [&](std::int64_t chunk, char* memory) {
-        if (p.dx.data != nullptr) kernels.input_gradient(p, packed.as<T>(), chunk, from_chunk(chunk), stride, memory);
-    };
-    const auto weigh = [&](std::int64_t chunk, std::int64_t begin, std::int64_t end, char* memory) {
-        const std::int64_t row = p.offset[p.chunk[chunk]] - first_row(chunk);
-        const T* dh = gates.as<T>() + regions + row * p.output_size;
-        if (weights) kernels.weight_gradient(p, chunk, begin, end, from_chunk(chunk), stride, dh, sums.as<T>(), memory);
-    };
-
-    const auto bounds = plan.slices(parts);
-    each_part(static_cast<std::int64_t>(bounds.size()) - 1, parts, [&](std::int64_t part) {
-        const std::int64_t begin = bounds[part], end = bounds[part + 1];
-        const Workspace memory(kernels.backward_memory(p, end - begin)), more(fused ? kernels.gradient_memory(p) : 0);
-        for (std::int64_t chunk = std::max<std::int64_t>(p.chunks, 1) - 1; chunk >= 0; --chunk) {
-            kernels.backward(p, packed.as<T>(), begin, end, chunk, gates.as<T>(), stride,
-                             p.chunks > 0 ? first_row(chunk) : 0, memory.as());
-            if (!fused || p.chunks == 0) continue;
-            inputs(chunk, more.as());
-            weigh(chunk, 0, panels, more.as());
+    /// Segments end with chunks, so that recomputing changes no sum's order.
+    void part(std::int64_t every) {
+        again_ = every > 0 && sizes.kept_row > 0;  // an Elman network keeps no gates anyway
+        mark_.assign(p.chunks, -1);
+        segment_.push_back(0);
+        for (std::int64_t chunk = 1; chunk < p.chunks && again_; ++chunk) {
+            if (chunk_[chunk] - chunk_[segment_.back()] < every) continue;
+            mark_[chunk] = static_cast<std::int64_t>(segment_.size()) - 1;
+            segment_.push_back(chunk);
         }
-    });
-    if (fused) {
-        if (weights) kernels.unpack(p, 0, panels, sums.as<T>());
-        return;
+        segment_.push_back(p.chunks);
+        for (std::size_t n = 0; n + 1 < segment_.size(); ++n)
+            segment_rows_ = std::max(segment_rows_, offset_[chunk_[segment_[n + 1]]] - offset_[chunk_[segment_[n]]]);
     }
-    // Each number of a weight's gradient is summed by one thread, chunk by chunk: the same bits on any number of them.
-    const std::int64_t groups = weights ? std::min(panels, 4 * parts) : 0;
-    const std::int64_t input_parts = p.dx.data == nullptr ? 0 : p.chunks;
-    each_part(groups + input_parts, parts, [&](std::int64_t part) {
-        const Workspace memory(kernels.gradient_memory(p));
-        if (part >= groups) return inputs(part - groups, memory.as());
-        const std::int64_t begin = panels * part / groups, end = panels * (part + 1) / groups;
-        for (std::int64_t chunk = p.chunks - 1; chunk >= 0; --chunk) weigh(chunk, begin, end, memory.as());
-        kernels.unpack(p, begin, end, sums.as<T>());
-    });
-}
+
+    std::vector<std::uint64_t> random_[2];
+    std::vector<std::int64_t> original_, length_, active_, offset_, chunk_, segment_, mark_;
+    std::int64_t segment_rows_ = 0;
+    bool again_ = false;
+};
 
 }  // namespace timesteps

@@ -36,6 +36,11 @@ struct Problem {
     std::int64_t direction;           // 1: visit t is time t; -1: time length - 1 - t
     const std::int64_t* chunk;        // (chunks + 1) visits that are worked on together
     std::int64_t chunks, chunk_rows;  // the most packed rows of a chunk
+    // A segment is what gates and cells hold: all chunks, or with `recompute` those that are made again at a time.
+    std::int64_t first, first_row;            // its first visit, and that visit's first packed row
+    std::int64_t first_chunk, last_chunk;     // its chunks first … last - 1
+
+    bool far;  // whether the batch is larger than a core's own cache
 
     Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
     Rows<T> y;
@@ -48,10 +53,13 @@ struct Problem {
     // Layer norm: gains of the products (null: no norm), gain and bias of c's. Peephole: of i, f and o.
     const T *norm_ih, *norm_hh, *norm_c, *norm_c_bias, *w_ch;
     Zoneout zone_h, zone_c;
-    T *gates, *cells;          // for backward: (panels, packed rows); null when nothing is kept
-    T *normed_ih, *normed_hh;  // the products after their norm, as the gates lie
-    T* scales;                 // (kScales, packed rows)
-    std::int64_t gate_stride, cell_stride;      // from panel to panel
+    T *gates, *cells;           // for backward: (panels, packed rows); null when nothing is kept
+    T *normed_ih, *normed_hh;   // the products after their norm, as the gates lie
+    T* scales;                  // (kScales, packed rows)
+    T* marks;                   // (segments - 1, batch, hidden_size): c before each but the first; or null
+    const std::int64_t* mark;   // (chunks) that of the segment that a chunk begins, or -1
+    const T* c_first;           // (batch, hidden_size): c before the segment
+    std::int64_t gate_stride, cell_stride;  // from panel to panel
 
     Rows<const T> dy;  // data null: zero
     const T *dhn, *dcn;
@@ -63,34 +71,52 @@ struct Problem {
 
 /// By how much layer norm scaled a row: both products, of what is together and of what is alone; c; and the mean of c.
 enum Scale { kInputTogether, kInputAlone, kRecurrentTogether, kRecurrentAlone, kCellScale, kCellMean, kScales };
+constexpr std::int64_t kFewRows = 3;  // a batch of so many may be cut by hidden units instead of rows
 
 /// Numbers of a problem's arrays, by what the kernels of a set lay out.
 struct Sizes {
-    std::int64_t panels, gate_row, cell_row;  // numbers of one row of one panel
+    std::int64_t panels, gate_row;    // numbers of one row of one panel
+    std::int64_t kept_row, cell_row;  // … that forward keeps for backward
+    std::int64_t blocks;              // of hidden units, into which a visit can be cut
     std::int64_t packed, packed_backward, sums;
     std::int64_t regions;  // as large as that of the gates' gradients, that backward writes
+    bool recurrent;        // whether there is a recurrent product
+    bool one_product;      // … and a visit needs nothing of the others' units but h
 };
 
 /// The kernels of one cell, type and instruction set.
 template <class T>
 struct Kernels {
     Sizes (*sizes)(const Problem<T>&);
-    /// Bytes of `memory` for `rows` rows at once.
+    /// Bytes of `memory` for `rows` rows at once; backward has it for the whole batch.
     std::int64_t (*forward_memory)(const Problem<T>&, std::int64_t rows);
-    std::int64_t (*backward_memory)(const Problem<T>&, std::int64_t rows);
+    std::int64_t (*backward_memory)(const Problem<T>&);
     std::int64_t (*gradient_memory)(const Problem<T>&);
-    void (*pack)(const Problem<T>&, T* packed);
-    void (*pack_backward)(const Problem<T>&, T* packed);
-    /// Rows begin … end - 1 over all visits.
+    /// Panels begin … end - 1.
+    void (*pack)(const Problem<T>&, std::int64_t begin, std::int64_t end, T* packed);
+    void (*pack_backward)(const Problem<T>&, std::int64_t begin, std::int64_t end, T* packed);
+    /// Rows begin … end - 1 over all visits; without hn, over those of a segment, whose outputs are there already.
     void (*forward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
-    /// Gradients of the gates of rows begin … end - 1, one chunk after the other from the last to the first; `memory`
-    /// carries over. `gates` (panels, `stride` numbers each) begins at packed row `first_row`; other regions as layout.h
-    /// has them follow, and with a projection the gradients of h (rows, output_size).
+    /// The same in pieces, for a batch of a few rows without starts and mask, of a cell with one_product: enter, then for
+    /// each chunk gather, and visit by visit all blocks of hidden units, then leave.
+    void (*forward_enter)(const Problem<T>&, const T* packed, char* memory);
+    void (*forward_gather)(const Problem<T>&, const T* packed, std::int64_t chunk, char* memory);
+    void (*forward_blocks)(const Problem<T>&, const T* packed, std::int64_t chunk, std::int64_t visit,
+                           std::int64_t begin, std::int64_t end, char* memory);
+    void (*forward_leave)(const Problem<T>&, const T* packed, char* memory);
+    /// Gradients of the gates of rows begin … end - 1: enter, one chunk after the other from the last to the first,
+    /// leave. `gates` (panels, `stride` numbers each) has the rows of the chunk; other regions as layout.h has them follow,
+    /// and with a projection the gradients of h (rows, output_size).
+    void (*backward_enter)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
     void (*backward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, std::int64_t chunk,
-                     T* gates, std::int64_t stride, std::int64_t first_row, char* memory);
-    /// From a chunk's gradients of gates, gradients of x …
-    void (*input_gradient)(const Problem<T>&, const T* packed, std::int64_t chunk, const T* gates, std::int64_t stride,
-                           char* memory);
+                     T* gates, std::int64_t stride, char* memory);
+    void (*backward_leave)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
+    /// A chunk in pieces, as in forward: for `visit` from the chunk's end to its first, all blocks.
+    void (*backward_blocks)(const Problem<T>&, const T* packed, std::int64_t chunk, std::int64_t visit,
+                            std::int64_t begin, std::int64_t end, T* gates, std::int64_t stride, char* memory);
+    /// From a chunk's gradients of gates, gradients of x, of the chunk's rows begin … end - 1 …
+    void (*input_gradient)(const Problem<T>&, const T* packed, std::int64_t chunk, std::int64_t begin,
+                           std::int64_t end, const T* gates, std::int64_t stride, char* memory);
     /// … and of the weights, added to `sums` panel by panel (begin … end - 1), or put there by the last chunk.
     void (*weight_gradient)(const Problem<T>&, std::int64_t chunk, std::int64_t begin, std::int64_t end, const T* gates,
                             std::int64_t stride, const T* dh, T* sums, char* memory);

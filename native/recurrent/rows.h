@@ -17,10 +17,23 @@ TIMESTEPS_ALWAYS N* row_at(const Problem<T>& p, const Rows<N>& rows, Index r, In
     return rows.data + p.original[r] * rows.row + time_of(p, r, t) * rows.step;
 }
 
+/// Asks for a row that will be read, or written, soon. Rows of a batch are far apart, so that no processor would guess.
+template <bool Write, class T>
+TIMESTEPS_ALWAYS void expect_row(const T* row, Index numbers) {
+    const char* bytes = reinterpret_cast<const char*>(row);
+    for (Index n = 0; n < numbers * Index(sizeof(T)); n += kLine) __builtin_prefetch(bytes + n, Write ? 1 : 0, 2);
+}
+
 /// Whether row r starts afresh before visit t.
 template <class T>
 TIMESTEPS_ALWAYS bool starts_at(const Problem<T>& p, Index r, Index t) {
     return p.starts != nullptr && p.starts[p.original[r] * p.starts_stride + t];
+}
+
+/// The first row of visit t among those that are kept.
+template <class T>
+TIMESTEPS_ALWAYS Index kept_row(const Problem<T>& p, Index t) {
+    return p.offset[t] - p.first_row;
 }
 
 /// Row r of a (batch, output_size) tensor that may be missing, which is zero.
@@ -42,19 +55,33 @@ TIMESTEPS_ALWAYS const T* before(const Problem<T>& p, Index r, Index t, const T*
     return t == 0 ? state_row(p, p.h0, r, zero) : row_at(p, p.y, r, t - 1);
 }
 
-/// A row of cell states, between (hidden_size) and (panels, rows, W).
+/// A row of cell states, between (hidden_size) and (panels, rows, W); some panels of it.
+template <class Cell>
+void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride, Index first,
+              Index last) {
+    constexpr Index W = Cell::W;
+    for (Index panel = first; panel < last; ++panel)
+        for (Index n = 0; n < W; ++n)
+            to[panel * stride + n] = from == nullptr || n >= l.units(panel) ? 0 : from[panel * W + n];
+}
+
 template <class Cell>
 void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride) {
+    cells_in<Cell>(l, from, to, stride, 0, l.panels);
+}
+
+template <class Cell>
+void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add,
+               Index first, Index last) {
     constexpr Index W = Cell::W;
-    for (Index panel = 0; panel < l.panels; ++panel, to += stride)
-        for (Index n = 0; n < W; ++n) to[n] = from == nullptr || n >= l.units(panel) ? 0 : from[panel * W + n];
+    for (Index panel = first; panel < last; ++panel)
+        for (Index n = 0; n < l.units(panel); ++n)
+            to[panel * W + n] = from[panel * stride + n] + (add ? to[panel * W + n] : 0);
 }
 
 template <class Cell>
 void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add) {
-    constexpr Index W = Cell::W;
-    for (Index panel = 0; panel < l.panels; ++panel, from += stride)
-        for (Index n = 0; n < l.units(panel); ++n) to[panel * W + n] = from[n] + (add ? to[panel * W + n] : 0);
+    cells_out<Cell>(l, from, stride, to, add, 0, l.panels);
 }
 
 /// What no visit wrote is zero.

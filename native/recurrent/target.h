@@ -25,8 +25,18 @@ Kernels<typename Cell::T> kernels_of() {
         .sizes =
             [](const P& p) {
                 const Layout<Cell> l(p);
-                return Sizes{l.panels,   l.S * l.W,           Cell::kHasCells ? l.W : 0,
-                             l.packed(), l.packed_backward(), l.packed(), l.kRegions};
+                return Sizes{.panels = l.panels,
+                             .gate_row = l.S * l.W,
+                             .kept_row = kKeepsGates<Cell> ? l.S * l.W : 0,
+                             .cell_row = Cell::kHasCells ? l.W : 0,
+                             .blocks = l.blocks(l.hidden),
+                             .packed = l.packed(),
+                             .packed_backward = l.packed_backward(),
+                             .sums = l.packed(),
+                             .regions = l.kRegions,
+                             .recurrent = Cell::GH > 0,
+                             .one_product = Cell::GH > 0 && !Cell::kTwoStages && !Cell::kProjected &&
+                                            !Cell::kRegularised};
             },
         .forward_memory =
             [](const P& p, Index rows) {
@@ -35,9 +45,9 @@ Kernels<typename Cell::T> kernels_of() {
                 return arena.counted();
             },
         .backward_memory =
-            [](const P& p, Index rows) {
+            [](const P& p) {
                 Arena arena(nullptr);
-                BackwardMemory<Cell>(p, rows, arena);
+                BackwardMemory<Cell>(p, 0, arena);
                 return arena.counted();
             },
         .gradient_memory =
@@ -47,26 +57,49 @@ Kernels<typename Cell::T> kernels_of() {
                 return arena.counted();
             },
         .pack =
-            [](const P& p, T* packed) {
-                pack<typename Cell::Plain>(p, packed);
-                if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + Layout<Cell>(p).gains());
+            [](const P& p, Index begin, Index end, T* packed) {
+                pack<typename Cell::Plain>(p, begin, end, packed);
+                if constexpr (Cell::kRegularised) pack_gains<Cell>(p, begin, end, packed + Layout<Cell>(p).gains());
             },
         .pack_backward =
-            [](const P& p, T* packed) {
-                pack_backward<typename Cell::Plain>(p, packed);
-                if constexpr (Cell::kRegularised) pack_gains<Cell>(p, packed + Layout<Cell>(p).gains_backward());
+            [](const P& p, Index begin, Index end, T* packed) {
+                pack_backward<typename Cell::Plain>(p, begin, end, packed);
+                if constexpr (Cell::kRegularised)
+                    pack_gains<Cell>(p, begin, end, packed + Layout<Cell>(p).gains_backward());
             },
         .forward = [](const P& p, const T* packed, Index begin, Index end,
                       char* memory) { Forward<Cell>(p, packed, begin, end, Arena(memory)).run(); },
+        .forward_enter = [](const P& p, const T* packed,
+                            char* memory) { Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).enter(); },
+        .forward_gather =
+            [](const P& p, const T* packed, Index chunk, char* memory) {
+                Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).gather(p.chunk[chunk], p.chunk[chunk + 1]);
+            },
+        .forward_blocks =
+            [](const P& p, const T* packed, Index chunk, Index visit, Index begin, Index end, char* memory) {
+                Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).run_blocks(chunk, visit, begin, end);
+            },
+        .forward_leave = [](const P& p, const T* packed,
+                            char* memory) { Forward<Cell>(p, packed, 0, p.batch, Arena(memory)).leave(); },
+        .backward_enter = [](const P& p, const T* packed, Index begin, Index end,
+                             char* memory) { Backward<Cell>(p, packed, begin, end, Arena(memory)).enter(); },
         .backward =
-            [](const P& p, const T* packed, Index begin, Index end, Index chunk, T* gates, Index stride,
-               Index first_row, char* memory) {
-                Backward<Cell>(p, packed, begin, end, Arena(memory)).run(chunk, gates, stride, first_row);
+            [](const P& p, const T* packed, Index begin, Index end, Index chunk, T* gates, Index stride, char* memory) {
+                Backward<Cell>(p, packed, begin, end, Arena(memory)).run(chunk, gates, stride);
+            },
+        .backward_leave = [](const P& p, const T* packed, Index begin, Index end,
+                             char* memory) { Backward<Cell>(p, packed, begin, end, Arena(memory)).leave(); },
+        .backward_blocks =
+            [](const P& p, const T* packed, Index chunk, Index visit, Index begin, Index end, T* gates, Index stride,
+               char* memory) {
+                Backward<Cell>(p, packed, 0, p.batch, Arena(memory))
+                    .run_blocks(chunk, visit, begin, end, gates, stride);
             },
         .input_gradient =
-            [](const P& p, const T* packed, Index chunk, const T* gates, Index stride, char* memory) {
+            [](const P& p, const T* packed, Index chunk, Index begin, Index end, const T* gates, Index stride,
+               char* memory) {
                 if (p.norm_ih != nullptr) gates += kInputRegion * Layout<Cell>(p).panels * stride;
-                input_gradient<typename Cell::Plain>(p, packed, chunk, gates, stride, memory);
+                input_gradient<typename Cell::Plain>(p, packed, chunk, begin, end, gates, stride, memory);
             },
         .weight_gradient = weight_gradient<Cell>,
         .unpack =

@@ -1,5 +1,5 @@
-// Matrix products in registers. Every number of a result is one chain of additions over k in rising order, so it does
-// not depend on the tile that it falls in, nor on the rows around it.
+// Matrix products in registers. Every number of a result is a chain of additions over k in rising order, or the sum of one
+// chain a block of k, so it does not depend on the tile that it falls in, nor on the rows around it.
 #pragma once
 
 #include "vectors.h"
@@ -26,10 +26,10 @@ TIMESTEPS_ALWAYS Index next_tile(Index left, Index most) {
     return (left + tiles - 1) / tiles;
 }
 
-/// c[r] (row of V vectors) = start[r] + sum over k of a[r][k] * w[k].
+/// c[r] (row of V vectors) = start[r] + sum over k of a[r][k] * w[k], a sum of its own if it is `apart`.
 template <class T, int W, int R, int V>
 [[gnu::noinline]] void tile_rows(const T* const* a, Index first, Index last, const T* w, const T* start,
-                                 Index start_stride, T* c, Index c_stride) {
+                                 Index start_stride, bool apart, T* c, Index c_stride) {
     using Vec = Vector<T, W>;
     Vec sums[R][V];
     const T* row[R];
@@ -37,7 +37,7 @@ template <class T, int W, int R, int V>
     for (int r = 0; r < R; ++r) {
         row[r] = a[r];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sums[r][v] = load<Vec>(start + r * start_stride + v * W);
+        for (int v = 0; v < V; ++v) sums[r][v] = apart ? Vec{} : load<Vec>(start + r * start_stride + v * W);
     }
     w += first * (V * W);
     Index k = first;
@@ -56,7 +56,10 @@ template <class T, int W, int R, int V>
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) store(c + r * c_stride + v * W, sums[r][v]);
+        for (int v = 0; v < V; ++v) {
+            if (apart) sums[r][v] += load<Vec>(start + r * start_stride + v * W);
+            store(c + r * c_stride + v * W, sums[r][v]);
+        }
 }
 
 /// The same over rows of `panels`: k runs through `length` numbers of each of several panels. c[r] + column is a row of
@@ -139,7 +142,8 @@ TIMESTEPS_ALWAYS void with_rows(Index rows, const F& f) {
     f.template operator()<R>();
 }
 
-/// c (n rows, V vectors each) = bias + a w, or += a w where there is no bias.
+/// c (n rows, V vectors each) = bias + a w, or += a w where there is no bias. Long sums are made block by block, each
+/// from zero: the rounding of a number grows with the length of its chains.
 template <class T, int W, int V>
 void multiply_rows(const T* const* a, Index n, Index k, const T* w, const T* bias, T* c, Index c_stride) {
     for (Index first = 0; first < k; first += kInner) {
@@ -149,7 +153,8 @@ void multiply_rows(const T* const* a, Index n, Index k, const T* w, const T* bia
             rows = next_tile(n - row, most_rows<T>(V));
             T* to = c + row * c_stride;
             with_rows<most_rows<T>(V)>(rows, [&]<int R>() {
-                tile_rows<T, W, R, V>(a + row, first, last, w, begin ? bias : to, begin ? 0 : c_stride, to, c_stride);
+                tile_rows<T, W, R, V>(a + row, first, last, w, begin ? bias : to, begin ? 0 : c_stride, k > kInner, to,
+                                      c_stride);
             });
         }
     }

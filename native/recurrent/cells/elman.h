@@ -12,6 +12,7 @@ struct Elman {
     static constexpr int W = Width;
     static constexpr int S = Vectors, GI = S, GH = S, OH = 0, U = S, kGates = 1;
     static constexpr bool kHasCells = false, kDirect = false, kTwoStages = false, kProjected = false;
+    static constexpr bool kGatesAreOutputs = true;
     using Plain = Elman;
     static constexpr bool kRegularised = false;
     static constexpr int kAlone = -1;

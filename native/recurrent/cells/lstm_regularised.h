@@ -124,11 +124,12 @@ struct LstmRegularised : Of {
     }
 };
 
-/// Other cells stay as they are: the driver does what there is to do.
+/// Other cells stay as they are: the driver does what there is to do. An output need not be what the gates make, which
+/// zoneout may replace.
 template <class Cell>
 struct Regularised : Cell {
     using Plain = Cell;
-    static constexpr bool kRegularised = true;
+    static constexpr bool kRegularised = true, kGatesAreOutputs = false;
 };
 
 }  // namespace timesteps::TIMESTEPS_TARGET

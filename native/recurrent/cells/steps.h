@@ -6,6 +6,7 @@
 //     writes; kHasCells: a second state c; kDirect: h' depends on h not only through the product; kAlone: the slot of the
 //     recurrent product that layer norm takes by itself, beside slot 0 of the other (-1: it takes all slots together);
 //     kRegularised: whether it can do with layer norm, zoneout and peephole connections.
+// It may define kGatesAreOutputs: what backward needs of the gates is h', so nothing is kept.
 #pragma once
 
 #include "../zoneout.h"
@@ -28,6 +29,9 @@ struct Regulars {
     Zone<T> zone;  // of c
 };
 
+template <class Cell>
+constexpr bool kKeepsGates = !requires { requires Cell::kGatesAreOutputs; };
+
 template <class T>
 struct ForwardStep {
     T* gates;                           // (rows, S, W) before activation; afterwards what backward needs, if `keep`
@@ -44,7 +48,7 @@ struct ForwardStep {
 
 template <class T>
 struct BackwardStep {
-    const T* gates;            // as forward left them
+    const T* gates;            // (rows, S, W) as forward left them
     const T *c, *c_before;     // (rows, W)
     const T* const* h_before;  // the rows' states before the visit
     const T* mask;             // (rows, h_stride) from the panel's first unit on, or null

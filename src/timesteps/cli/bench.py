@@ -34,6 +34,7 @@ def bench(
     """
     from dataclasses import asdict
 
+    from timesteps.inspect.overhead import measure_overhead
     from timesteps.inspect.speed import GATES, WORKS, faults, grid, measure
     from timesteps.runtime import native
 
@@ -50,6 +51,9 @@ def bench(
     if as_json:
         print_json([{**asdict(case), **measured.to_dict(), "faults": wrong} for case, measured, wrong in rows])
         return
+    if native.core is not None:
+        for work, beyond in ((work, measure_overhead(cases[0].cell, work).beyond) for work in WORKS):
+            say(f"a call beyond its kernels, {cases[0].cell}, H = 8, B = 1, {work}: {1e6 * beyond.median:.0f} µs")
     for how in {measured.peak for _, measured, _ in rows} - {None}:
         say(f"peak: {how}")
     if any(measured.ratio.noisy for _, measured, _ in rows):

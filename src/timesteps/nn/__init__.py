@@ -1,5 +1,6 @@
 """Equations and learned parameters, in torch: cells, `scan`, layers, pooling, dropout, whole networks."""
 
+from timesteps.nn import pool
 from timesteps.nn.bags import BagEmbedding
 from timesteps.nn.cells import (
     CELLS,
@@ -23,6 +24,8 @@ from timesteps.nn.models import Batch, Network, Regularization, build
 from timesteps.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
 from timesteps.nn.scan import Explanation, scan
 from timesteps.nn.stack import Layer, RecurrentStack
+
+pool.lend()
 
 __all__ = [
     "CELLS",

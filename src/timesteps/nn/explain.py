@@ -7,6 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from timesteps.nn.cells import Cell
+from timesteps.nn.native_scan import recomputes
 from timesteps.nn.scan import Explanation, choose
 from timesteps.nn.stack import RecurrentStack
 
@@ -50,8 +51,9 @@ def explain(
     for k, layer in enumerate(module.layers):
         for reverse, suffix in enumerate(layer.suffixes):
             cell = module.cell(k, bool(reverse))
-            line = choose(
-                cell, x if k == 0 else cell.weight_ih, resets, recurrent_dropout, layer.zoneout + layer.zoneout_cell > 0
-            )
-            lines.append(replace(line, name=f"l{k}{suffix}"))
+            zoneout = layer.zoneout + layer.zoneout_cell > 0
+            line = choose(cell, x if k == 0 else cell.weight_ih, resets, recurrent_dropout, zoneout)
+            keeps = bool(module.recompute) and (line.implementation != "native" or not recomputes(cell, zoneout))
+            note = "it keeps every step, and recomputes nothing" if keeps else ""
+            lines.append(replace(line, name=f"l{k}{suffix}", note=note))
     return Explanations(lines)

@@ -28,6 +28,8 @@ class RNN(Recurrent):
         weight_drop: dropout on the entries of `weight_hh`, one mask a call (Merity, Keskar and Socher 2017,
             arXiv:1708.02182).
         initial_state: "zero", "learned" (parameters `h0_l0`, …) or "random" (N(0, 0.1²) in training, else zero).
+        recompute: for long sequences: backward keeps the states of about every so many steps, and computes the rest
+            again; a third more time, a fraction of the memory, the same bits. See `scan`.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -61,6 +63,7 @@ class RNN(Recurrent):
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
         initial_state: str = "zero",
+        recompute: int | None = None,
     ) -> None:
         super().__init__(
             ElmanCell,
@@ -77,6 +80,7 @@ class RNN(Recurrent):
             zoneout=zoneout,
             weight_drop=weight_drop,
             initial_state=initial_state,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )
@@ -118,6 +122,7 @@ class LSTM(Recurrent):
         zoneout_cell: float = 0.0,
         weight_drop: float = 0.0,
         initial_state: str = "zero",
+        recompute: int | None = None,
     ) -> None:
         super().__init__(
             LSTMCell,
@@ -135,6 +140,7 @@ class LSTM(Recurrent):
             zoneout_cell=zoneout_cell,
             weight_drop=weight_drop,
             initial_state=initial_state,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )
@@ -173,6 +179,7 @@ class GRU(Recurrent):
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
         initial_state: str = "zero",
+        recompute: int | None = None,
     ) -> None:
         super().__init__(
             GRUCell,
@@ -189,6 +196,7 @@ class GRU(Recurrent):
             zoneout=zoneout,
             weight_drop=weight_drop,
             initial_state=initial_state,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )

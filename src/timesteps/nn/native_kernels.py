@@ -78,48 +78,61 @@ LSTM, LSTM_PROJECTED = 1, 4
 
 
 @functools.lru_cache(256)
-def saved_size(kind: int, hidden_size: int, normed: bool, in_double: bool) -> tuple[int, int]:
+def saved_size(kind: int, hidden_size: int, in_double: bool, regularised: bool = False) -> tuple[int, int]:
     """Numbers that forward keeps for backward: for each step of a row, and once."""
     core = native.core
     assert core is not None
-    each, once = core.recurrent_saved(kind, hidden_size, normed, in_double)
+    each, once = core.recurrent_saved(kind, hidden_size, in_double, regularised)
     return each, once
 
 
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+def is_regularised(equation: Equation, inputs: Inputs) -> bool:
+    """Whether the kernels with layer norm, zoneout and peephole connections run, which keep more for backward."""
+    norms = (inputs.norm_ih, inputs.norm_hh, inputs.norm_c, inputs.norm_c_bias, inputs.weight_ch)
+    return equation.zoneout > 0 or equation.zoneout_cell > 0 or any(tensor is not None for tensor in norms)
 
 
-def _arguments(equation: Equation, inputs: Inputs, saved: Tensor | None, reverse: bool) -> tuple[Any, Any]:
-    core = native.core
-    assert core is not None
-    x = inputs.x
-    shape = core.RecurrentShape(
-        *equation[:2], *x.shape, inputs.hidden_size, inputs.output_size, reverse,
-        x.dtype == torch.float64, torch.get_num_threads(), *equation[2:],
+def marked_size(equation: Equation, rows: int, steps: int, hidden_size: int, recompute: int) -> int:
+    """Numbers that forward keeps for a backward pass that recomputes: c at every so many visits, but at the first."""
+    return ((steps - 1) // recompute) * rows * hidden_size if equation.has_cells else 0
+
+
+def shape_of(equation: Equation, inputs: Inputs, reverse: bool, recompute: int) -> tuple[float, ...]:
+    """The numbers of a call, as RecurrentShape in native/recurrent/bind.h orders them."""
+    x, starts = inputs.x, inputs.starts
+    return (
+        *equation[:2], *x.shape, inputs.hidden_size, inputs.output_size, reverse, x.dtype == torch.float64,
+        torch.get_num_threads(), 0 if starts is None else starts.shape[1], recompute, *equation[2:],
     )  # fmt: skip
-    starts_row = 0 if inputs.starts is None else inputs.starts.shape[1]
-    addresses = [_address(tensor) for tensor in inputs]
-    return shape, core.RecurrentInputs(addresses[0], *x.stride()[:2], *addresses[1:], starts_row, _address(saved))
+
+
+def rows_of(tensor: Tensor | None) -> tuple[Tensor, int, int] | None:
+    """A tensor (B, T, …) with its strides, as the kernels take it."""
+    return None if tensor is None else (tensor, tensor.stride(0), tensor.stride(1))
 
 
 def forward(
-    equation: Equation, inputs: Inputs, reverse: bool, keep: bool, steps_first: bool = False
+    equation: Equation, inputs: Inputs, reverse: bool, keep: bool, steps_first: bool = False, recompute: int = 0
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Outputs (B, T, H), final states (B, H), and what `backward` needs; `steps_first` is a layout of the outputs."""
+    """Outputs (B, T, H), final states (B, H), and what `backward` needs; `steps_first` is a layout of the outputs.
+
+    With `recompute`, that is the state at every so many steps only.
+    """
     core = native.core
     assert core is not None
     x, hidden, size = inputs.x, inputs.hidden_size, inputs.output_size
     rows, steps = x.shape[:2]
     saved = None
-    if keep:
-        each, once = saved_size(equation.kind, hidden, inputs.norm_hh is not None, x.dtype == torch.float64)
+    if keep and recompute:
+        saved = x.new_empty(marked_size(equation, rows, steps, hidden, recompute))
+    elif keep:
+        each, once = saved_size(equation.kind, hidden, x.dtype == torch.float64, is_regularised(equation, inputs))
         saved = x.new_empty(rows * steps * each + once)
     y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
     hn = x.new_empty(rows, size)
     cn = x.new_empty(rows, hidden) if equation.has_cells else None
-    shape, places = _arguments(equation, inputs, saved, reverse)
-    core.recurrent_forward(shape, places, y.data_ptr(), *y.stride()[:2], hn.data_ptr(), _address(cn))
+    shape = shape_of(equation, inputs, reverse, recompute)
+    core.recurrent_forward(shape, rows_of(x), inputs[1:], saved, rows_of(y), (hn, cn))
     return y, hn, cn, saved
 
 
@@ -131,12 +144,12 @@ def backward(
     saved: Tensor,
     grads: Sequence[Tensor | None],
     wanted: Sequence[bool],
+    recompute: int = 0,
 ) -> list[Tensor | None]:
     """Gradients of the first of `inputs`, where wanted, from those of outputs and final states (None: zero)."""
     core = native.core
     assert core is not None
     dy, dhn, dcn = (None if grad is None else rows_side_by_side(grad) for grad in grads)
-    dy_strides = (0, 0) if dy is None else dy.stride()[:2]
     dhn, dcn = (None if grad is None else grad.contiguous() for grad in (dhn, dcn))
     results: list[Tensor | None] = [
         None if tensor is None or not want else torch.empty_like(tensor, memory_format=torch.contiguous_format)
@@ -149,11 +162,9 @@ def backward(
         rows, steps, size = inputs.x.shape
         results[0] = inputs.x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, True))
     dx, *others = results
-    dx_strides = (0, 0) if dx is None else dx.stride()[:2]
-    shape, places = _arguments(equation, inputs, saved, reverse)
     core.recurrent_backward(
-        shape, places, y.data_ptr(), *y.stride()[:2], _address(dy), *dy_strides, _address(dhn), _address(dcn),
-        _address(dx), *dx_strides, *map(_address, others),
+        shape_of(equation, inputs, reverse, recompute), rows_of(inputs.x), inputs[1:], saved, rows_of(y), rows_of(dy),
+        (dhn, dcn), rows_of(dx), tuple(others),
     )  # fmt: skip
     return results
 
@@ -177,13 +188,13 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, equation: Equation, reverse: bool, replay: Replay, *tensors: Tensor | None
+        ctx: Any, equation: Equation, reverse: bool, recompute: int, replay: Replay, *tensors: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Outputs and final states; the tensors are those of Inputs."""
         inputs = Inputs(*tensors)  # type: ignore[arg-type]
-        y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x))
+        y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x), recompute)
         ctx.save_for_backward(*tensors, y, saved)
-        ctx.equation, ctx.reverse, ctx.replay = equation, reverse, replay
+        ctx.equation, ctx.reverse, ctx.recompute, ctx.replay = equation, reverse, recompute, replay
         ctx.set_materialize_grads(False)
         return y, hn, cn
 
@@ -191,21 +202,28 @@ class Scan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         """Gradients of the first of them."""
         *tensors, y, saved = ctx.saved_tensors
-        inputs, wanted = Inputs(*tensors), ctx.needs_input_grad[3 : 3 + DIFFERENTIABLE]
+        inputs, wanted = Inputs(*tensors), ctx.needs_input_grad[4 : 4 + DIFFERENTIABLE]
         if torch.is_grad_enabled():  # create_graph
-            results = _replayed(ctx.replay, inputs, grads, wanted)
+            results = differentiated(lambda *given: ctx.replay(Inputs(*given)), inputs, grads, wanted)
         else:
-            results = backward(ctx.equation, inputs, ctx.reverse, y, saved, grads, wanted)
-        return (None, None, None, *results, None, None, None, None, None)
+            results = backward(ctx.equation, inputs, ctx.reverse, y, saved, grads, wanted, ctx.recompute)
+        return (None, None, None, None, *results, None, None, None, None, None)
 
 
-def _replayed(
-    replay: Replay, inputs: Inputs, grads: Sequence[Tensor | None], wanted: Sequence[bool]
+def differentiated(
+    replay: Callable[..., Sequence[Tensor | None]],
+    inputs: Sequence[Tensor | None],
+    grads: Sequence[Tensor | None],
+    wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients that have gradients."""
+    """Gradients that have gradients, of the first of `inputs` where wanted, through what `replay` does with them.
+
+    Each input gets an alias, lest one that was made from another count for that other too.
+    """
     with torch.enable_grad():
+        inputs = [t.view_as(t) if t is not None and t.is_floating_point() else t for t in inputs]
         outputs, given = [], []
-        for out, grad in zip(replay(inputs), grads, strict=True):
+        for out, grad in zip(replay(*inputs), grads, strict=True):
             if out is not None and grad is not None:
                 outputs.append(out)
                 given.append(grad)

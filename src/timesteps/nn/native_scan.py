@@ -31,7 +31,7 @@ from timesteps.runtime import native
 _ELMAN, _GRU_AFTER, _GRU_BEFORE, _LINEAR, _MIN_GRU, _MIN_LSTM = 0, 2, 3, 5, 6, 7
 _NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}
 _OPTIONAL = ("weight_hr", "norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")  # in the order of Inputs
-_PLAIN = (Tensor, nn.Parameter)
+PLAIN = (Tensor, nn.Parameter)
 _warned = False
 
 
@@ -63,6 +63,11 @@ def reads_coefficients(cell: Cell) -> TypeGuard[LinearCell]:
     return equation is not None and equation.kind == _LINEAR
 
 
+def recomputes(cell: Cell, zoneout: bool) -> bool:
+    """Whether backward can make the gates of this cell again from a few states."""
+    return cell.has_recurrent_product and not (cell.layer_norm or cell.peephole or zoneout)
+
+
 def is_traced() -> bool:
     """Whether something other than the CPU will see the operators of this call."""
     return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
@@ -86,7 +91,7 @@ def why_not_native(cell: Cell, x: Tensor, *states: Tensor, zoneout: bool = False
             continue
         if tensor.dtype != weight.dtype or tensor.device != weight.device:
             return f"the weights are {weight.dtype} on {weight.device}, a tensor is {tensor.dtype} on {tensor.device}"
-        if not traced and type(tensor) not in _PLAIN:
+        if not traced and type(tensor) not in PLAIN:
             return f"a tensor is a {type(tensor).__name__}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast chooses the precision of torch's own operators"
@@ -101,6 +106,8 @@ def transformed() -> str | None:
         return "torch.func transforms the plain loop"
     if forward_ad._current_level >= 0:
         return "kernels have no forward-mode derivatives"
+    if torch._C._get_tracing_state() is not None:
+        return "torch.jit.trace sees only torch's own operators"
     return None
 
 
@@ -124,11 +131,13 @@ def run_native(
     zoneout: Zoneout,
     replay: Replay,
     projected: bool = False,
+    recompute: int = 0,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """x (B, T, I) in time's order -> outputs in time's order, zero on padding, and final states.
 
     With `projected`, x is (B, T, G*H) of `Cell.project`, or a and b of a linear cell, (B, T, 2H). `starts` (B, visits)
-    and `mask` (B, H) are as the loop takes them; None for states is zeros.
+    and `mask` (B, H) are as the loop takes them; None for states is zeros. `recompute` counts in eager mode:
+    torch.compile decides for itself what to keep.
     """
     equation = equation_of(cell)
     assert equation is not None
@@ -159,7 +168,7 @@ def run_native(
         None if starts is None else starts.contiguous(),
         zoneout.keys.contiguous() if zoneout and zoneout.keys is not None else None,
     )  # fmt: skip
-    y, hn, cn = _run(equation, inputs, reverse, replay)
+    y, hn, cn = _run(equation, inputs, reverse, replay, recompute if recomputes(cell, bool(zoneout)) else 0)
     return y, (hn,) if cn is None else (hn, cn)
 
 
@@ -174,13 +183,17 @@ def _pair(parts: tuple[Tensor, ...] | None) -> tuple[Tensor | None, Tensor | Non
     return None if h is None else h.contiguous(), None if c is None else c.contiguous()
 
 
-def _run(equation: Equation, inputs: Inputs, reverse: bool, replay: Replay) -> tuple[Tensor, Tensor, Tensor | None]:
+def _run(
+    equation: Equation, inputs: Inputs, reverse: bool, replay: Replay, recompute: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """The call, for PyTorch as it runs just now."""
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs[:DIFFERENTIABLE])
     if is_traced():
         y, hn, cn, _ = recurrent(*equation, reverse, keep, *inputs)
         return y, hn, cn if equation.has_cells else None
     if keep:
-        result: tuple[Tensor, Tensor, Tensor | None] = Scan.apply(equation, reverse, replay, *inputs)  # type: ignore[no-untyped-call]
+        result: tuple[Tensor, Tensor, Tensor | None] = Scan.apply(  # type: ignore[no-untyped-call]
+            equation, reverse, recompute, replay, *inputs
+        )
         return result
     return forward(equation, inputs, reverse, False, time_first(inputs.x))[:3]

@@ -13,6 +13,7 @@ from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.dropout import draw_keys
+from timesteps.nn.native_stack import Plan, run_plain
 from timesteps.nn.padding import check_flags, read_steps
 from timesteps.nn.stack import INITIAL_STATES, NOISE, Layer, RecurrentStack
 
@@ -38,6 +39,7 @@ class Recurrent(RecurrentStack):
         zoneout_cell: float = 0.0,
         weight_drop: float = 0.0,
         initial_state: str,
+        recompute: int | None = None,
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
@@ -58,6 +60,7 @@ class Recurrent(RecurrentStack):
             recurrent_dropout=recurrent_dropout,
             weight_drop=weight_drop,
             initial_state_noise=NOISE if initial_state == "random" else 0.0,
+            recompute=recompute,
             device=device,
             dtype=dtype,
         )
@@ -66,6 +69,8 @@ class Recurrent(RecurrentStack):
         self.proj_size = options.get("proj_size", 0)
         self.layer_norm, self.peephole = options.get("layer_norm", False), options.get("peephole", False)
         self.zoneout, self.zoneout_cell = zoneout, zoneout_cell
+        plain = not (learned or zoneout or zoneout_cell)
+        self._plan = Plan.of(self.equations, self.layers[0].suffixes) if plain else None
 
     def forward(
         self,
@@ -97,8 +102,17 @@ class Recurrent(RecurrentStack):
         Raises:
             UsageError: shapes that do not fit.
         """
+        everywhere = lengths is None and mask is None and reset is None
+        dropping = self.training and self.weight_drop > 0
+        if self._plan is not None and everywhere and implementation is None and not (self.draws or dropping):
+            plain = run_plain(
+                self._plan, self._parameters, input, hx, steps_first=not self.batch_first, recompute=self.recompute or 0
+            )
+            if plain is not None:
+                y, h, c = plain
+                return y, h if c is None else (h, c)
         if isinstance(input, PackedSequence):
-            if lengths is not None or mask is not None or reset is not None:
+            if not everywhere:
                 raise UsageError("a PackedSequence brings its own lengths", mend="leave lengths, mask and reset out")
             x, lengths = pad_packed_sequence(input, batch_first=True)
             y, state = self._batch(x, hx, lengths, None, None, generator, implementation)
@@ -181,6 +195,7 @@ class Recurrent(RecurrentStack):
             "zoneout_cell": 0,
             "weight_drop": 0,
             "initial_state": "zero",
+            "recompute": None,
             "nonlinearity": "tanh",
             "reset_after": True,
             "layer_norm": False,

@@ -15,7 +15,7 @@ from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import reset as reset_cells
 from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, random_normal
 from timesteps.nn.padding import Steps
-from timesteps.nn.scan import Dropped, check_recurrent_dropout, scan_steps
+from timesteps.nn.scan import Dropped, check_recompute, check_recurrent_dropout, scan_steps
 from timesteps.nn.zoneout import Zoneout, check_zoneout
 
 INITIAL_STATES = ("zero", "learned", "random")
@@ -71,6 +71,7 @@ class RecurrentStack(nn.Module):
             Keskar and Socher 2017, arXiv:1708.02182).
         initial_state_noise: standard deviation of the normal noise added to initial states in training, where none are
             given (Zimmermann, Tietz and Grothmann 2012, Forecasting with recurrent neural networks: 12 tricks).
+        recompute: keep the state of about every so many steps for backward, and compute the rest again, see `scan`.
 
     Raises:
         UsageError: sizes that do not follow from the layer below, or bad options.
@@ -86,6 +87,7 @@ class RecurrentStack(nn.Module):
         recurrent_dropout: float = 0.0,
         weight_drop: float = 0.0,
         initial_state_noise: float = 0.0,
+        recompute: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class RecurrentStack(nn.Module):
                 f"initial_state_noise is {initial_state_noise}", mend="give a standard deviation, 0 or more"
             )
         self.initial_state_noise = initial_state_noise
+        self.recompute = check_recompute(recompute) or None
         self.layers = tuple(layers)
         # Equations without weights, not children: `cell` lends them this module's parameters, flatly named as in torch.
         self.equations = tuple(
@@ -225,6 +228,7 @@ class RecurrentStack(nn.Module):
                     dropped,
                     zoneout,
                     implementation,
+                    self.recompute or 0,
                 )
                 outputs.append(y)
                 finals.append(final)
