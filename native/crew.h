@@ -97,9 +97,9 @@ private:
     int count_ = 0;
 };
 
-/// Whether something else holds the other cores. A thread that loses its core in the middle of a part keeps the others
-/// waiting for milliseconds, so who has waited for most of a call does without threads for a while; for twice as long
-/// if that was to no avail, up to a second.
+/// Whether something else holds the other cores. A thread that loses its core in the middle of a part, or has to be woken
+/// first, keeps the others waiting, for milliseconds at times. Who has waited for most of a call does without threads
+/// ten times as long: so all that waiting costs no more than a tenth.
 class Crowd {
 public:
     using Clock = Stages::Clock;
@@ -114,30 +114,19 @@ public:
 
     static void note(Clock::duration took, Clock::duration waited) {
         if (waited < kWorthNoting || 2 * waited < took || !heeded().load(std::memory_order_relaxed)) return;
-        const auto now = Clock::now().time_since_epoch().count();
-        const auto last = pause().load(std::memory_order_relaxed);
-        const bool again = now - until().load(std::memory_order_relaxed) < 8 * last;
-        const auto next = again ? std::min(2 * last, kLongest.count()) : kShortest.count();
-        pause().store(next, std::memory_order_relaxed);
-        until().store(now + next, std::memory_order_relaxed);
+        until().store((Clock::now() + 10 * waited).time_since_epoch().count(), std::memory_order_relaxed);
     }
 
 private:
-    using Count = std::atomic<Clock::rep>;
-    static constexpr Clock::duration kWorthNoting = std::chrono::microseconds(200);
-    static constexpr Clock::duration kShortest = std::chrono::milliseconds(5), kLongest = std::chrono::seconds(1);
+    static constexpr std::chrono::microseconds kWorthNoting{100};
 
     static std::atomic<bool>& heeded() {
         static std::atomic<bool> heeded{true};
         return heeded;
     }
-    static Count& until() {
-        static Count until{0};
+    static std::atomic<Clock::rep>& until() {
+        static std::atomic<Clock::rep> until{0};
         return until;
-    }
-    static Count& pause() {
-        static Count pause{0};
-        return pause;
     }
 };
 

@@ -9,7 +9,7 @@
 namespace timesteps {
 
 /// Memory that a part should move, a good half of a millisecond's work: less is not worth waking a second thread.
-constexpr std::int64_t kPartBytes = 8 << 20;
+constexpr std::int64_t kPartBytes = 2 << 20;
 
 /// Calls work(first, last) on parts of 0 … count by about `threads` threads; an item moves about so many bytes.
 /// What `work` does for an item must not depend on the part it falls in: then the threads cannot change any bit.

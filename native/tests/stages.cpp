@@ -94,11 +94,11 @@ void check_crowd() {
     const auto caller = std::this_thread::get_id();
     bool alone = true;
     const std::vector<Stage> stages{{100, [&](std::int64_t) { alone = alone && std::this_thread::get_id() == caller; }}};
-    for (int n = 0; n < 12; ++n) Crowd::note(milliseconds(10), milliseconds(9));
+    Crowd::note(milliseconds(60), milliseconds(50));
     expect(Crowd::here(), "a long wait changes nothing", "crowd");
     do_stages(stages, 4, 4);
     expect(alone, "threads in a crowd", "crowd");
-    std::this_thread::sleep_for(milliseconds(1200));
+    std::this_thread::sleep_for(milliseconds(600));
     expect(!Crowd::here(), "it lasts for ever", "crowd");
 }
 

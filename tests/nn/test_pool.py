@@ -38,7 +38,7 @@ def on_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def results(layer: type[nn.Layer], shape: tuple[int, int, int, int], threads: int, ragged: bool) -> list[Tensor]:
+def results(layer: type[torch.nn.Module], shape: tuple[int, int, int, int], threads: int, ragged: bool) -> list[Tensor]:
     """Outputs, the final state and all gradients."""
     steps, rows, inputs, hidden = shape
     generator = torch.Generator().manual_seed(rows)
@@ -74,7 +74,7 @@ def test_without_an_openmp_library_nothing_is_lent(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("ragged", [False, True])
 def test_bits_do_not_know_the_number_of_threads(
-    layer: type[nn.Layer], shape: tuple[int, int, int, int], ragged: bool
+    layer: type[torch.nn.Module], shape: tuple[int, int, int, int], ragged: bool
 ) -> None:
     one = results(layer, shape, 1, ragged)
     for threads in (2, 3, 4, 7):
@@ -82,7 +82,7 @@ def test_bits_do_not_know_the_number_of_threads(
 
 
 @every_layer
-def test_several_callers_at_once(layer: type[nn.Layer]) -> None:
+def test_several_callers_at_once(layer: type[torch.nn.Module]) -> None:
     one = [results(layer, shape, 1, True) for shape in SHAPES]
     with on_threads(2), ThreadPoolExecutor(4) as callers:
         for _ in range(3):
