@@ -18,6 +18,7 @@ class History(Callback):
     Attributes:
         rows: one mapping an epoch, as in `log.jsonl`, where `epoch` counts from 1.
         best_epoch: number, from 0, of the epoch whose weights were restored; None if the last weights were kept.
+        engine: which engine took the steps, and why.
 
     >>> history = History.of([{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.5}])
     >>> history.epoch, history.history
@@ -27,6 +28,7 @@ class History(Callback):
     def __init__(self) -> None:
         self.rows: list[Logs] = []
         self.best_epoch: int | None = None
+        self.engine = ""
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, float]]) -> History:
