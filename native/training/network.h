@@ -4,6 +4,7 @@
 // the two.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -57,6 +58,7 @@ struct Slot {
     T *value, *grad, *first, *second, *steps, *average;
     double* marks;
     Index rows, width;
+    bool decays;  // under weight decay
 
     Index size() const { return rows * width; }
 };

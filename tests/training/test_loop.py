@@ -10,8 +10,8 @@ from torch import nn
 
 from timesteps.errors import DataError
 from timesteps.nn.models import Batch
-from timesteps.training.batches import collate
 from timesteps.training.callbacks import Callback, LambdaCallback, Logs, TerminateOnNaN
+from timesteps.training.collate import collate
 from timesteps.training.examples import Examples
 from timesteps.training.loop import train
 from timesteps.training.losses import loss

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from timesteps.errors import DataError, option
 from timesteps.training.batches import padding_waste, training_batches
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
-from timesteps.training.engines.choice import Plain, engine_for
-from timesteps.training.engines.engine import NotFinite, Step
+from timesteps.training.engines.choice import engine_for
+from timesteps.training.engines.engine import BadStepError, Step
 from timesteps.training.examples import Examples
 from timesteps.training.nonfinite import NonFiniteError
 from timesteps.training.progress import Progress, SilentProgress
@@ -43,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    network: nn.Module | Plain,
+    network: nn.Module,
     train: Examples,
     valid: Examples | None,
     settings: Settings,
@@ -112,7 +112,7 @@ class _Training:
 
     def __init__(
         self,
-        network: nn.Module | Plain,
+        network: nn.Module,
         train: Examples,
         valid: Examples | None,
         settings: Settings,
@@ -200,7 +200,7 @@ class _Training:
         """One batch; a number that is not finite is told with its place."""
         try:
             return self.engine.step(epoch * self.steps + index, rows)
-        except NotFinite as found:
+        except BadStepError as found:
             where = f"epoch {epoch + 1}, step {index + 1} of {self.steps}"
             mend = f"lower {option('learning_rate')} or {option('clip_norm')}"
             raise NonFiniteError(f"{found.what} is {found.value} in {where}: {found.reason}", mend=mend) from found

@@ -114,8 +114,8 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Plain values that a resumed run must share with the run it continues.
 
-        All but `threads` and `engine` (the run adds which engine it took), and `epochs` too where the number of epochs changes no step (a constant rate, no warm-up),
-        so that such a run can be made longer.
+        All but `threads` and `engine` (the run adds which engine it took), and `epochs` too where the number of epochs
+        changes no step (a constant rate, no warm-up), so that such a run can be made longer.
         """
         values = asdict(self) | {"betas": list(self.betas)}
         del values["threads"], values["engine"]

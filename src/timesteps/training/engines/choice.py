@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.errors import UsageError, option
+from timesteps.runtime import native
+from timesteps.runtime.layout import network_tensors
+from timesteps.runtime.regularization import Regularization
+from timesteps.runtime.spec import NetworkSpec
 from timesteps.training.engines.engine import Engine
-from timesteps.training.engines.torch_engine import TorchEngine
+from timesteps.training.engines.native_engine import NativeEngine
 from timesteps.training.examples import Examples
 from timesteps.training.settings import Settings
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Chosen", "Plain", "engine_for"]
+__all__ = ["Chosen", "engine_for", "why_not_native"]
 
-Plain = Any
+_ASKED = "because it was asked for"
 
 
 @dataclass(frozen=True)
@@ -30,5 +38,65 @@ class Chosen:
 
 
 def engine_for(network: nn.Module, train: Examples, settings: Settings, steps: int) -> Chosen:
-    """The engine for a run."""
-    return Chosen(TorchEngine(network, train, settings, steps), "for now")
+    """The engine of a run.
+
+    Raises:
+        UsageError: the native engine was asked for, and cannot train this.
+    """
+    reason = why_not_native(network)
+    if settings.engine == "native" and reason is not None:
+        mend = f"use {option('engine', 'auto')} or {option('engine', 'torch')}"
+        raise UsageError(f"the native engine cannot train this: {reason}", mend=mend)
+    if reason is None and settings.engine != "torch":
+        network_spec: Any = network.spec
+        regularization: Any = network.regularization
+        arrays = _arrays(network, network_spec)
+        engine = NativeEngine(network_spec, regularization, arrays, train, settings, steps, lambda: network)
+        return Chosen(
+            engine, "because the network is plain" if settings.engine == "auto" else "because it was asked for"
+        )
+    from timesteps.training.engines.torch_engine import TorchEngine
+
+    why = f"because {reason}" if reason is not None and settings.engine == "auto" else _ASKED
+    return Chosen(TorchEngine(network, train, settings, steps), why)
+
+
+def why_not_native(network: nn.Module) -> str | None:
+    """Why the native engine cannot train a network; None if it can."""
+    from timesteps.nn.models import Network
+
+    if native.core is None:
+        return f"there is no compiled core ({native.explain()})"
+    if type(network) is not Network:
+        return f"the network is a {type(network).__name__}, not one that a specification describes"
+    return _why_not_plain(network.spec, network.regularization) or _why_not_arrays(network)
+
+
+def _why_not_plain(spec: NetworkSpec, regularization: Regularization) -> str | None:
+    if regularization.initial_state_noise:
+        return "the native engine has no noise on initial states"
+    if max(vars(regularization).values()) >= 1:
+        return "the native engine has no dropout of everything"
+    return None
+
+
+def _why_not_arrays(network: nn.Module) -> str | None:
+    import torch
+
+    for name, parameter in network.named_parameters():
+        if parameter.device.type != "cpu":
+            return f"the network is on {parameter.device}"
+        if parameter.dtype != torch.float32 or not parameter.is_contiguous():
+            return f"parameter {name} is {parameter.dtype}, not contiguous float32"
+        if not parameter.requires_grad:
+            return f"parameter {name} is not to be trained"
+        if parameter._backward_hooks:
+            return f"parameter {name} has hooks"
+    hooked = (m for m in network.modules() if m._forward_hooks or m._forward_pre_hooks or m._backward_hooks)
+    return None if next(hooked, None) is None else "a module has hooks, which only torch calls"
+
+
+def _arrays(network: nn.Module, spec: NetworkSpec) -> dict[str, NDArray[np.float32]]:
+    """The weights in the order of the specification, over the network's own memory."""
+    weights = network.state_dict()
+    return {name: weights[name].detach().numpy() for name in network_tensors(spec)}

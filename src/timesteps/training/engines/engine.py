@@ -14,7 +14,7 @@ from timesteps.training.examples import Examples
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Array", "Engine", "EngineName", "NotFinite", "Rated", "Step"]
+__all__ = ["Array", "Engine", "EngineName", "BadStepError", "Rated", "Step"]
 
 EngineName = Literal["native", "torch"]
 
@@ -30,7 +30,7 @@ class Step(NamedTuple):
     weight: float
 
 
-class NotFinite(Exception):
+class BadStepError(Exception):
     """A step met NaN or infinity and was not taken: what became so, its value, and where it shows first."""
 
     def __init__(self, what: str, value: float, reason: str) -> None:
@@ -74,7 +74,7 @@ class Engine(Protocol):
         """Learn from these training rows; `step` counts from 0 over the whole run.
 
         Raises:
-            NotFinite: a loss or gradient is NaN or infinite; no weight was changed.
+            BadStepError: a loss or gradient is NaN or infinite; no weight was changed.
         """
 
     def evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:

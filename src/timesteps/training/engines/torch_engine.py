@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from timesteps.training.averages import WeightAverage
-from timesteps.training.batches import collate
-from timesteps.training.engines.engine import EngineName, NotFinite, Step
+from timesteps.training.collate import collate
+from timesteps.training.engines.engine import EngineName, BadStepError, Step
 from timesteps.training.examples import Examples
 from timesteps.training.losses import correct, disagreement, loss
 from timesteps.training.nonfinite import culprit
@@ -85,7 +85,7 @@ class TorchEngine:
             numbers = torch.stack([part.double() for part in (batch_loss, norm, right, weights.sum())]).tolist()
         if not (math.isfinite(numbers[0]) and math.isfinite(numbers[1])):
             what, value = ("gradient norm", numbers[1]) if math.isfinite(numbers[0]) else ("loss", numbers[0])
-            raise NotFinite(what, value, culprit(self.network, batch, logits))
+            raise BadStepError(what, value, culprit(self.network, batch, logits))
         if self._average is not None:
             self._average.before_step()
         self.optimizer.step(step, numbers[1])
