@@ -44,20 +44,19 @@ class Batch(NamedTuple):
 class Network(nn.Module):
     """input → (embedding) → recurrent layers → pooling → dense [+ wide term], as a `NetworkSpec` says.
 
-        A guide's channels follow the embedding, and no dropout touches them. Its linear model answers with the network in
-        evaluation mode only: the network learns to answer alone, and the two then make different errors.
+    A guide's channels follow the embedding, and no dropout touches them. Its linear model answers with the network in
+    evaluation mode only: the network learns to answer alone, and the two then make different errors.
 
-        The names of its tensors are those of the specification. Built by `build`.
+    The names of its tensors are those of the specification. Built by `build`.
 
-        Example:
-            >>> import torch
-            >>> from timesteps.nn import Batch, build
-            >>> from timesteps.runtime.regularization import Regularization
-    from timesteps.runtime.spec import LayerSpec, NetworkSpec
-            >>> layer = LayerSpec(cell="lstm", input_size=16, hidden_size=8)
-            >>> network = build(NetworkSpec(input="ids", input_size=500, embedding_size=16, layers=(layer,), outputs=1))
-            >>> network(Batch(torch.tensor([3, 2]), torch.tensor([[4, 5, 6], [7, 8, 0]]))).shape
-            torch.Size([2, 1])
+    Example:
+        >>> import torch
+        >>> from timesteps.nn import Batch, build
+        >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec
+        >>> layer = LayerSpec(cell="lstm", input_size=16, hidden_size=8)
+        >>> network = build(NetworkSpec(input="ids", input_size=500, embedding_size=16, layers=(layer,), outputs=1))
+        >>> network(Batch(torch.tensor([3, 2]), torch.tensor([[4, 5, 6], [7, 8, 0]]))).shape
+        torch.Size([2, 1])
     """
 
     def __init__(self, spec: NetworkSpec, regularization: Regularization | None = None) -> None:

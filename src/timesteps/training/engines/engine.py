@@ -14,7 +14,7 @@ from timesteps.training.examples import Examples
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Array", "Engine", "EngineName", "BadStepError", "Rated", "Step"]
+__all__ = ["Array", "BadStepError", "Engine", "EngineName", "Rated", "Step"]
 
 EngineName = Literal["native", "torch"]
 

@@ -19,7 +19,7 @@ from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.spec import NetworkSpec
 from timesteps.training.batches import evaluation_batches
 from timesteps.training.engines.arrays import NativeExamples, native_network
-from timesteps.training.engines.engine import Array, EngineName, BadStepError, Step
+from timesteps.training.engines.engine import Array, BadStepError, EngineName, Step
 from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
 from timesteps.training.measures import accuracy, cross_entropy

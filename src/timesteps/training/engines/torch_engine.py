@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from timesteps.training.averages import WeightAverage
 from timesteps.training.collate import collate
-from timesteps.training.engines.engine import EngineName, BadStepError, Step
+from timesteps.training.engines.engine import BadStepError, EngineName, Step
 from timesteps.training.examples import Examples
 from timesteps.training.losses import correct, disagreement, loss
 from timesteps.training.nonfinite import culprit
