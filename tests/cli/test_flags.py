@@ -53,6 +53,7 @@ def test_every_choice_has_a_flag_and_every_flag_is_a_choice() -> None:
         (["--patience", "none"], "patience", None),
         (["--patience", "0"], "patience", 0),
         (["--one-hot"], "input", "one_hot"),
+        (["--engine", "torch"], "engine", "torch"),
     ],
 )
 def test_a_flag_changes_its_choice_and_no_other(

@@ -32,7 +32,7 @@ def both(
     """Loss and gradients of all rows: the native engine's, then torch's."""
     network = network.double().train()
     weights = {name: network.state_dict()[name].numpy() for name in network_tensors(network.spec)}
-    engine = NativeEngine(network.spec, network.regularization, weights, rows, options, 1, lambda: network)
+    engine = NativeEngine(network.spec, network.regularization, weights, rows, options, 1, network)
     index = np.arange(len(rows))
     value, gradients = engine.gradients(3, index)
     reseed(options.seed, 3)

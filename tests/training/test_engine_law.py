@@ -48,7 +48,7 @@ def run(
     network, losses = network_of(spec, rates), []
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(logs["loss"]))
     history = train(network, rows, valid, replace(settings, engine=engine, threads=1), callbacks=[watch])
-    assert history.engine == f"{engine}, because it was asked for"
+    assert str(history.engine) == f"{engine}, because it was asked for"
     return losses, weights(network), history.rows
 
 

@@ -98,7 +98,8 @@ def test_the_users_torch_is_left_alone() -> None:
     threads = torch.get_num_threads()
     seen = []
     watch = LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(torch.get_num_threads()))
-    train(network("ids"), examples("ids"), None, Settings(epochs=1, threads=threads + 1), callbacks=[watch])
+    settings = Settings(epochs=1, threads=threads + 1, engine="torch")  # the native engine has threads of its own
+    train(network("ids"), examples("ids"), None, settings, callbacks=[watch])
     assert seen == [threads + 1]
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.rand(3), expected)

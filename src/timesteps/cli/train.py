@@ -83,6 +83,7 @@ def classify(
     patience: options.Patience = None,
     members: options.Members = None,
     unguided: options.Unguided = None,
+    engine: options.Engine = None,
     seed: options.Seed = None,
     out: options.Out = Path("run"),
     threads: options.Threads = None,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from timesteps.errors import DataError, option
 from timesteps.training.batches import padding_waste, training_batches
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
-from timesteps.training.engines.choice import engine_for
+from timesteps.training.engines.choice import choose, engine_for
 from timesteps.training.engines.engine import BadStepError, Step
 from timesteps.training.examples import Examples
 from timesteps.training.nonfinite import NonFiniteError
@@ -128,9 +128,12 @@ class _Training:
         self.batch_callbacks = [callback for callback in callbacks if _overrides(callback, "on_train_batch_end")]
         self.lengths = train.sequences.lengths
         self.steps = -(-len(train) // settings.batch_size)  # of an epoch
-        chosen = engine_for(network, train, settings, settings.epochs * self.steps)
-        self.engine, self.history = chosen.engine, History()
-        self.history.engine = str(chosen)
+        choice = choose(network, settings)
+        self.engine, self.history = (
+            engine_for(choice, network, train, settings, settings.epochs * self.steps),
+            History(),
+        )
+        self.history.engine = choice
         self.state = TrainingState(self.engine, self.callbacks)
         self.run = Run(self.engine)
 

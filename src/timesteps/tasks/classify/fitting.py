@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared
 from timesteps.training.callbacks import Callback
+from timesteps.training.engines.choice import choose
 from timesteps.training.examples import Examples
 from timesteps.training.loop import History, train
 from timesteps.training.progress import Progress
@@ -52,6 +53,7 @@ def settings_of(options: Options, member: int = 0, threads: int | None = None) -
         # One thread unless the user says otherwise: the steps of these networks are too short to share, on a busy
         # machine two threads wait for each other, and the bits then do not depend on the number of cores.
         threads=1 if threads is None else threads,
+        engine=options.engine,
     )
 
 
@@ -80,8 +82,9 @@ def fit_model(
     resume: bool = False,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
+    say: Callable[[str], None] | None = None,
 ) -> Fitted:
-    """Train every member on the same rows and join them.
+    """Train every member on the same rows and join them; `say` hears which engine does, and why.
 
     With a `folder`, each member keeps its checkpoints there (`member-<k>/` when there are several) and `resume` goes
     on from them.
@@ -94,11 +97,14 @@ def fit_model(
         network = build_network(member_network(prepared.spec, member), options, member)
         if vectors is not None:
             network.set_vectors(vectors)
+        settings = settings_of(options, member, threads)
+        if say is not None and member == 0:
+            say(f"engine: {choose(network, settings)}")
         history = train(
             network,
             train_rows,
             valid_rows,
-            settings_of(options, member, threads),
+            settings,
             callbacks=callbacks,
             folder=None if folder is None else folder if options.members == 1 else folder / f"member-{member}",
             resume=resume,

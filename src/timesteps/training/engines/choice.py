@@ -13,7 +13,7 @@ from timesteps.runtime import native
 from timesteps.runtime.layout import network_tensors
 from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.spec import NetworkSpec
-from timesteps.training.engines.engine import Engine
+from timesteps.training.engines.engine import Engine, EngineName
 from timesteps.training.engines.native_engine import NativeEngine
 from timesteps.training.examples import Examples
 from timesteps.training.settings import Settings
@@ -21,44 +21,46 @@ from timesteps.training.settings import Settings
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Chosen", "engine_for", "why_not_native"]
-
-_ASKED = "because it was asked for"
+__all__ = ["Choice", "choose", "engine_for", "why_not_native"]
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """An engine, and why it was chosen."""
+class Choice:
+    """Which engine trains a network, and why."""
 
-    engine: Engine
+    name: EngineName
     why: str
 
     def __str__(self) -> str:
-        return f"{self.engine.name}, {self.why}"
+        return f"{self.name}, because {self.why}"
 
 
-def engine_for(network: nn.Module, train: Examples, settings: Settings, steps: int) -> Chosen:
-    """The engine of a run.
+def choose(network: nn.Module, settings: Settings) -> Choice:
+    """The engine that these settings mean for a network.
 
     Raises:
-        UsageError: the native engine was asked for, and cannot train this.
+        UsageError: the native engine was asked for, and cannot train it.
     """
+    if settings.engine == "torch":
+        return Choice("torch", "it was asked for")
     reason = why_not_native(network)
-    if settings.engine == "native" and reason is not None:
+    if reason is None:
+        return Choice("native", "the network is plain" if settings.engine == "auto" else "it was asked for")
+    if settings.engine == "native":
         mend = f"use {option('engine', 'auto')} or {option('engine', 'torch')}"
         raise UsageError(f"the native engine cannot train this: {reason}", mend=mend)
-    if reason is None and settings.engine != "torch":
-        network_spec: Any = network.spec
+    return Choice("torch", reason)
+
+
+def engine_for(choice: Choice, network: nn.Module, train: Examples, settings: Settings, steps: int) -> Engine:
+    """The chosen engine, over the network's weights."""
+    if choice.name == "native":
+        spec: Any = network.spec
         regularization: Any = network.regularization
-        arrays = _arrays(network, network_spec)
-        engine = NativeEngine(network_spec, regularization, arrays, train, settings, steps, lambda: network)
-        return Chosen(
-            engine, "because the network is plain" if settings.engine == "auto" else "because it was asked for"
-        )
+        return NativeEngine(spec, regularization, _arrays(network, spec), train, settings, steps, network)
     from timesteps.training.engines.torch_engine import TorchEngine
 
-    why = f"because {reason}" if reason is not None and settings.engine == "auto" else _ASKED
-    return Chosen(TorchEngine(network, train, settings, steps), why)
+    return TorchEngine(network, train, settings, steps)
 
 
 def why_not_native(network: nn.Module) -> str | None:

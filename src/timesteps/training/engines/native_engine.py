@@ -8,7 +8,7 @@ arrays, its state, and what is said when numbers stop being numbers.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class NativeEngine:
         train: rows to learn from.
         settings: how.
         steps: of the whole run.
-        network: gives the same network as a module of torch, over the same memory; for callbacks that look at it.
+        network: the same network as a module of torch, over the same memory; None: one is made if a callback asks.
     """
 
     name: EngineName = "native"
@@ -59,9 +59,10 @@ class NativeEngine:
         train: Examples,
         settings: Settings,
         steps: int,
-        network: Callable[[], nn.Module],
+        network: nn.Module | None = None,
     ) -> None:
-        self._spec, self._settings, self._steps, self._network = spec, settings, steps, network
+        self._spec, self._regularization, self._settings, self._steps = spec, regularization, settings, steps
+        self._module = network
         self._weights, self._train = dict(weights), NativeExamples(train, spec)
         train.check(spec.outputs)
         self._dtype = next(iter(self._weights.values())).dtype
@@ -78,7 +79,11 @@ class NativeEngine:
     @property
     def network(self) -> nn.Module:
         """The network as a module of torch, over the same memory."""
-        return self._network()
+        if self._module is None:
+            from timesteps.training.engines.twin import module_over
+
+            self._module = module_over(self._spec, self._regularization, self._weights)
+        return self._module
 
     @property
     def optimizer(self) -> NativeEngine:
@@ -95,7 +100,9 @@ class NativeEngine:
         return self.learning_rate * factor(self._settings.schedule, self._settings.warmup, step, self._steps)
 
     def begin_epoch(self) -> None:
-        """Nothing to do: a step knows that it trains."""
+        """The module, if there is one, is told that it is trained; the core's step knows."""
+        if self._module is not None:
+            self._module.train()
 
     def step(self, step: int, rows: NDArray[np.int64]) -> Step:
         """One batch, forward, backward and into the weights."""
@@ -180,7 +187,9 @@ class NativeEngine:
             self.restore_weights(kept)
 
     def end(self) -> None:
-        """Nothing to do."""
+        """The module, if there is one, answers from here on."""
+        if self._module is not None:
+            self._module.eval()
 
     def keep_average(self) -> None:
         """The averaged weights are the weights."""
