@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench.training.plan import Model
 from torch import Tensor, nn
 
+from bench.training.plan import Model
 from timesteps.inspect.speed import on_threads
 from timesteps.inspect.timing import Spread, clock_for, interleave, ratios
 from timesteps.nn import build
