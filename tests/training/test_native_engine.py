@@ -25,6 +25,7 @@ from timesteps.training.callbacks import Callback, LambdaCallback, Logs
 from timesteps.training.checkpoint import checkpoint_path, load_checkpoint
 from timesteps.training.engines.choice import choose
 from timesteps.training.engines.native_engine import NativeEngine
+from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
 from timesteps.training.loop import Interrupted, train
 from timesteps.training.nonfinite import NonFiniteError
@@ -234,3 +235,15 @@ def test_the_engine_does_not_import_torch() -> None:
         "import timesteps.training.loop, timesteps.training.engines.native_engine, sys; print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_a_plain_network_is_trained_by_either_engine() -> None:
+    found = []
+    for engine in ("native", "torch"):
+        network = PlainNetwork.untrained(spec_of(), DROPOUTS, seed=3)
+        choice: Any = engine
+        history = train(network, rows_of("ids"), rows_of("ids"), replace(SETTINGS, engine=choice))
+        found.append((history.rows[-1], network.state_dict()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
+    for name, weight in found[0][1].items():
+        np.testing.assert_allclose(weight, found[1][1][name], rtol=1e-3, atol=1e-5, err_msg=name)

@@ -16,6 +16,7 @@ from timesteps.training.batches import padding_waste, training_batches
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
 from timesteps.training.engines.choice import choose, engine_for
 from timesteps.training.engines.engine import BadStepError, Step
+from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
 from timesteps.training.nonfinite import NonFiniteError
 from timesteps.training.progress import Progress, SilentProgress
@@ -43,7 +44,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    network: nn.Module,
+    network: nn.Module | PlainNetwork,
     train: Examples,
     valid: Examples | None,
     settings: Settings,
@@ -60,9 +61,9 @@ def train(
     stopped and resumed or not. torch's random state and threads are afterwards as they were before.
 
     Args:
-        network: takes a `timesteps.nn.models.Batch`, gives logits (B, outputs). Left in evaluation mode with the
-            weights to keep: the best epoch's with `settings.patience`, else the last ones; averaged ones with
-            `settings.ema`.
+        network: a module of torch that takes a `timesteps.nn.models.Batch` and gives logits (B, outputs), or a
+            `PlainNetwork`. Left in evaluation mode with the weights to keep: the best epoch's with `settings.patience`,
+            else the last ones; averaged ones with `settings.ema`.
         train: rows to learn from.
         valid: rows to measure after every epoch, or None.
         settings: how.
@@ -112,7 +113,7 @@ class _Training:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: nn.Module | PlainNetwork,
         train: Examples,
         valid: Examples | None,
         settings: Settings,

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.nn.models import Network, Regularization, build
 from timesteps.runtime.layout import member_network, member_prefix
+from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared
 from timesteps.training.callbacks import Callback
-from timesteps.training.engines.choice import choose
+from timesteps.training.engines.choice import choose, choose_for
+from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
 from timesteps.training.loop import History, train
 from timesteps.training.progress import Progress
 from timesteps.training.settings import Settings
+
+if TYPE_CHECKING:
+    from timesteps.nn.models import Network
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ def settings_of(options: Options, member: int = 0, threads: int | None = None) -
     )
 
 
-def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Network:
-    """The untrained network of one member."""
+def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Network | PlainNetwork:
+    """The untrained network of one member, for the engine that will train it."""
     regularization = Regularization(
         input_dropout=options.input_dropout,
         dropout=options.dropout,
@@ -67,7 +71,12 @@ def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Netwo
         word_dropout=options.word_dropout,
         head_dropout=options.dropout,
     )
-    return build(spec, regularization, seed=options.seed + 1000 * member)
+    seed = options.seed + 1000 * member
+    if choose_for(spec, regularization, settings_of(options)).name == "native":
+        return PlainNetwork.untrained(spec, regularization, seed=seed)
+    from timesteps.nn.models import build
+
+    return build(spec, regularization, seed=seed)
 
 
 def fit_model(
@@ -112,6 +121,7 @@ def fit_model(
         )
         prefix = member_prefix(prepared.spec, member)
         for name, tensor in network.state_dict().items():
-            tensors[prefix + name] = tensor.detach().cpu().numpy().copy()
+            array = tensor if isinstance(tensor, np.ndarray) else tensor.detach().cpu().numpy()
+            tensors[prefix + name] = array.copy()
         histories.append(history)
     return Fitted(prepared.spec, tensors, histories)

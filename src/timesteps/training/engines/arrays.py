@@ -16,7 +16,10 @@ from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
 from timesteps.training.settings import OptimizerName, Settings
 
-__all__ = ["NativeExamples", "native_network"]
+__all__ = ["NATIVE_CELLS", "NativeExamples", "native_network"]
+
+NATIVE_CELLS = ("rnn", "lstm", "gru")
+"""The cells of a `LayerSpec` that the native engine trains."""
 
 _ELMAN, _LSTM, _GRU_AFTER, _GRU_BEFORE = 0, 1, 2, 3  # CellKind in native/recurrent/problem.h
 _NONLINEARITIES = ("tanh", "relu")
@@ -116,13 +119,9 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
 
 def _cell(layer: LayerSpec) -> tuple[int, int]:
     """A layer's cell as the kernels know it: its kind and option."""
-    match layer.cell:
-        case "lstm":
-            return _LSTM, 0
-        case "gru":
-            return (_GRU_AFTER if layer.reset_after else _GRU_BEFORE), 0
-        case "rnn":
-            return _ELMAN, _NONLINEARITIES.index(layer.nonlinearity)
+    if layer.cell == "gru":
+        return (_GRU_AFTER if layer.reset_after else _GRU_BEFORE), 0
+    return (_LSTM, 0) if layer.cell == "lstm" else (_ELMAN, _NONLINEARITIES.index(layer.nonlinearity))
 
 
 def _as(array: NDArray[Any], dtype: type) -> NDArray[Any]:
