@@ -20,6 +20,7 @@ EPOCHS: dict[str, tuple[str, str, int | None]] = {
     "textbook on imdb": ("imdb", "textbook", 20_000),
     "default on nsmc": ("nsmc", "default", 10_000),
 }
+TOLERANCE = 2e-3  # of an epoch's loss: RMSprop makes whole steps of gradients that are nothing but rounding
 
 
 def prepared(name: str) -> Ready:

@@ -43,4 +43,3 @@ class Model:
 
 SMALL = [Model(cell, 500, 16, 8, batch, 100) for cell in CELLS for batch in (32, 64)]
 LARGE = [Model("lstm", 20_000, 128, 128, 64, 200, bidirectional=True, pool="mean")]
-EPOCHS = ("textbook on imdb", "default on nsmc")

@@ -1,7 +1,7 @@
 // A plain network and a batch, as the native engine sees them: sizes, options, and where the numbers lie.
 //
-// What is computed is said in src/timesteps/nn/models.py, whose torch code does the same; tests/training/engines tie
-// the two.
+// What is computed is said in src/timesteps/nn/models.py, whose torch code does the same;
+// tests/training/test_engine_law.py ties the two.
 #pragma once
 
 #include <algorithm>

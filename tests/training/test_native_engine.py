@@ -247,3 +247,10 @@ def test_a_plain_network_is_trained_by_either_engine() -> None:
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
     for name, weight in found[0][1].items():
         np.testing.assert_allclose(weight, found[1][1][name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_torch_that_is_needed_and_missing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timesteps.training.engines.choice.find_spec", lambda name: None)
+    assert choose(PlainNetwork.untrained(spec_of()), Settings()).name == "native"
+    with pytest.raises(UsageError, match=r"PyTorch has to train this, because it was asked for; pip install"):
+        choose(PlainNetwork.untrained(spec_of()), Settings(engine="torch"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def choose(network: nn.Module | PlainNetwork, settings: Settings) -> Choice:
     """The engine that these settings mean for a network.
 
     Raises:
-        UsageError: the native engine was asked for, and cannot train it.
+        UsageError: the native engine was asked for, and cannot train it; or torch is needed, and not installed.
     """
     return _choice(settings, lambda: why_not_native(network))
 
@@ -54,14 +55,20 @@ def choose_for(spec: NetworkSpec, regularization: Regularization, settings: Sett
 
 def _choice(settings: Settings, why_not: Callable[[], str | None]) -> Choice:
     if settings.engine == "torch":
-        return Choice("torch", "it was asked for")
+        return _torch("it was asked for")
     reason = why_not()
     if reason is None:
         return Choice("native", "the network is plain" if settings.engine == "auto" else "it was asked for")
     if settings.engine == "native":
         mend = f"use {option('engine', 'auto')} or {option('engine', 'torch')}"
         raise UsageError(f"the native engine cannot train this: {reason}", mend=mend)
-    return Choice("torch", reason)
+    return _torch(reason)
+
+
+def _torch(why: str) -> Choice:
+    if find_spec("torch") is None:
+        raise UsageError(f"PyTorch has to train this, because {why}", mend="pip install 'timesteps[torch]'")
+    return Choice("torch", why)
 
 
 def engine_for(
