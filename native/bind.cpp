@@ -11,6 +11,7 @@
 #include "ngrams.h"
 #include "peak.h"
 #include "recurrent/bind.h"
+#include "training/bind.h"
 
 namespace nb = nanobind;
 using namespace nanobind::literals;
@@ -234,4 +235,5 @@ NB_MODULE(_core, module) {
 
     module.def("multiply_and_add", &multiply_and_add, "rounds"_a, unlocked);
     bind_recurrent(module);
+    bind_training(module);
 }
