@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -187,6 +188,13 @@ def test_a_network_made_from_the_engine_shares_its_memory() -> None:
     np.testing.assert_array_equal(engine.network.head.weight.detach().numpy(), parts["head.weight"])
 
 
+def built(**options: Any) -> nn.Module:
+    """A network of ids whose layer has these options."""
+    spec = spec_of()
+    (layer,) = spec.layers
+    return build(msgspec.structs.replace(spec, layers=(msgspec.structs.replace(layer, **options),)))
+
+
 def test_auto_takes_native_for_plain_networks_and_says_why_not() -> None:
     plain, auto = build(spec_of()), Settings()
     assert str(choose(plain, auto)) == "native, because the network is plain"
@@ -201,6 +209,12 @@ def test_auto_takes_native_for_plain_networks_and_says_why_not() -> None:
         (frozen, "parameter head.bias is not to be trained"),
         (double, "parameter embedding.weight is torch.float64, not contiguous float32"),
         (hooked, "a module has hooks, which only torch calls"),
+        (build(spec_of(), Regularization(weight_drop=0.1)), "the native engine has no weight drop"),
+        (built(cell="mingru"), "the native engine does not know one of the cells"),
+        *(
+            (built(**options), "the native engine has no layer norm, peephole connections or zoneout")
+            for options in ({"layer_norm": True}, {"peephole": True}, {"zoneout": 0.1}, {"zoneout_cell": 0.1})
+        ),
     ]
     for network, reason in cases:
         assert str(choose(network, auto)) == f"torch, because {reason}"
