@@ -99,7 +99,7 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
     double = next(iter(moments.weights.values())).dtype == np.float64
     for layer in spec.layers:
         kind, option = _cell(layer)
-        saved = core.recurrent_saved(kind, layer.hidden_size, double)
+        saved = core.recurrent_saved(kind, layer.hidden_size, double, False)
         learned = layer.initial_state == "learned"
         sizes = layer.input_size, layer.hidden_size, GATES[layer.cell]
         network.add_layer(kind, option, *sizes, layer.bidirectional, learned, *saved)
