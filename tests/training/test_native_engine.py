@@ -29,7 +29,7 @@ from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
 from timesteps.training.loop import Interrupted, train
 from timesteps.training.nonfinite import NonFiniteError
-from timesteps.training.predict import evaluate
+from timesteps.training.predict import evaluate, logits
 from timesteps.training.settings import Settings
 
 pytestmark = pytest.mark.skipif(native.core is None, reason="no compiled core")
@@ -150,6 +150,17 @@ def test_nan_in_the_numbers_is_seen_whatever_the_pool(pool: Any) -> None:
     rows.sequences.values[100, 0] = np.nan
     with pytest.raises(NonFiniteError, match="the input of the step is not finite"):
         train(network_of(spec_of("numeric", pool=pool)), rows, None, SETTINGS)
+
+
+@pytest.mark.parametrize("pool", ["last", "mean", "max", "mean+max", "attention"])
+def test_answers_to_nan_are_nan(pool: Any) -> None:
+    rows, spec = rows_of("numeric", full=True), spec_of("numeric", pool=pool)
+    rows.sequences.values[7 * 9 + 4, 1] = np.nan  # in the middle of row 7
+    network = network_of(spec)
+    parts = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    answers = NativeEngine(spec, Regularization(), parts, rows, Settings(), 1, network).logits(rows, 16)
+    np.testing.assert_array_equal(np.isnan(answers), np.isnan(logits(network, rows.sequences)))
+    assert np.flatnonzero(np.isnan(answers)).tolist() == [7]
 
 
 def test_logits_that_overflow_are_named() -> None:
