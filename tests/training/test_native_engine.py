@@ -23,7 +23,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
 from timesteps.training.callbacks import Callback, LambdaCallback, Logs
 from timesteps.training.checkpoint import checkpoint_path, load_checkpoint
-from timesteps.training.engines.choice import choose
+from timesteps.training.engines.choice import choose, engine_for
 from timesteps.training.engines.native_engine import NativeEngine
 from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
@@ -114,6 +114,28 @@ def test_threads_change_no_bit(kind: str) -> None:
         found.append((weights(network), history.rows))
     assert same_bits(found[0][0], found[1][0]) and same_bits(found[0][0], found[2][0])
     assert found[0][1] == found[1][1] == found[2][1]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_rows_that_no_batch_uses_make_up_for_it_later(optimizer: Any) -> None:
+    """Settled after every step or once at the end: the same bits; and they are torch's whole steps, up to rounding."""
+    rows, spec = rows_of("ids", 40, longest=3), spec_of("ids")
+    settings = Settings(optimizer=optimizer, momentum=0.5, weight_decay=0.05, ema=0.9, learning_rate=0.01)
+    found = []
+    for name, often in (("native", True), ("native", False), ("torch", False)):
+        network, engine_name = network_of(spec, DROPOUTS), replace(settings, engine=name)
+        engine = engine_for(choose(network, engine_name), network, rows, engine_name, 40)
+        engine.begin_epoch()
+        for step in range(40):
+            engine.step(step, np.array([step]))  # a few of twelve ids
+            if often:
+                engine.settle()
+        engine.end()
+        state = engine.state()
+        found.append({part: np.asarray(numbers).copy() for part, numbers in state.items()})
+    for part, numbers in found[0].items():
+        np.testing.assert_array_equal(found[1][part], numbers, err_msg=part)
+        np.testing.assert_allclose(found[2][part], numbers, rtol=1e-3, atol=1e-4, err_msg=part)
 
 
 def test_evaluation_is_torchs() -> None:
