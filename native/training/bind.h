@@ -70,6 +70,8 @@ void bind_trainer(nb::module_& module, const char* name) {
                 }
                 return std::make_tuple(r.loss, r.norm, r.right, r.weight, r.taken);
             })
+        .def(
+            "settle", [](Self& self, int threads) { self.trainer->settle(threads); }, Unlocked())
         .def("touched", [](const Self& self) { return self.trainer->bags().touched(); })
         .def("sparse_gradient",  // rows (touched,) int32 and values (touched, width)
              [](const Self& self, bool wide, Index width, Address rows, Address values) {

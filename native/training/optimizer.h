@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "../bags.h"
 #include "network.h"
@@ -26,6 +27,7 @@ constexpr double kEpsilon = 1e-8, kSquareDecay = 0.99;
 template <class T>
 struct DenseStep {
     T scale, keep, decay, rest1, beta2, rest2, rate, root, momentum;
+    T rest;  // of the average
 };
 
 template <class T>
@@ -114,8 +116,8 @@ public:
         return spec_.clip_norm > 0 ? std::min(1.0, spec_.clip_norm / (norm + 1e-6)) : 1.0;
     }
 
-    /// One dense tensor; `count` is the number of the step, from 1.
-    void dense(const Slot<T>& slot, double rate, double scale, Index count, int threads) const {
+    /// What a step does to a dense tensor; `count` is the number of the step, from 1.
+    DenseStep<T> plan(const Slot<T>& slot, double rate, double scale, Index count) const {
         const double wd = slot.decays ? spec_.weight_decay : 0, t = static_cast<double>(count);
         const bool adam = spec_.method == Method::kAdam || spec_.method == Method::kAdamW;
         const bool decoupled = spec_.method == Method::kAdamW;
@@ -127,20 +129,27 @@ public:
         s.rate = static_cast<T>(adam ? rate / (1 - std::pow(spec_.beta1, t)) : rate);
         s.root = static_cast<T>(1 / std::sqrt(1 - std::pow(spec_.beta2, t)));
         s.momentum = static_cast<T>(spec_.momentum);
-        const double ema = clock.next(spec_.ema);
-        const T rest = static_cast<T>(1 - ema);
+        s.rest = static_cast<T>(1 - clock.next(spec_.ema));
+        return s;
+    }
+
+    /// `count` numbers of a dense tensor from the `begin`-th on, whose gradients are `grad`.
+    void update(const Slot<T>& slot, Index begin, Index count, const T* grad, const DenseStep<T>& s) const {
+        const auto at = [&](T* numbers) { return numbers == nullptr ? nullptr : numbers + begin; };
+        T *const value = slot.value + begin, *const average = at(slot.average);
+        if (spec_.method == Method::kAdam || spec_.method == Method::kAdamW)
+            adam_dense(value, at(slot.first), at(slot.second), grad, count, s);
+        else if (spec_.method == Method::kRmsprop)
+            rmsprop_dense(value, at(slot.first), at(slot.second), grad, count, s);
+        else
+            sgd_dense(value, at(slot.first), grad, count, s);
+        for (Index n = 0; n < count && average != nullptr; ++n) average[n] += s.rest * (value[n] - average[n]);
+    }
+
+    /// A whole dense tensor.
+    void dense(const Slot<T>& slot, const DenseStep<T>& step, int threads) const {
         parallel(slot.size(), 7 * Index(sizeof(T)), threads, [&](Index first, Index last) {
-            const auto at = [&](T* numbers) { return numbers == nullptr ? nullptr : numbers + first; };
-            T* const value = slot.value + first;
-            const Index many = last - first;
-            if (adam)
-                adam_dense(value, at(slot.first), at(slot.second), at(slot.grad), many, s);
-            else if (spec_.method == Method::kRmsprop)
-                rmsprop_dense(value, at(slot.first), at(slot.second), at(slot.grad), many, s);
-            else
-                sgd_dense(value, at(slot.first), at(slot.grad), many, s);
-            T* const average = at(slot.average);
-            for (Index n = 0; n < many && average != nullptr; ++n) average[n] += rest * (value[n] - average[n]);
+            update(slot, first, last - first, slot.grad + first, step);
         });
     }
 
@@ -189,6 +198,55 @@ private:
     }
 
     const OptimizerSpec spec_;
+};
+
+/// A dense tensor most of whose rows have no gradient in a step, an embedding. They change all the same, by momentum,
+/// decay and averages; but nobody reads them until a batch uses them, so what they have missed is made up for then, step
+/// by step, in the cache: the same bits, without passing over the whole table in every step.
+template <class T>
+class DeferredRows {
+public:
+    /// Makes up for what these rows have missed.
+    void settle(const Optimizer<T>& optimizer, const Slot<T>& slot, const Index* rows, Index count, int threads) {
+        if (steps_.empty()) return;
+        if (seen_.empty()) seen_.assign(static_cast<std::size_t>(slot.rows), 0);
+        zeros_.assign(static_cast<std::size_t>(slot.width), T(0));
+        parallel(count, 32 * slot.width * Index(sizeof(T)), threads, [&](Index first, Index last) {
+            for (Index n = first; n < last; ++n) {
+                const Index row = rows == nullptr ? n : rows[n];
+                auto& seen = seen_[static_cast<std::size_t>(row)];
+                for (; seen < static_cast<std::int32_t>(steps_.size()); ++seen)
+                    optimizer.update(slot, row * slot.width, slot.width, zeros_.data(),
+                                     steps_[static_cast<std::size_t>(seen)]);
+            }
+        });
+    }
+
+    /// One step of the rows that have a gradient, which were settled before it.
+    void step(const Optimizer<T>& optimizer, const Slot<T>& slot, const Index* rows, Index count,
+              const DenseStep<T>& step, int threads) {
+        if (seen_.empty()) seen_.assign(static_cast<std::size_t>(slot.rows), 0);
+        steps_.push_back(step);
+        parallel(count, 7 * slot.width * Index(sizeof(T)), threads, [&](Index first, Index last) {
+            for (Index n = first; n < last; ++n) {
+                const Index begin = rows[n] * slot.width;
+                optimizer.update(slot, begin, slot.width, slot.grad + begin, step);
+                seen_[static_cast<std::size_t>(rows[n])] = static_cast<std::int32_t>(steps_.size());
+            }
+        });
+    }
+
+    /// Makes up for everything.
+    void settle_all(const Optimizer<T>& optimizer, const Slot<T>& slot, int threads) {
+        settle(optimizer, slot, nullptr, slot.rows, threads);
+        steps_.clear();
+        std::fill(seen_.begin(), seen_.end(), 0);
+    }
+
+private:
+    std::vector<DenseStep<T>> steps_;  // since all rows were settled
+    std::vector<std::int32_t> seen_;   // how many of them a row has made
+    std::vector<T> zeros_;
 };
 
 }  // namespace timesteps::training

@@ -56,6 +56,10 @@ public:
                          int threads) {
         batch_.read(examples, rows, count, spec_.consistency > 0);
         const Index* const keys = drops ? draw_keys(seed) : nullptr;
+        if (spec_.input == Input::kIds) {
+            find_used(examples);
+            deferred_.settle(optimizer_, *table_, used_.data(), static_cast<Index>(used_.size()), threads);
+        }
         T* logits = logits_.take(batch_.count() * spec_.outputs);
         T* dlogits = dlogits_.take(batch_.count() * spec_.outputs);
         forward(examples, keys, logits, threads, true);
@@ -79,11 +83,20 @@ public:
                 optimizer_.table(slot, bags_.touched_rows(), bags_.touched(), bags_.gradients(wide),
                                  wide ? rates.wide : rates.table, scale, threads);
             } else {
-                optimizer_.dense(slot, rates.dense, scale, rates.count, threads);
+                const DenseStep<T> step = optimizer_.plan(slot, rates.dense, scale, rates.count);
+                if (&slot == table_)
+                    deferred_.step(optimizer_, slot, used_.data(), static_cast<Index>(used_.size()), step, threads);
+                else
+                    optimizer_.dense(slot, step, threads);
             }
         }
         optimizer_.tick();
         return result;
+    }
+
+    /// Brings all weights up to date; steps leave rows of an embedding behind that no batch has used.
+    void settle(int threads) {
+        if (spec_.input == Input::kIds) deferred_.settle_all(optimizer_, *table_, threads);
     }
 
     const T* logits() const { return logits_.get(); }
@@ -255,19 +268,26 @@ private:
         });
     }
 
-    /// Gradients of the vectors of ids. Each thread adds up some of the columns: the order of additions is the same.
-    void scatter(const T* dx, int threads) {
-        const Index inputs = spec_.first_inputs(), steps = batch_.steps(), D = spec_.embedding_size;
+    /// The distinct ids of the batch; the gradients of the last one's are forgotten.
+    void find_used(const Examples& examples) {
+        const Index D = spec_.embedding_size;
         for (const Index row : used_) {
             std::fill_n(table_->grad + row * D, D, T(0));
             touched_[static_cast<std::size_t>(row)] = 0;
         }
         used_.clear();
-        for (Index n = 0; n < batch_.count(); ++n)
+        for (Index n = 0; n < batch_.count(); ++n) {
+            const Index begin = examples.offsets[batch_.row(n)];
             for (Index t = 0; t < batch_.length(n); ++t) {
-                const Index id = id_.get()[n * steps + t];
+                const Index id = examples.ids[begin + t];
                 if (std::exchange(touched_[static_cast<std::size_t>(id)], 1) == 0) used_.push_back(id);
             }
+        }
+    }
+
+    /// Gradients of the vectors of ids. Each thread adds up some of the columns: the order of additions is the same.
+    void scatter(const T* dx, int threads) {
+        const Index inputs = spec_.first_inputs(), steps = batch_.steps(), D = spec_.embedding_size;
         const Index blocks = (D + 15) / 16;
         parallel(blocks, batch_.total() * 16 * 8, threads, [&](Index first, Index last) {
             const Index begin = first * 16, end = std::min(D, last * 16);
@@ -304,6 +324,7 @@ private:
     std::vector<unsigned char> touched_;
     std::vector<Index> used_;
     Optimizer<T> optimizer_;
+    DeferredRows<T> deferred_;
     Stack<T> stack_;
     Batch batch_;
     BagInput<T> bags_;

@@ -24,13 +24,13 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
 from timesteps.training.callbacks import Callback, LambdaCallback, Logs
 from timesteps.training.checkpoint import checkpoint_path, load_checkpoint
-from timesteps.training.engines.choice import choose
+from timesteps.training.engines.choice import choose, engine_for
 from timesteps.training.engines.native_engine import NativeEngine
 from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
 from timesteps.training.loop import Interrupted, train
 from timesteps.training.nonfinite import NonFiniteError
-from timesteps.training.predict import evaluate
+from timesteps.training.predict import evaluate, logits
 from timesteps.training.settings import Settings
 
 pytestmark = pytest.mark.skipif(native.core is None, reason="no compiled core")
@@ -117,6 +117,28 @@ def test_threads_change_no_bit(kind: str) -> None:
     assert found[0][1] == found[1][1] == found[2][1]
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_rows_that_no_batch_uses_make_up_for_it_later(optimizer: Any) -> None:
+    """Settled after every step or once at the end: the same bits; and they are torch's whole steps, up to rounding."""
+    rows, spec = rows_of("ids", 40, longest=3), spec_of("ids")
+    settings = Settings(optimizer=optimizer, momentum=0.5, weight_decay=0.05, ema=0.9, learning_rate=0.01)
+    found = []
+    for name, often in (("native", True), ("native", False), ("torch", False)):
+        network, engine_name = network_of(spec, DROPOUTS), replace(settings, engine=name)
+        engine = engine_for(choose(network, engine_name), network, rows, engine_name, 40)
+        engine.begin_epoch()
+        for step in range(40):
+            engine.step(step, np.array([step]))  # a few of twelve ids
+            if often:
+                engine.settle()
+        engine.end()
+        state = engine.state()
+        found.append({part: np.asarray(numbers).copy() for part, numbers in state.items()})
+    for part, numbers in found[0].items():
+        np.testing.assert_array_equal(found[1][part], numbers, err_msg=part)
+        np.testing.assert_allclose(found[2][part], numbers, rtol=1e-3, atol=1e-4, err_msg=part)
+
+
 def test_evaluation_is_torchs() -> None:
     for kind in INPUTS:
         spec, rows = spec_of(kind, outputs=3, bidirectional=True), rows_of(kind, outputs=3)
@@ -151,6 +173,17 @@ def test_nan_in_the_numbers_is_seen_whatever_the_pool(pool: Any) -> None:
     rows.sequences.values[100, 0] = np.nan
     with pytest.raises(NonFiniteError, match="the input of the step is not finite"):
         train(network_of(spec_of("numeric", pool=pool)), rows, None, SETTINGS)
+
+
+@pytest.mark.parametrize("pool", ["last", "mean", "max", "mean+max", "attention"])
+def test_answers_to_nan_are_nan(pool: Any) -> None:
+    rows, spec = rows_of("numeric", full=True), spec_of("numeric", pool=pool)
+    rows.sequences.values[7 * 9 + 4, 1] = np.nan  # in the middle of row 7
+    network = network_of(spec)
+    parts = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    answers = NativeEngine(spec, Regularization(), parts, rows, Settings(), 1, network).logits(rows, 16)
+    np.testing.assert_array_equal(np.isnan(answers), np.isnan(logits(network, rows.sequences)))
+    assert np.flatnonzero(np.isnan(answers)).tolist() == [7]
 
 
 def test_logits_that_overflow_are_named() -> None:

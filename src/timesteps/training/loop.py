@@ -192,6 +192,8 @@ class _Training:
                     return False
                 raise
             losses, right, weight = losses + batch_loss * batch_weight, right + batch_right, weight + batch_weight
+            if self.batch_callbacks:
+                self.engine.settle()
             for callback in self.batch_callbacks:
                 callback.on_train_batch_end(index, {"loss": batch_loss})
             self.progress.advance(epoch + 1, index + 1, int(self.lengths[rows].sum()), metrics)
@@ -211,6 +213,7 @@ class _Training:
 
     def _epoch_end(self, epoch: int, logs: Logs) -> None:
         """Validate, with the weights that would be kept, and let the callbacks look at them."""
+        self.engine.settle()
         with self.engine.averaged():
             if self.valid is not None:
                 self.progress.stage("validating")

@@ -77,6 +77,9 @@ class Engine(Protocol):
             BadStepError: a loss or gradient is NaN or infinite; no weight was changed.
         """
 
+    def settle(self) -> None:
+        """Bring all weights up to date, before anybody else looks at them: an engine may put off what no step reads."""
+
     def evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
         """`loss` (cross-entropy in nats, without label smoothing) and `accuracy`, each row counting by its weight."""
 

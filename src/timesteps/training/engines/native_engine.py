@@ -79,6 +79,7 @@ class NativeEngine:
     @property
     def network(self) -> nn.Module:
         """The network as a module of torch, over the same memory."""
+        self.settle()
         if self._module is None:
             from timesteps.training.engines.twin import module_over
 
@@ -138,6 +139,7 @@ class NativeEngine:
 
     def _culprit(self, rows: NDArray[np.int64]) -> str:
         """Where NaN or infinity first shows: in the input, a parameter, the network's answer, or a gradient."""
+        self.settle()
         if not self._train.are_finite(rows):
             return "the input of the step is not finite"
         for name, weight in self._weights.items():
@@ -154,8 +156,13 @@ class NativeEngine:
         largest = max(gradients, key=lambda name: float(np.abs(gradients[name]).max(initial=0.0)))
         return f"the gradients are too large to be summed, that of {largest} most of all"
 
+    def settle(self) -> None:
+        """Make up for the steps that rows of an embedding have missed while no batch used them."""
+        self._trainer.settle(self._threads)
+
     def logits(self, examples: Examples, batch_size: int) -> NDArray[Any]:
         """The answer (R, outputs) to every row, as the trained network gives it."""
+        self.settle()
         core = NativeExamples(examples, self._spec)
         answers = np.empty((len(examples), self._spec.outputs), self._dtype)
         for rows in evaluation_batches(examples.sequences.lengths, batch_size):
@@ -187,31 +194,37 @@ class NativeEngine:
             self.restore_weights(kept)
 
     def end(self) -> None:
-        """The module, if there is one, answers from here on."""
+        """All weights are up to date; the module, if there is one, answers from here on."""
+        self.settle()
         if self._module is not None:
             self._module.eval()
 
     def keep_average(self) -> None:
         """The averaged weights are the weights."""
+        self.settle()
         self.moments.catch_up(self._trainer.clock()[1])
         for name, average in self.moments.averages.items():
             np.copyto(self._weights[name], average)
 
     def weights(self) -> dict[str, Array]:
         """The weights by name."""
+        self.settle()
         return dict(self._weights)
 
     def copy_weights(self) -> dict[str, Array]:
         """The weights by name, copied."""
+        self.settle()
         return {name: weight.copy() for name, weight in self._weights.items()}
 
     def restore_weights(self, weights: Mapping[str, Array]) -> None:
         """Put weights back."""
+        self.settle()
         for name, weight in self._weights.items():
             np.copyto(weight, weights[name])
 
     def state(self) -> dict[str, Array]:
         """Weights, moments and averages, under the names that the torch engine gives them."""
+        self.settle()
         state = {f"network.{name}": weight for name, weight in self._weights.items()}
         state["optimizers.learning_rate"] = np.array(self.learning_rate)
         state |= {f"optimizers.{name}": part for name, part in self.moments.state(self._taken).items()}

@@ -93,6 +93,9 @@ class TorchEngine:
             self._average.after_step()
         return Step(numbers[0], numbers[2], numbers[3])
 
+    def settle(self) -> None:
+        """Nothing is put off."""
+
     def evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
         """Loss and accuracy of these rows."""
         return evaluate(self.network, examples, batch_size)
