@@ -75,7 +75,8 @@ def test_every_loss(pool: Any, outputs: int, soft: bool) -> None:
         agree(network_of(spec_of("ids", "gru", pool, outputs=outputs), DROPOUTS), rows, options)
 
 
-RATES = st.fixed_dictionaries({name: st.sampled_from([0.0, 0.3]) for name in vars(DROPOUTS) if "noise" not in name})
+UNKNOWN = ("initial_state_noise", "weight_drop")  # to the native engine
+RATES = st.fixed_dictionaries({name: st.sampled_from([0.0, 0.3]) for name in vars(DROPOUTS) if name not in UNKNOWN})
 
 
 @settings(max_examples=40, deadline=None)
