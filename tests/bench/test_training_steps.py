@@ -11,11 +11,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `bench` is not part of the package
 
-from bench.training.plan import Model  # noqa: E402
-from bench.training.steps import PARITY_STEPS, TOLERANCE, contestants  # noqa: E402
+from bench.training.plan import Model
+from bench.training.steps import PARITY_STEPS, TOLERANCE, contestants
 
-from timesteps.inspect.speed import on_threads  # noqa: E402
-from timesteps.runtime import native  # noqa: E402
+from timesteps.inspect.speed import on_threads
+from timesteps.runtime import native
 
 
 @pytest.mark.skipif(native.core is None, reason="no compiled core")
