@@ -60,8 +60,9 @@ private:
     static bool is_right(const Examples& e, Index row, Index K, const T* z) {
         if (K == 1) return (z[0] > 0) == (e.soft != nullptr ? e.soft[row] > 0.5f : e.classes[row] > 0);
         const Index answer = std::max_element(z, z + K) - z;
-        return answer == (e.soft == nullptr ? e.classes[row] : std::max_element(e.soft + row * K, e.soft + (row + 1) * K) -
-                                                                   (e.soft + row * K));
+        if (e.soft == nullptr) return answer == e.classes[row];
+        const float* const soft = e.soft + row * K;
+        return answer == std::max_element(soft, soft + K) - soft;
     }
 
     static T sigmoid(T z) { return 1 / (1 + std::exp(-z)); }

@@ -21,8 +21,7 @@ using Index = std::int64_t;
 enum class Input : Index { kIds, kOneHot, kNumeric, kBag };
 enum class Pool : Index { kLast, kMean, kMax, kMeanMax, kAttention };
 
-/// One recurrent layer. `saved_each` and `saved_once` numbers are kept for the backward pass, for each step of a row and
-/// once.
+/// One recurrent layer. For the backward pass it keeps `saved_each` numbers for each step of a row, and `saved_once`.
 struct LayerSpec {
     Index kind, option, input_size, hidden_size, gates;
     bool bidirectional, learned;

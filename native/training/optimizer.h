@@ -201,8 +201,8 @@ private:
 };
 
 /// A dense tensor most of whose rows have no gradient in a step, an embedding. They change all the same, by momentum,
-/// decay and averages; but nobody reads them until a batch uses them, so what they have missed is made up for then, step
-/// by step, in the cache: the same bits, without passing over the whole table in every step.
+/// decay and averages; but nobody reads them until a batch uses them, so what they have missed is made up for then,
+/// step by step, in the cache: the same bits, without passing over the whole table in every step.
 template <class T>
 class DeferredRows {
 public:

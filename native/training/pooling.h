@@ -12,7 +12,7 @@ namespace timesteps::training {
 template <class T>
 class Pooling {
 public:
-    /// pooled (rows, width) from outputs y (rows, steps, size). `last` is not done here: it needs the final states only.
+    /// pooled (rows, width) from outputs y (rows, steps, size). Not for `last`, which needs the final states only.
     void forward(Pool pool, const Batch& batch, const T* y, Index size, const T* attention, T* pooled, int threads) {
         const Index steps = batch.steps(), width = pool == Pool::kMeanMax ? 2 * size : size;
         const bool mean = pool == Pool::kMean || pool == Pool::kMeanMax;

@@ -48,8 +48,7 @@ public:
         for (std::size_t k = 0; k < layers_.size(); ++k) {
             const LayerSpec& spec = spec_.layers[k];
             Layer& layer = layers_[k];
-            if (k > 0) layer.input = pass_on(k, batch, keys, threads);
-            else layer.input = layer.x.get();
+            layer.input = k > 0 ? pass_on(k, batch, keys, threads) : layer.x.get();
             T* y = layer.y.take(batch.count() * batch.steps() * spec.outputs());
             for (Index d = 0; d < spec.directions(); ++d) {
                 Direction<T>& direction = layer.directions[d];
@@ -60,7 +59,8 @@ public:
                 p.hn = direction.last_h.take(batch.count() * spec.hidden_size);
                 p.cn = spec.has_cells() ? direction.last_c.take(batch.count() * spec.hidden_size) : nullptr;
                 T* saved = nullptr;
-                if (keep) saved = direction.saved.take(batch.count() * batch.steps() * spec.saved_each + spec.saved_once);
+                const Index kept = batch.count() * batch.steps() * spec.saved_each + spec.saved_once;
+                if (keep) saved = direction.saved.take(kept);
                 run_forward(static_cast<CellKind>(spec.kind), p, batch.counts(), saved, threads);
             }
         }

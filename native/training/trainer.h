@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "bag_input.h"
+#include "input.h"
 #include "loss.h"
 #include "masks.h"
 #include "network.h"
@@ -34,7 +34,8 @@ class Trainer {
 public:
     /// The slots are in the order of `network_tensors` in runtime/layout.py.
     Trainer(NetworkSpec spec, const OptimizerSpec& optimizer, std::vector<Slot<T>> slots)
-        : spec_(std::move(spec)), slots_(std::move(slots)), optimizer_(optimizer), stack_(build()) {}
+        : spec_(std::move(spec)), slots_(std::move(slots)), optimizer_(optimizer), stack_(build()),
+          input_(spec_, table_, wide_) {}
     Trainer(const Trainer&) = delete;
     Trainer& operator=(const Trainer&) = delete;
 
@@ -57,8 +58,8 @@ public:
         batch_.read(examples, rows, count, spec_.consistency > 0);
         const Index* const keys = drops ? draw_keys(seed) : nullptr;
         if (spec_.input == Input::kIds) {
-            find_used(examples);
-            deferred_.settle(optimizer_, *table_, used_.data(), static_cast<Index>(used_.size()), threads);
+            input_.find_used(examples, batch_);
+            deferred_.settle(optimizer_, *table_, used().data(), static_cast<Index>(used().size()), threads);
         }
         T* logits = logits_.take(batch_.count() * spec_.outputs);
         T* dlogits = dlogits_.take(batch_.count() * spec_.outputs);
@@ -80,12 +81,12 @@ public:
         for (const Slot<T>& slot : slots_) {
             if (is_table(slot)) {
                 const bool wide = &slot == wide_;
-                optimizer_.table(slot, bags_.touched_rows(), bags_.touched(), bags_.gradients(wide),
+                optimizer_.table(slot, bags().touched_rows(), bags().touched(), bags().gradients(wide),
                                  wide ? rates.wide : rates.table, scale, threads);
             } else {
                 const DenseStep<T> step = optimizer_.plan(slot, rates.dense, scale, rates.count);
                 if (&slot == table_)
-                    deferred_.step(optimizer_, slot, used_.data(), static_cast<Index>(used_.size()), step, threads);
+                    deferred_.step(optimizer_, slot, used().data(), static_cast<Index>(used().size()), step, threads);
                 else
                     optimizer_.dense(slot, step, threads);
             }
@@ -102,7 +103,7 @@ public:
     const T* logits() const { return logits_.get(); }
     Index batch_rows() const { return batch_.count(); }
     AverageClock& clock() { return optimizer_.clock; }
-    const BagInput<T>& bags() const { return bags_; }
+    const BagInput<T>& bags() const { return input_.bags(); }
 
 private:
     Stack<T> build() {
@@ -113,9 +114,10 @@ private:
         if (spec_.pool == Pool::kAttention) attention_ = slot++;
         head_ = slot++, bias_ = slot++;
         if (slot != slots_.data() + slots_.size()) throw std::invalid_argument("the tensors are not the network's");
-        touched_.assign(spec_.input == Input::kIds ? static_cast<std::size_t>(table_->rows) : 0, 0);
         return stack;
     }
+
+    const std::vector<Index>& used() const { return input_.used(); }
 
     /// One key a row, what `draw_keys` of nn/dropout.py draws from torch's generator when it has this seed.
     const Index* draw_keys(std::uint64_t seed) {
@@ -134,15 +136,15 @@ private:
     }
 
     double squares_of(const Slot<T>& slot) const {
-        if (is_table(slot)) return squares(bags_.gradients(&slot == wide_), bags_.touched() * slot.width);
+        if (is_table(slot)) return squares(bags().gradients(&slot == wide_), bags().touched() * slot.width);
         if (&slot != table_) return squares(slot.grad, slot.size());
         double sum = 0;  // of an embedding, the rows that the batch used
-        for (const Index row : used_) sum += squares(slot.grad + row * slot.width, slot.width);
+        for (const Index row : used()) sum += squares(slot.grad + row * slot.width, slot.width);
         return sum;
     }
 
     void forward(const Examples& examples, const Index* keys, T* logits, int threads, bool keep = false) {
-        read_input(examples, keys, threads);
+        input_.read(examples, batch_, keys, stack_, threads);
         stack_.forward(batch_, keys, keep, threads);
         const Index width = spec_.width(), K = spec_.outputs;
         T* pooled = pooled_.take(batch_.count() * width);
@@ -158,7 +160,7 @@ private:
             for (Index k = 0; k < K; ++k) {
                 T sum = 0;
                 for (Index i = 0; i < width; ++i) sum += head_->value[k * width + i] * pooled[n * width + i];
-                logits[n * K + k] = sum + bias_->value[k] + (spec_.wide ? wide_terms_.get()[n * K + k] : T(0));
+                logits[n * K + k] = sum + bias_->value[k] + (spec_.wide ? input_.wide_terms()[n * K + k] : T(0));
             }
     }
 
@@ -189,115 +191,8 @@ private:
                               attention_ == nullptr ? nullptr : attention_->value, dpooled,
                               stack_.output_gradients(batch_), attention_ == nullptr ? nullptr : attention_->grad,
                               threads);
-        T* dx = stack_.backward(batch_, keys, last, spec_.embeds(), threads);
-        if (!spec_.embeds()) return;
-        spread_factors(dx, threads);
-        const Index inputs = spec_.first_inputs();
-        if (spec_.input == Input::kBag)
-            bags_.backward(batch_, dx, spec_.embedding_size, inputs, spec_.wide ? dlogits : nullptr, K, wide_scale_,
-                           table_->rows, threads);
-        else
-            scatter(dx, threads);
-    }
-
-    /// The first layer's input (rows, steps, size), dropped from; padding holds anything.
-    void read_input(const Examples& examples, const Index* keys, int threads) {
-        const Index inputs = spec_.first_inputs(), steps = batch_.steps(), D = spec_.embedding_size;
-        const bool one_hot = spec_.input == Input::kOneHot;
-        mask_ = one_hot ? nullptr : stack_.input_mask(batch_, keys, spec_.channels);
-        words_ = keys != nullptr && spec_.word_dropout > 0 ? word_.take(batch_.count() * steps) : nullptr;
-        T* x = one_hot ? nullptr : stack_.input(batch_);
-        if (spec_.input == Input::kBag) {
-            wide_scale_ = static_cast<T>(keys != nullptr ? 1 / (1 - spec_.feature_dropout) : 1.0);
-            bags_.read(examples, batch_, keys, spec_.feature_dropout, threads);
-            bags_.forward(batch_, table_->value, D, inputs, spec_.wide ? wide_->value : nullptr, spec_.outputs,
-                          wide_scale_, x, wide_terms_.take(batch_.count() * spec_.outputs), threads);
-        }
-        Index* const ids = one_hot ? stack_.ids(batch_) : spec_.input == Input::kIds ? id_.take(batch_.count() * steps) : nullptr;
-        T* const scales = one_hot ? stack_.scales(batch_) : nullptr;
-        parallel(batch_.count(), steps * inputs * 8, threads, [&](Index first, Index last) {
-            for (Index n = first; n < last; ++n) {
-                const Index begin = examples.offsets[batch_.row(n)];
-                const Draws dropped(keys == nullptr ? 0 : keys[n], stream_of_input());
-                if (words_ != nullptr) draw_words(keys[n], n, words_ + n * steps);
-                for (Index t = 0; t < batch_.length(n); ++t) {
-                    const Index step = begin + t, place = n * steps + t;
-                    const bool kept = words_ == nullptr || words_[place] != 0;
-                    if (one_hot) {
-                        ids[place] = kept ? examples.ids[step] : -1;
-                        scales[place] = keys != nullptr && spec_.input_dropout > 0
-                                            ? Dropout<T>(spec_.input_dropout)(dropped, examples.ids[step])
-                                            : T(1);
-                        continue;
-                    }
-                    T* const to = x + place * inputs;
-                    if (spec_.input == Input::kIds) {
-                        ids[place] = examples.ids[step];
-                        std::copy_n(table_->value + ids[place] * D, D, to);
-                    } else if (spec_.input == Input::kNumeric) {
-                        std::copy_n(examples.numbers + step * inputs, inputs, to);
-                    }
-                    const Index own = spec_.embeds() ? D : inputs;
-                    for (Index i = 0; i < own && words_ != nullptr; ++i) to[i] *= words_[place];
-                    if (spec_.channels > 0) std::copy_n(examples.channels + step * spec_.channels, spec_.channels, to + D);
-                    for (Index i = 0; i < own && mask_ != nullptr; ++i) to[i] *= mask_[n * inputs + i];
-                }
-            }
-        });
-    }
-
-    static constexpr Index stream_of_input() { return kInputOf; }
-
-    void draw_words(Index key, Index n, T* words) const {
-        const Dropout<T> dropout(spec_.word_dropout);
-        const Draws draws(key, kWordStream);
-        for (Index t = 0; t < batch_.length(n); ++t) words[t] = draws.bits(t) >= dropout.threshold ? T(1) : T(0);
-    }
-
-    /// The gradient of the first layer's input becomes that of the vectors before dropout.
-    void spread_factors(T* dx, int threads) const {
-        if (mask_ == nullptr && words_ == nullptr) return;
-        const Index inputs = spec_.first_inputs(), steps = batch_.steps(), D = spec_.embedding_size;
-        parallel(batch_.count(), steps * inputs * 8, threads, [&](Index first, Index last) {
-            for (Index n = first; n < last; ++n)
-                for (Index t = 0; t < batch_.length(n); ++t) {
-                    T* const from = dx + (n * steps + t) * inputs;
-                    for (Index i = 0; i < D && mask_ != nullptr; ++i) from[i] *= mask_[n * inputs + i];
-                    for (Index i = 0; i < D && words_ != nullptr; ++i) from[i] *= words_[n * steps + t];
-                }
-        });
-    }
-
-    /// The distinct ids of the batch; the gradients of the last one's are forgotten.
-    void find_used(const Examples& examples) {
-        const Index D = spec_.embedding_size;
-        for (const Index row : used_) {
-            std::fill_n(table_->grad + row * D, D, T(0));
-            touched_[static_cast<std::size_t>(row)] = 0;
-        }
-        used_.clear();
-        for (Index n = 0; n < batch_.count(); ++n) {
-            const Index begin = examples.offsets[batch_.row(n)];
-            for (Index t = 0; t < batch_.length(n); ++t) {
-                const Index id = examples.ids[begin + t];
-                if (std::exchange(touched_[static_cast<std::size_t>(id)], 1) == 0) used_.push_back(id);
-            }
-        }
-    }
-
-    /// Gradients of the vectors of ids. Each thread adds up some of the columns: the order of additions is the same.
-    void scatter(const T* dx, int threads) {
-        const Index inputs = spec_.first_inputs(), steps = batch_.steps(), D = spec_.embedding_size;
-        const Index blocks = (D + 15) / 16;
-        parallel(blocks, batch_.total() * 16 * 8, threads, [&](Index first, Index last) {
-            const Index begin = first * 16, end = std::min(D, last * 16);
-            for (Index n = 0; n < batch_.count(); ++n)
-                for (Index t = 0; t < batch_.length(n); ++t) {
-                    const Index place = n * steps + t;
-                    T* const to = table_->grad + id_.get()[place] * D;
-                    for (Index i = begin; i < end; ++i) to[i] += dx[place * inputs + i];
-                }
-        });
+        T* const dx = stack_.backward(batch_, keys, last, spec_.embeds(), threads);
+        if (spec_.embeds()) input_.backward(batch_, dx, dlogits, threads);
     }
 
     void take_last(T* pooled) const {
@@ -321,20 +216,15 @@ private:
     const NetworkSpec spec_;
     const std::vector<Slot<T>> slots_;
     const Slot<T> *table_ = nullptr, *wide_ = nullptr, *attention_ = nullptr, *head_ = nullptr, *bias_ = nullptr;
-    std::vector<unsigned char> touched_;
-    std::vector<Index> used_;
     Optimizer<T> optimizer_;
     DeferredRows<T> deferred_;
     Stack<T> stack_;
+    NetworkInput<T> input_;
     Batch batch_;
-    BagInput<T> bags_;
     Pooling<T> pooling_;
     Loss<T> loss_;
-    Buffer<T> logits_, dlogits_, pooled_, dpooled_, wide_terms_, word_;
-    Buffer<Index> id_, keys_;
-    const T* mask_ = nullptr;
-    T* words_ = nullptr;
-    T wide_scale_ = 1;
+    Buffer<T> logits_, dlogits_, pooled_, dpooled_;
+    Buffer<Index> keys_;
 };
 
 }  // namespace timesteps::training

@@ -74,7 +74,7 @@ class NativeEngine:
         self._ratios = table_rate / settings.learning_rate, wide_rate / settings.learning_rate
         self._draws = any(vars(regularization).values())
         self._taken = 0
-        self._threads = settings.threads or len(os.sched_getaffinity(0))
+        self._threads = settings.threads or os.cpu_count() or 1
 
     @property
     def network(self) -> nn.Module:
