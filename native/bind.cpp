@@ -11,6 +11,7 @@
 #include "ngrams.h"
 #include "peak.h"
 #include "recurrent/bind.h"
+#include "training/bind.h"
 
 namespace nb = nanobind;
 using namespace nanobind::literals;
@@ -235,4 +236,5 @@ NB_MODULE(_core, module) {
     module.def("lend_team", [](Address team) { Loan::take(reinterpret_cast<Team>(team)); }, "team"_a);
     module.def("multiply_and_add", &multiply_and_add, "rounds"_a, unlocked);
     bind_recurrent(module);
+    bind_training(module);
 }
