@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from timesteps.errors import UsageError
@@ -284,6 +284,7 @@ def test_histogram_says_what_it_cuts_off() -> None:
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e6), st.integers(2, 10), st.booleans())
+@example(low=0.5, width=0.015625, most=2, whole=True)  # where there is no whole number
 def test_ticks_are_few_ordered_and_inside(low: float, width: float, most: int, whole: bool) -> None:
     found = ticks(low, low + width, most, whole)
     assert len(found) <= most and found == sorted(set(found))

@@ -51,7 +51,8 @@ def ticks(low: float, high: float, most: int = 6, whole: bool = False) -> list[f
         return [low]
     exponent = math.floor(math.log10((high - low) / most))
     steps = [factor * 10.0**power for power in (exponent, exponent + 1) for factor in (1, 2, 5)]
-    for step in [step for step in steps if not whole or step >= 1] + [10.0 ** (exponent + 2)]:
+    widest = 10.0 ** (exponent + 2)
+    for step in [step for step in steps if not whole or step >= 1] + [max(widest, 1.0) if whole else widest]:
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < most:
             break
