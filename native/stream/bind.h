@@ -8,7 +8,8 @@
 #include <nanobind/stl/vector.h>
 
 #include "../recurrent/bind.h"
-#include "model.h"
+#include "load.h"
+#include "refused.h"
 
 namespace timesteps {
 
@@ -150,6 +151,7 @@ inline void bind_stream(nb::module_& module) {
                  for (const NetworkNumbers& member : members) parts.members.push_back(network_parts(member));
                  new (self) Model(parts);
              })
+        .def_prop_ro("reads_ahead", &Model::reads_ahead)
         .def_prop_ro("state_bytes", &Model::state_bytes)
         .def_prop_ro("fields", [](const Model& model) {
             std::vector<std::tuple<std::string, std::int64_t, std::int64_t, bool>> fields;
@@ -157,6 +159,15 @@ inline void bind_stream(nb::module_& module) {
                 fields.emplace_back(field.name, field.offset, field.count, field.in_double);
             return fields;
         });
+    // The reader of the C library, which answers as its timesteps_load does: the model, or None, a status and why.
+    module.def("read_model", [](const nb::bytes& file) -> std::tuple<nb::object, int, std::string> {
+        try {
+            LoadedModel loaded = load_model(reinterpret_cast<const unsigned char*>(file.c_str()), file.size());
+            return {nb::cast(loaded.model.release(), nb::rv_policy::take_ownership), 0, ""};
+        } catch (const Refused& refused) {
+            return {nb::none(), refused.unsupported() ? 5 : 4, refused.what()};
+        }
+    });
     nb::class_<Streams>(module, "Streams")
         .def(nb::init<nb::object, Address, std::int64_t, bool, nb::object, Address>())
         .def("reset", &Streams::reset)

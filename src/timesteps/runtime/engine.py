@@ -131,7 +131,7 @@ class _NativeStreams:
         self.step = self._streams.step  # nothing stands between the caller and the core
         self.reset = self._streams.reset
         self.logits = self._streams.logits
-        fields = [("steps", 0, 1, np.int64)]
+        fields: list[tuple[str, int, int, type]] = [("steps", 0, 1, np.int64)]
         fields += [(name, at, n, np.float64 if double else np.float32) for name, at, n, double in engine.fields]
         self.state: State = {
             name: np.ndarray((count, n), dtype, self._memory, at, (size, np.dtype(dtype).itemsize))
