@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from timesteps.runtime import native
 from timesteps.runtime.layout import directions, member_network, member_prefix
-from timesteps.runtime.spec import LayerSpec, ModelSpec, NetworkSpec
+from timesteps.runtime.native_scan import equation
+from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.runtime.stepping import NumpyEngine, Single, State
 
 __all__ = ["Engine", "NativeEngine", "Streams", "engine_of"]
@@ -95,7 +96,7 @@ def _numbers(network: NetworkSpec, prefix: str, tensors: Mapping[str, NDArray[An
 
     layers = []
     for number, layer in enumerate(network.layers):
-        kind, option = _equation(layer)
+        kind, option = equation(layer)
         ways = [
             tuple(
                 at(f"rnn.{name}_l{number}{suffix}")
@@ -108,15 +109,6 @@ def _numbers(network: NetworkSpec, prefix: str, tensors: Mapping[str, NDArray[An
         _INPUTS[network.input], network.input_size, network.embedding_size, at("embedding.weight"), layers,
         _POOLS[network.pool], at("attention.weight"), network.outputs, at("head.weight"), at("head.bias"),
     )  # fmt: skip
-
-
-def _equation(layer: LayerSpec) -> tuple[int, int]:
-    """CellKind and option in native/recurrent/problem.h."""
-    if layer.cell == "lstm":
-        return 1, 0
-    if layer.cell == "gru":
-        return (2 if layer.reset_after else 3), 0
-    return 0, int(layer.nonlinearity == "relu")
 
 
 class _NativeStreams:

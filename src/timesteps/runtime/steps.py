@@ -75,8 +75,11 @@ class StepReader:
             rows = _cut(rows, lengths)
         if self._numeric is None:
             return [self._ids(part, number) for number, part in enumerate(rows)], batched
-        read = [self._checked(number_row(part, number, self._numeric), number) for number, part in enumerate(rows)]
-        return list(read), batched
+        checked: Rows = []
+        for number, part in enumerate(rows):
+            read = number_row(part, number, self._numeric)
+            checked.append(self._checked(read, f"row {number}, step {{step}}, feature {{feature}}"))
+        return checked, batched
 
     def _shape(self, numbers: str, ids: str) -> str:
         return ids if self._numeric is None else numbers
@@ -107,14 +110,14 @@ class StepReader:
             raise DataError(
                 f"{where}feature {feature} of the step is {row[0, feature]}", mend="fill or drop missing values first"
             )
-        return self._checked(row, number)
+        return self._checked(row, f"{where}feature {{feature}} of the step")
 
-    def _checked(self, row: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    def _checked(self, row: NDArray[np.float64], where: str) -> NDArray[np.float64]:
         """Finite after scaling, too."""
-        scaled = np.abs((row - self._mean) / self._scale)
-        if len(row) and not (scaled <= _LARGEST).all():
-            step, feature = np.argwhere(~(scaled <= _LARGEST))[0]
-            raise DataError(f"row {number}, step {step}, feature {feature} is {row[step, feature]}, which is too large")
+        fits = np.abs((row - self._mean) / self._scale) <= _LARGEST
+        if not fits.all():
+            step, feature = np.argwhere(~fits)[0]
+            raise DataError(f"{where.format(step=step, feature=feature)} is {row[step, feature]}, which is too large")
         return row
 
 
