@@ -1,6 +1,6 @@
 """A trained network without torch: what `timesteps.nn.models` builds from the same specification, for inference.
 
-Its recurrent layers run by the compiled kernels or, without the core, in numpy.
+Its recurrent layers run by the compiled kernels or, in float64 and without the core, in numpy.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Network:
             ends = [f"_l{number}{suffix}" for suffix in directions(layer)]
             self._weights.append([_ending(weights, end) for end in ends])
         self._cells: list[list[Cell]] | None = None
-        if native.core is None:
+        # In double precision the kernels are exact and plain, and slower than numpy.
+        if native.core is None or self.dtype != np.float32:
             pairs = zip(spec.layers, self._weights, strict=True)
             self._cells = [[CELLS[layer.cell](layer, way) for way in ways] for layer, ways in pairs]
         self._attention = weights.get("attention.weight")

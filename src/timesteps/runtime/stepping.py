@@ -102,15 +102,15 @@ class _Member:
         """As of now; those of an empty sequence before the first step."""
         parts = {name: state[self.prefix + name][stream] for name in _RUNNING if self.prefix + name in state}
         pooled: list[Array] = []
-        steps = int(state["steps"][stream])
+        if state["steps"][stream] == 0:
+            return self._bias
         if self.network.pool == "last":
             pooled.append(state[f"{self.prefix}h_l{len(self.cells) - 1}"][stream])
         if "pool.sum" in parts:
-            pooled.append(parts["pool.sum"] / (parts["pool.weight"][0] if "pool.weight" in parts else steps or 1))
+            pooled.append(parts["pool.sum"] / parts.get("pool.weight", state["steps"][stream]))
         if "pool.max" in parts:
             pooled.append(parts["pool.max"])
-        vector = np.concatenate(pooled).astype(np.float32) if steps else np.zeros(self.network.width, np.float32)
-        logits: Array = self._head @ vector + self._bias
+        logits: Array = self._head @ np.concatenate(pooled).astype(np.float32) + self._bias
         return logits
 
 

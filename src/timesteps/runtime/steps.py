@@ -46,7 +46,7 @@ class StepReader:
         if self._processor is not None:
             return self._texts(x)
         step = 0 if self._numeric is None else 1  # dimensions
-        values = _array(x, "one step", step == 1)
+        values = _array(x, step == 1)
         if self._numeric is not None and self._numeric.features == 1 and values.ndim == 0:
             values = values[None]
         if values.ndim not in (step, step + 1):
@@ -121,12 +121,16 @@ class StepReader:
         return row
 
 
-def _array(x: Any, what: str, numbers: bool) -> NDArray[Any]:
+def _array(x: Any, numbers: bool) -> NDArray[Any]:
+    wrong = DataError(
+        f"a step is of type {type(x).__name__}, this model reads {'numbers' if numbers else 'token ids, whole numbers'}"
+    )
     try:
         values = np.asarray(x, np.float64 if numbers else None)
     except (TypeError, ValueError, OverflowError) as error:
-        kind = "numbers" if numbers else "token ids"
-        raise DataError(f"{what} is of type {type(x).__name__}, this model reads {kind}") from error
+        raise wrong from error
+    if not numbers and values.dtype.kind not in "iu":
+        raise wrong
     return values
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime.engine import Engine, Streams, engine_of
+from timesteps.runtime.layout import reads_texts
 from timesteps.runtime.spec import ModelSpec
 from timesteps.runtime.stepping import Single, State
 from timesteps.runtime.steps import StepReader
@@ -66,7 +67,10 @@ class Stream:
         Raises:
             DataError: not one step of this model, or NaN in it; the message says what was expected. No stream moves.
         """
-        answer = self._try(x)
+        try:
+            answer = self._try(x)
+        except TypeError:  # the core takes any object but None
+            answer = None
         if answer is not None:
             return answer
         rows, batched = self._read.step(x)
@@ -128,8 +132,8 @@ class Stream:
                 wanted = f"{place.dtype} {place.shape}"
                 raise DataError(f"{name} of the state is {parts[name].dtype} {parts[name].shape}, not {wanted}")
             place[...] = parts[name]
-        self._streams, self._batched = streams, None if count == 1 else True
-        self._try = streams.step if count != 1 else _unknown
+        self._streams, self._batched = streams, None  # whether one stream is a batch of one, the next step says
+        self._try = _unknown
         return None
 
     def fresh(self) -> Stream:
@@ -160,7 +164,8 @@ class Stream:
             else:
                 for name, part in self._streams.state.items():
                     streams.state[name][...] = part
-            self._streams, self._batched, self._try = streams, batched, streams.step
+            self._streams, self._batched = streams, batched
+            self._try = _unknown if reads_texts(self.spec) else streams.step  # a number is no text
         return self._streams
 
     def _begin(self, streams: Streams, stream: int) -> None:
@@ -183,5 +188,5 @@ class Stream:
 
 
 def _unknown(x: Any) -> Single | None:
-    """The step of streams that have not been opened: nothing is known of it."""
+    """What no engine has looked at yet."""
     return None
