@@ -87,8 +87,8 @@ void refuse_unsupported(const ModelSpec& spec) {
 
 }  // namespace
 
-LoadedModel load_model(const unsigned char* bytes, std::size_t size) {
-    const ModelFile file = read_file(bytes, size);
+LoadedModel load_model(const unsigned char* bytes, std::size_t size, Checksums checksums) {
+    const ModelFile file = read_file(bytes, size, checksums);
     const ModelSpec spec = read_specification(file.specification);
     check_model(spec, file.tensors);
     refuse_unsupported(spec);

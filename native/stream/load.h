@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "model.h"
+#include "safetensors.h"
 
 namespace timesteps {
 
@@ -13,6 +14,6 @@ struct LoadedModel {
 };
 
 /// `Refused` for anything that is no model for this engine.
-LoadedModel load_model(const unsigned char* bytes, std::size_t size);
+LoadedModel load_model(const unsigned char* bytes, std::size_t size, Checksums checksums = Checksums::kRight);
 
 }  // namespace timesteps
