@@ -25,20 +25,22 @@ check: $(VENV)/.tested  ## format, lint, types, and the rules of the house
 bench: $(VENV)/.tested  ## the quick measurements (two minutes); tables in README and docs are made from bench/results
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.layers --quick
+	test -e bench/results/streaming.json || $(BIN)/python -m bench.streaming
 	$(BIN)/python -m bench.tables
 
 speed: $(VENV)/.tested  ## all measurements of the layers, beside torch.nn; wants a machine with nothing else to do
 	$(BIN)/python -m bench.layers
 	$(BIN)/python -m bench.tables
 
-bench-peers: $(VENV)/.tested  ## the layers beside JAX, Keras and ONNX Runtime, in a virtual environment on top of .venv
+bench-peers: $(VENV)/.tested  ## layers and single steps beside JAX, Keras, ONNX Runtime, TFLite, OpenVINO, in a virtual environment on top of .venv
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	    > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
-	for peer in jax tensorflow-cpu 'onnxruntime onnx'; do \
+	for peer in jax tensorflow-cpu 'onnxruntime onnx' ai-edge-litert openvino; do \
 	    $(PEERS)/bin/pip install --disable-pip-version-check --quiet $$peer || echo "$$peer: cannot be installed here"; \
 	done
 	$(PEERS)/bin/python -m bench.layers.peers
+	$(PEERS)/bin/python -m bench.streaming
 	$(BIN)/python -m bench.tables
 
 quality: $(VENV)/.tested  ## the long ones: every named recipe against its baselines, three seeds (about two hours)
