@@ -33,7 +33,7 @@ def step_line(stream: Stream, line: str) -> Single:
     >>> spec = ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=2), network=network)
     >>> stream = Stream(spec, {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()})
     >>> step_line(stream, "0.5, 1").round(2), step_line(stream, "[2, 0]").round(2)
-    (array([1.45], dtype=float32), array([1.96], dtype=float32))
+    (array([1.63], dtype=float32), array([1.85], dtype=float32))
     """
     spec = stream.spec
     if spec.numeric is not None:

@@ -45,11 +45,11 @@ class Stream:
     >>> spec = ModelSpec(task="classify", classes=("down", "up"), numeric=NumericSpec(features=2), network=network)
     >>> stream = Stream(spec, {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()})
     >>> stream.step([0.5, 1.0]).round(2), stream.step([2.0, 0.0]).round(2)
-    (array([1.45], dtype=float32), array([1.96], dtype=float32))
+    (array([1.63], dtype=float32), array([1.85], dtype=float32))
     >>> stream.reset()
     >>> stream.run([[0.5, 1.0], [2.0, 0.0]]).round(2)
-    array([[1.45],
-           [1.96]], dtype=float32)
+    array([[1.63],
+           [1.85]], dtype=float32)
     """
 
     def __init__(self, spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
