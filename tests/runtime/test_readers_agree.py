@@ -91,11 +91,21 @@ def change_numbers(header: dict[str, Any], data: bytes, rng: random.Random) -> b
     return data[:place] + struct.pack(code, value) + data[place + size :]
 
 
+def overlapped(header: dict[str, Any], data: bytes, rng: random.Random) -> bytes:
+    """Some bytes read by two tensors, and as many fewer in the file."""
+    entries = [entry for name, entry in header.items() if name != "__metadata__"]
+    last = max(entries, key=lambda entry: entry["data_offsets"])
+    begin, end = last["data_offsets"]
+    shared = rng.choice([end - begin, rng.randrange(1, end - begin + 1)])
+    last["data_offsets"] = [begin - shared, end - shared]
+    return data[: end - shared]
+
+
 def damaged(content: bytes, rng: random.Random) -> bytes:
     (length,) = struct.unpack("<Q", content[:8])
     header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
     spec = json.loads(header["__metadata__"]["timesteps"])
-    action = rng.randrange(8)
+    action = rng.randrange(9)
     if action < 3:
         mutate_json(spec, rng)
         return built(header, spec, data)
@@ -126,6 +136,8 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
         else:
             spec["members"] = rng.choice([0, 1, 2, 4, 1000, 1001])
         return built(header, spec, data)
+    if action == 7:
+        return built(header, spec, overlapped(header, data, rng))
     return mutate(content, rng)
 
 
