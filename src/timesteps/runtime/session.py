@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from timesteps.runtime.metrics import Evaluation, evaluate, label_targets, proba
 from timesteps.runtime.network import Network
 from timesteps.runtime.reading import reader
 from timesteps.runtime.spec import Golden, ModelSpec
+from timesteps.runtime.stream import Stream
 
 __all__ = ["Session", "load", "with_golden"]
 
@@ -47,7 +49,10 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
 
 
 class Session:
-    """A trained model: inputs in, labels or probabilities out. It keeps no state between calls.
+    """A trained model: inputs in, labels or probabilities out.
+
+    `predict`, `predict_proba`, `logits` and `evaluate` read whole sequences and keep no state. `step`, `run`, `reset`
+    and `state` are those of one stream (`Stream`), which goes on from call to call; `stream` begins another.
 
     Inputs are a list of texts; rows of token ids; or numeric rows (T, I), of different lengths, as what the model was
     trained on. Several members answer by their mean logit.
@@ -84,6 +89,35 @@ class Session:
     def __reduce__(self) -> tuple[type[Session], tuple[Any, ...]]:
         """A copy, in this process or another, is made anew from the same parts."""
         return Session, (self.spec, self.tensors, self.dtype)
+
+    @cached_property
+    def _stream(self) -> Stream:
+        return Stream(self.spec, self.tensors)
+
+    def stream(self) -> Stream:
+        """Another stream of this model, at its beginning; the weights are shared. `ModelError` as `Stream`."""
+        return self._stream.fresh()
+
+    def step(self, x: Any) -> NDArray[np.float32]:
+        """One time step: the logits as of now. See `Stream.step`."""
+        return self._stream.step(x)
+
+    def run(self, x: Any, lengths: ArrayLike | None = None) -> NDArray[np.float32]:
+        """Several time steps: the logits after each. See `Stream.run`."""
+        return self._stream.run(x, lengths)
+
+    def reset(self, streams: int | Sequence[int] | None = None) -> None:
+        """Back to the beginning. See `Stream.reset`."""
+        self._stream.reset(streams)
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The stream's state as a plain value, to keep and to set. See `Stream.state`."""
+        return self._stream.state
+
+    @state.setter
+    def state(self, state: Mapping[str, ArrayLike]) -> None:
+        self._stream.state = state
 
     @property
     def classes(self) -> tuple[str | int | float | bool, ...]:
