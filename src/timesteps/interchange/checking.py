@@ -27,6 +27,7 @@ LENGTHS = ((1,), (7,), (5, 5, 5), (2,) * 4, (9, 4, 1), (23, 2, 17, 11, 1, 8, 3, 
 Padding = Literal[
     "noise", "zero", "none"
 ]  # what stands behind the ends of rows; none: all rows of a batch end together
+Shape = tuple[int | None, int | None]  # rows and steps of a batch, where the other side has fixed them
 Ending = Literal["none", "sigmoid", "softmax", "log_softmax"]  # what the other side makes of its logits
 
 
@@ -70,21 +71,26 @@ def version(package: str) -> str:
     return f"{package} {importlib.metadata.version(package)}"
 
 
-def batches(network: PlainNetwork, padding: Padding) -> Iterator[Batch]:
-    """Random inputs of the network's kind. Where padding is zero, real ids are never 0."""
+def batches(network: PlainNetwork, padding: Padding, shape: Shape = (None, None)) -> Iterator[Batch]:
+    """Random inputs of the network's kind, in batches of the given rows and steps where these are fixed.
+
+    Where padding is zero, real ids are never 0.
+    """
     rng = np.random.default_rng(0)
     spec = network.spec
-    for given in LENGTHS:
+    rows, steps = shape
+    fixed = [(steps or T,) * (rows or B) for B, T in ((1, 7), (3, 1), (2, 12))]
+    for given in LENGTHS if shape == (None, None) else fixed:
         if padding == "none" and len(set(given)) > 1:
             continue
         lengths = np.array(given, np.int64)
-        shape = (len(lengths), int(lengths.max()))
-        behind = np.arange(shape[1]) >= lengths[:, None]
+        size = (len(lengths), int(lengths.max()))
+        behind = np.arange(size[1]) >= lengths[:, None]
         if spec.input == "ids":
-            ids = rng.integers(1 if padding == "zero" and spec.input_size > 1 else 0, spec.input_size, shape)
+            ids = rng.integers(1 if padding == "zero" and spec.input_size > 1 else 0, spec.input_size, size)
             yield Batch(np.where(behind & (padding == "zero"), 0, ids), lengths)
             continue
-        values = rng.normal(size=(*shape, spec.input_size))
+        values = rng.normal(size=(*size, spec.input_size))
         if network.scaler is not None:
             values = network.scaler[0] + network.scaler[1] * values
         values[behind & (padding == "zero")] = 0
@@ -108,7 +114,7 @@ def finished(logits: NDArray[np.float64], ending: Ending) -> NDArray[np.float64]
     if ending in ("softmax", "log_softmax"):
         shifted = logits - logits.max(axis=1, keepdims=True)
         log = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return log if ending == "log_softmax" else np.exp(log)
+        return np.asarray(log if ending == "log_softmax" else np.exp(log))
     return logits
 
 
@@ -125,6 +131,7 @@ def measure(
     by: str,
     padding: Padding = "noise",
     ending: Ending = "none",
+    shape: Shape = (None, None),
 ) -> Check:
     """Run both sides on the same inputs.
 
@@ -132,7 +139,7 @@ def measure(
         ModelError: they differ by more than `TOLERANCE`.
     """
     largest, rows = 0.0, 0
-    for batch in batches(network, padding):
+    for batch in batches(network, padding, shape):
         largest = max(largest, difference(finished(answers(network, batch), ending), run(batch)))
         rows += len(batch.lengths)
     return judged(Check(by, largest, rows))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import ModelError, UsageError, option
-from timesteps.runtime.layout import GATES, check_model
+from timesteps.runtime.layout import GATES, all_finite, check_model
 from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, LayerSpec, ModelSpec, NetworkSpec, NumericSpec, PoolName, TextSpec
 
@@ -143,6 +143,8 @@ def _expect(what: str, array: Array, shape: tuple[int | None, ...]) -> None:
     if not fits or array.size == 0:
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         raise ModelError(f"{what} has shape {array.shape}, not ({wanted})")
+    if array.dtype.kind == "f" and not all_finite(array):
+        raise ModelError(f"{what} is not finite everywhere", mend="convert a model whose training did not diverge")
 
 
 def _floats(array: Array) -> Array:

@@ -94,7 +94,8 @@ def recognise(
     if rest:
         name = min(rest)
         raise ModelError(
-            f"tensor {shown(name)} {rest[name].shape} belongs to no embedding, recurrent or dense layer",
+            f"tensor {shown(name)} {rest[name].shape} belongs to no embedding, recurrent or dense layer "
+            f"(the first recurrent layer reads {size} numbers, the last gives {width})",
             mend="convert a model of embedding, RNN, LSTM or GRU, and one dense layer",
         )
     return Parts(layers, head, embedding, attention, scaler)
