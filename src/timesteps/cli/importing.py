@@ -25,7 +25,7 @@ def import_(
     ] = None,
     pool: Annotated[
         Literal["last", "mean", "max", "mean+max"] | None,
-        typer.Option("--pool", metavar="NAME", help="For a state dict, which does not say: last, mean, max, mean+max."),
+        typer.Option("--pool", metavar="NAME", help="For weights alone, which do not say: last, mean, max, mean+max."),
     ] = None,
     nonlinearity: Annotated[
         Literal["tanh", "relu"] | None,
@@ -47,8 +47,8 @@ def import_(
         raise UsageError(f"--from is {library!r}", mend=f"give one of {', '.join(interchange.SOURCES)}")
     told: dict[str, Any] = {"pool": pool, "nonlinearity": nonlinearity}
     told = {name: value for name, value in told.items() if value is not None}
-    if told and library != "torch":
-        raise UsageError(f"--{next(iter(told))} is for --from torch", mend="leave it out: the file says it itself")
+    if (library == "onnx" and told) or (library == "keras" and nonlinearity):
+        raise UsageError(f"--{next(iter(told))} is not for --from {library}", mend="leave it out: the file says it")
     labels = None if classes is None else [label.strip() for label in classes.split(",")]
     imported = getattr(interchange, interchange.SOURCES[library])(file, classes=labels, **told)
     folder = imported.save(out)

@@ -79,9 +79,21 @@ class Imported:
         }
 
 
-def finish(network: PlainNetwork, check: Check, library: str, origin: str, classes: Sequence[Label] | None) -> Imported:
-    """The model of a network that was measured, with golden vectors of its own answers."""
+def finish(
+    network: PlainNetwork,
+    check: Check,
+    library: str,
+    origin: str,
+    classes: Sequence[Label] | None,
+    mask_zero: bool = False,
+) -> Imported:
+    """The model of a network that was measured, with golden vectors of its own answers.
+
+    `mask_zero` says whether id 0 was padding where it came from.
+    """
     training = {"imported_from": library, "source": origin[:200], **check.to_dict()}
+    if network.spec.input == "ids":
+        training["mask_zero"] = mask_zero
     session = to_session(network, classes, training)
     rng = np.random.default_rng(0)
     rows = [

@@ -1,0 +1,103 @@
+"""A Keras model made of a plain list of layers, by calling Keras' constructors ourselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.errors import UsageError
+from timesteps.interchange.checking import Batch, Padding, missing, version
+from timesteps.interchange.keras_layers import CELLS, KerasLayer
+
+__all__ = ["build", "keras_version", "needs_keras", "padding_of", "run", "why_not"]
+
+_PASSED = ("units", "activation", "use_bias", "return_sequences", "reset_after")
+
+
+def why_not() -> str | None:
+    """Why Keras cannot run here; None if it can. Without a word about its backend, it runs on torch, which is here."""
+    if why := missing("keras"):
+        return why
+    backend = os.environ.setdefault("KERAS_BACKEND", "torch")
+    return missing({"tensorflow": "tensorflow", "jax": "jax"}.get(backend, "torch"))
+
+
+def needs_keras() -> None:
+    """`UsageError` where Keras cannot run."""
+    if why := why_not():
+        raise UsageError(f"{why}, and Keras writes its files itself", mend="pip install 'timesteps[keras,torch]'")
+
+
+def keras_version() -> str:
+    """Keras and the backend it runs on."""
+    import keras
+
+    return f"{version('keras')} on {keras.backend.backend()}"
+
+
+def build(layers: Sequence[KerasLayer], features: int | None) -> Any:
+    """The model; `features` are the numbers of a step, None for ids. The weights are set as they are in the list."""
+    import keras
+
+    inputs = x = keras.Input((None,), dtype="int32") if features is None else keras.Input((None, features))
+    made = []
+    for layer in layers:
+        if layer.kind in ("InputLayer", "Dropout", "SpatialDropout1D"):
+            continue
+        if layer.kind == "MeanMax":
+            mean, largest = keras.layers.GlobalAveragePooling1D(), keras.layers.GlobalMaxPooling1D()
+            x = keras.layers.Concatenate(name=layer.name)([mean(x), largest(x)])
+            continue
+        each = _one(layer)
+        x = each(x)
+        made.append((each, layer.weights))
+    model = keras.Model(inputs, x)
+    for each, weights in made:
+        if weights:
+            each.set_weights([np.asarray(weight, np.float32) for weight in weights])
+    return model
+
+
+def _one(layer: KerasLayer) -> Any:
+    import keras
+
+    options = layer.options
+    if layer.kind == "Embedding":
+        sizes = {key: options[key] for key in ("input_dim", "output_dim", "mask_zero")}
+        return keras.layers.Embedding(**sizes, name=layer.name)
+    if layer.kind == "Masking":
+        return keras.layers.Masking(0.0, name=layer.name)
+    if layer.kind == "Normalization":
+        known = options.get("mean") is not None
+        given = {key: np.asarray(options[key]).tolist() for key in ("mean", "variance")} if known else {}
+        return keras.layers.Normalization(**given, name=layer.name)
+    passed = {key: options[key] for key in _PASSED if key in options}
+    if layer.kind in CELLS and options.get("bidirectional"):
+        inner = getattr(keras.layers, layer.kind)(**passed)
+        return keras.layers.Bidirectional(inner, name=layer.name)
+    if layer.kind in (*CELLS, "Dense", "Activation", "GlobalAveragePooling1D", "GlobalMaxPooling1D"):
+        return getattr(keras.layers, layer.kind)(**passed, name=layer.name)
+    raise AssertionError(layer.kind)
+
+
+def padding_of(layers: Sequence[KerasLayer], masks: bool) -> Padding:
+    """What may stand behind the ends of rows: zeros where the model masks them, and nothing at all elsewhere.
+
+    Keras' maximum reads masked steps, too: where both directions run, these are zeros.
+    """
+    largest = any(layer.kind in ("GlobalMaxPooling1D", "MeanMax") for layer in layers)
+    both = any(layer.options.get("bidirectional") for layer in layers)
+    return "zero" if masks and not (largest and both) else "none"
+
+
+def run(model: Any, batch: Batch) -> NDArray[Any]:
+    """The model's answer in inference mode, (B, outputs)."""
+    import keras
+
+    values = batch.values.astype(np.int32) if batch.values.dtype.kind == "i" else batch.values
+    answer: NDArray[Any] = np.asarray(keras.ops.convert_to_numpy(model(values, training=False)), np.float64)
+    return answer
