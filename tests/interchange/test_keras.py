@@ -149,7 +149,7 @@ def test_pooling_of_weights_alone_is_told(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "it.weights.h5")
     told = from_keras(tmp_path / "it.weights.h5", pool="mean").session
     assert networks.same_weights(from_keras(model).session, told)
-    with pytest.raises(UsageError, match="is for a .weights.h5 file"):
+    with pytest.raises(UsageError, match="is for a .*weights.h5 file"):
         from_keras(model, pool="mean")
 
 

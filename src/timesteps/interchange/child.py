@@ -144,7 +144,7 @@ def _dataset(dataset: Any, name: str, size: int) -> Any:
         raise RefusedError(f"has a dataset {shown} of {ascii(str(dataset.dtype))[:40]}, not of numbers")
     if dataset.nbytes > size or dataset.id.get_storage_size() != dataset.nbytes:
         raise RefusedError(f"has a dataset {shown} of shape {dataset.shape} that is not stored in it")
-    return np.ascontiguousarray(dataset[()])
+    return np.array(dataset[()], order="C")
 
 
 if __name__ == "__main__":

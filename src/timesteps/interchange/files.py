@@ -101,19 +101,18 @@ def check_entries(archive: zipfile.ZipFile, size: int, compressed: bool) -> None
     entries = archive.infolist()
     if len(entries) > _MAX_ENTRIES:
         raise ModelError(f"has {len(entries):,} entries, at most {_MAX_ENTRIES:,} are read")
+    _check_frame(archive, size)
     seen: set[str] = set()
-    inflated = stored = 0
+    inflated = 0
     for entry in entries:
-        path = PurePosixPath(entry.filename)
-        name = shown(entry.orig_filename)
+        parts = PurePosixPath(entry.filename).parts
+        name, file_type = shown(entry.orig_filename), entry.external_attr >> 16 & _TYPE
+        strange = "\\" in entry.orig_filename or ":" in entry.orig_filename or not parts or parts[0] == "/"
         wrong = [
-            (
-                path.is_absolute() or "\\" in entry.orig_filename or ":" in path.parts[0] if path.parts else True,
-                "an absolute or foreign path",
-            ),
-            (".." in path.parts, "a path that leaves its folder"),
+            (strange, "an absolute or foreign path"),
+            (".." in parts, "a path that leaves its folder"),
             ("\0" in entry.orig_filename, "a zero byte in its name"),
-            (entry.external_attr >> 16 & _TYPE == _LINK, "a link"),
+            (file_type == _LINK, "the type of a link"),
             (bool(entry.flag_bits & 1), "encryption"),
             (entry.filename in seen, "the name of another entry"),
             (entry.compress_type not in ((0, 8) if compressed else (0,)), "a compression that is not read here"),
@@ -123,9 +122,23 @@ def check_entries(archive: zipfile.ZipFile, size: int, compressed: bool) -> None
             if refused:
                 raise ModelError(f"its entry {name} has {what}")
         seen.add(entry.filename)
-        stored += entry.compress_size
         inflated += entry.file_size if entry.compress_type else 0
-    if stored > size:
-        raise ModelError("its entries overlap: together they are larger than the file")
     if inflated > MAX_JSON:
         raise ModelError(f"its compressed entries would unpack to {inflated:,} bytes, at most {MAX_JSON:,} are read")
+
+
+def _check_frame(archive: zipfile.ZipFile, size: int) -> None:
+    """The entries lie one behind the other, from the first byte on, and nothing follows the directory."""
+    file = archive.fp
+    assert file is not None
+    file.seek(max(0, size - 22 - len(archive.comment)))
+    ended = file.read(4) == b"PK\5\6"
+    end = 0
+    for entry in sorted(archive.infolist(), key=lambda each: each.header_offset):
+        if entry.header_offset < end:
+            raise ModelError(f"its entry {shown(entry.orig_filename)} overlaps another")
+        if end == 0 and entry.header_offset:
+            raise ModelError("something else stands before its first entry")
+        end = entry.header_offset + 30 + len(entry.filename) + entry.compress_size
+    if not ended or end > size:
+        raise ModelError("something else stands behind its directory")

@@ -57,7 +57,7 @@ def build(layers: Sequence[KerasLayer], features: int | None) -> Any:
         made.append((each, layer.weights))
     model = keras.Model(inputs, x)
     for each, weights in made:
-        if weights:
+        if weights and not isinstance(each, keras.layers.Normalization):
             each.set_weights([np.asarray(weight, np.float32) for weight in weights])
     return model
 
@@ -72,9 +72,10 @@ def _one(layer: KerasLayer) -> Any:
     if layer.kind == "Masking":
         return keras.layers.Masking(0.0, name=layer.name)
     if layer.kind == "Normalization":
-        known = options.get("mean") is not None
-        given = {key: np.asarray(options[key]).tolist() for key in ("mean", "variance")} if known else {}
-        return keras.layers.Normalization(**given, name=layer.name)
+        known = [options.get("mean"), options.get("variance")]
+        given = layer.weights[:2] if None in known else known  # adapted, or told
+        mean, variance = (np.asarray(part).tolist() for part in given)
+        return keras.layers.Normalization(mean=mean, variance=variance, name=layer.name)
     passed = {key: options[key] for key in _PASSED if key in options}
     if layer.kind in CELLS and options.get("bidirectional"):
         inner = getattr(keras.layers, layer.kind)(**passed)

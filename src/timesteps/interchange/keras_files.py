@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from timesteps.errors import ModelError
 from timesteps.interchange.files import check_entries, check_file, parse_json, shown
-from timesteps.interchange.keras_config import read_config
+from timesteps.interchange.keras_graph import read_config
 from timesteps.interchange.keras_layers import CELLS, KerasLayer
 from timesteps.interchange.tensors import read_hdf5
 from timesteps.runtime.layout import GATES

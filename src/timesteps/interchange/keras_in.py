@@ -15,8 +15,8 @@ from timesteps.interchange.checking import Check, measure, missing
 from timesteps.interchange.files import parse_json
 from timesteps.interchange.imported import Imported, finish
 from timesteps.interchange.keras_build import build, keras_version, padding_of, run, why_not
-from timesteps.interchange.keras_config import read_config
 from timesteps.interchange.keras_files import read_archive, read_weights
+from timesteps.interchange.keras_graph import read_config
 from timesteps.interchange.keras_layers import KerasLayer, Read, to_plain
 from timesteps.interchange.plain import Label
 from timesteps.runtime.spec import PoolName

@@ -33,8 +33,8 @@ _EPSILON = 1e-7  # Keras' Normalization divides by no less
 class KerasLayer:
     """One layer: its class, the options that change its answer, and its weights as `get_weights()` lists them.
 
-    `kind` is the class's name, but "MeanMax" stands for both global poolings side by side, and a Bidirectional layer has
-    the kind of the layer in it and the option `bidirectional`.
+    `kind` is the class's name, but "MeanMax" stands for both global poolings side by side, and a Bidirectional layer
+    has the kind of the layer in it and the option `bidirectional`.
     """
 
     kind: str

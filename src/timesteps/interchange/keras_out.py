@@ -24,7 +24,7 @@ __all__ = ["to_keras"]
 def to_keras(
     model: Session | str | os.PathLike[str], path: str | os.PathLike[str], *, mask_zero: bool | None = None
 ) -> Exported:
-    """Write a model as a `.keras` file, its outputs logits. Text processing stays behind: it reads token ids or numbers.
+    """Write a model as a `.keras` file, its outputs logits. Text processing stays behind: it reads ids or numbers.
 
     The file is opened again by Keras, run on random inputs, and the largest difference goes into its entry
     `timesteps.json`. Where Keras has one bias and we have two, it gets their sum.
