@@ -1,4 +1,4 @@
-"""Published shapes of attacks on model files, each written to a folder; a payload that ran would leave a canary there."""
+"""Published shapes of attacks on model files, each written to a folder; one that ran would leave a canary there."""
 
 from __future__ import annotations
 

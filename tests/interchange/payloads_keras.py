@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import stat
+import tempfile
 import zipfile
 from base64 import b64encode
 from collections.abc import Callable
@@ -17,22 +17,20 @@ import keras
 import numpy as np
 from payloads import Runs, lambda_code, payload, pickle, touch
 
-from timesteps.interchange import keras_graph
-
 
 @cache
 def sound() -> tuple[str, bytes]:
     """The configuration and the weights of an honest model."""
     layers = [keras.Input((None, 2)), keras.layers.LSTM(3, name="lstm"), keras.layers.Dense(2)]
     model = keras.Sequential(layers)
-    file = io.BytesIO()
-    model.save_weights(path := Path(__import__("tempfile").mkdtemp()) / "it.weights.h5")
-    file.write(path.read_bytes())
-    return model.to_json(), file.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_weights(Path(folder) / "it.weights.h5")
+        return model.to_json(), (Path(folder) / "it.weights.h5").read_bytes()
 
 
 def keras_file(folder: Path, config: Any = None, weights: bytes | None = None, **entries: bytes) -> Path:
     own, h5 = sound()
+    config = own if config is None else config
     with zipfile.ZipFile(folder / "evil.keras", "w") as archive:
         archive.writestr("metadata.json", '{"keras_version": "3.8.0"}')
         archive.writestr(
@@ -319,6 +317,3 @@ def hdf5_that_is_damaged(folder: Path) -> Path:
     data[96:2000] = bytes(range(256)) * 7 + bytes(112)
     (folder / "evil.weights.h5").write_bytes(data)
     return folder / "evil.weights.h5"
-
-
-assert keras_graph  # the reader that all of these meet

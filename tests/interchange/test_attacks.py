@@ -22,8 +22,8 @@ from timesteps.interchange import from_keras, from_onnx, from_torch
 for package in ("keras", "h5py", "onnx"):
     pytest.importorskip(package, reason=f"{package} is not installed")
 
-import payloads_keras
-import payloads_onnx
+import payloads_keras  # noqa: E402
+import payloads_onnx  # noqa: E402
 
 READERS = {".keras": from_keras, ".h5": from_keras, ".onnx": from_onnx}
 

@@ -24,7 +24,7 @@ keras = pytest.importorskip("keras", reason="keras is not installed")
 pytest.importorskip("h5py", reason="h5py is not installed")
 L = keras.layers
 
-CASES = [case for case in networks.matrix() if case["pool"] != "attention"]
+CASES = [case for case in networks.matrix() if case["pool"] != "attention"][::2]
 
 
 @pytest.mark.parametrize("case", CASES, ids=networks.named)
@@ -149,7 +149,7 @@ def test_pooling_of_weights_alone_is_told(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "it.weights.h5")
     told = from_keras(tmp_path / "it.weights.h5", pool="mean").session
     assert networks.same_weights(from_keras(model).session, told)
-    with pytest.raises(UsageError, match="is for a .*weights.h5 file"):
+    with pytest.raises(UsageError, match=r"is for a \.weights\.h5 file"):
         from_keras(model, pool="mean")
 
 

@@ -24,9 +24,9 @@ __all__ = ["TOLERANCE", "Batch", "Check", "Padding", "answers", "batches", "diff
 TOLERANCE = 1e-5
 LENGTHS = ((1,), (7,), (5, 5, 5), (2,) * 4, (9, 4, 1), (23, 2, 17, 11, 1, 8, 3, 20))
 
-Padding = Literal[
-    "noise", "zero", "none"
-]  # what stands behind the ends of rows; none: all rows of a batch end together
+# What stands behind the ends of rows: anything; zeros, and no real id is 0; or nothing, for all rows of a batch end
+# together, and ids are any, or never 0.
+Padding = Literal["noise", "zero", "none", "none, nonzero"]
 Shape = tuple[int | None, int | None]  # rows and steps of a batch, where the other side has fixed them
 Ending = Literal["none", "sigmoid", "softmax", "log_softmax"]  # what the other side makes of its logits
 
@@ -50,7 +50,7 @@ class Check:
     def __str__(self) -> str:
         if self.largest is None:
             return f"not checked: {self.by}"
-        return f"largest difference {self.largest:.1e} from {self.by}, over {self.rows} rows of 1 to 23 steps"
+        return f"largest difference {self.largest:.1e} from {self.by}, over {self.rows} random rows"
 
     def to_dict(self) -> dict[str, str | int | float | bool | None]:
         """As a file's metadata, the model file's `training` and `--json` have it."""
@@ -72,22 +72,20 @@ def version(package: str) -> str:
 
 
 def batches(network: PlainNetwork, padding: Padding, shape: Shape = (None, None)) -> Iterator[Batch]:
-    """Random inputs of the network's kind, in batches of the given rows and steps where these are fixed.
-
-    Where padding is zero, real ids are never 0.
-    """
+    """Random inputs of the network's kind, in batches of the given rows and steps where these are fixed."""
     rng = np.random.default_rng(0)
     spec = network.spec
     rows, steps = shape
+    least = 1 if "zero" in padding and spec.input_size > 1 else 0
     fixed = [(steps or T,) * (rows or B) for B, T in ((1, 7), (3, 1), (2, 12))]
     for given in LENGTHS if shape == (None, None) else fixed:
-        if padding == "none" and len(set(given)) > 1:
+        if padding.startswith("none") and len(set(given)) > 1:
             continue
         lengths = np.array(given, np.int64)
         size = (len(lengths), int(lengths.max()))
         behind = np.arange(size[1]) >= lengths[:, None]
         if spec.input == "ids":
-            ids = rng.integers(1 if padding == "zero" and spec.input_size > 1 else 0, spec.input_size, size)
+            ids = rng.integers(least, spec.input_size, size)
             yield Batch(np.where(behind & (padding == "zero"), 0, ids), lengths)
             continue
         values = rng.normal(size=(*size, spec.input_size))

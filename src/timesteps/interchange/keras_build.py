@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,15 +16,21 @@ from timesteps.interchange.keras_layers import CELLS, KerasLayer
 
 __all__ = ["build", "keras_version", "needs_keras", "padding_of", "run", "why_not"]
 
+_BACKENDS = ("tensorflow", "jax", "torch")
 _PASSED = ("units", "activation", "use_bias", "return_sequences", "reset_after")
 
 
 def why_not() -> str | None:
-    """Why Keras cannot run here; None if it can. Without a word about its backend, it runs on torch, which is here."""
+    """Why Keras cannot run here; None if it can.
+
+    Where nobody chose a backend and TensorFlow is not installed, the backend is torch.
+    """
     if why := missing("keras"):
         return why
-    backend = os.environ.setdefault("KERAS_BACKEND", "torch")
-    return missing({"tensorflow": "tensorflow", "jax": "jax"}.get(backend, "torch"))
+    if "KERAS_BACKEND" not in os.environ and "keras" not in sys.modules and missing("tensorflow"):
+        os.environ["KERAS_BACKEND"] = "torch"
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return None if "keras" in sys.modules or backend not in _BACKENDS else missing(backend)
 
 
 def needs_keras() -> None:
@@ -92,7 +99,9 @@ def padding_of(layers: Sequence[KerasLayer], masks: bool) -> Padding:
     """
     largest = any(layer.kind in ("GlobalMaxPooling1D", "MeanMax") for layer in layers)
     both = any(layer.options.get("bidirectional") for layer in layers)
-    return "zero" if masks and not (largest and both) else "none"
+    if not masks:
+        return "none"
+    return "none, nonzero" if largest and both else "zero"
 
 
 def run(model: Any, batch: Batch) -> NDArray[Any]:

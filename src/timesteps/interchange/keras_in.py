@@ -102,6 +102,8 @@ def _measured(layers: list[KerasLayer], read: Read, model: Any) -> Check:
     if model is None:
         model = build(layers, None if spec.input == "ids" else spec.input_size)
     shape = tuple(model.input_shape[:2])
-    padding = padding_of(layers, read.masks) if shape == (None, None) else "none"
+    padding = padding_of(layers, read.masks)
+    if shape != (None, None):
+        padding = "none, nonzero" if read.masks else "none"
     fixed = (shape[0], shape[1])
     return measure(read.network, lambda batch: run(model, batch), keras_version(), padding, read.ending, fixed)

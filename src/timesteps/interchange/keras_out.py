@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
 import msgspec
 
 from timesteps.interchange.checking import measure
+from timesteps.interchange.exported import Exported, checked_ending
 from timesteps.interchange.keras_build import build, keras_version, needs_keras, padding_of, run
 from timesteps.interchange.keras_files import EXTRA
 from timesteps.interchange.keras_layers import from_plain
 from timesteps.interchange.plain import from_session
-from timesteps.interchange.torch_out import Exported, checked_ending
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.session import Session, load
 
@@ -58,14 +59,15 @@ def to_keras(
         mask_zero = text is not None and bool(session.spec.training.get("mask_zero", text.mask))
     layers = from_plain(network, mask_zero)
     ids = network.spec.input == "ids"
-    built = build(layers, None if ids else network.spec.input_size)
     padding = padding_of(layers, ids and mask_zero)
     notes = [*network.notes]
     notes.append("id 0 is padding (mask_zero)" if padding == "zero" else "give rows of one length: Keras reads padding")
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "model.keras"
-        built.save(whole)
-        again = keras.saving.load_model(whole, safe_mode=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that its maximum drops the mask: the notes say what follows
+            build(layers, None if ids else network.spec.input_size).save(whole)
+            again = keras.saving.load_model(whole, safe_mode=True)
         check = measure(network, lambda batch: run(again, batch), keras_version(), padding)
         with zipfile.ZipFile(whole, "a") as archive:
             archive.writestr(EXTRA, msgspec.json.encode({**check.to_dict(), "notes": notes}))

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from timesteps.errors import ModelError, UsageError
 from timesteps.interchange.checking import Batch, Check, measure, missing, version
+from timesteps.interchange.exported import Exported, checked_ending
 from timesteps.interchange.onnx_recurrent import NODES, to_weights
 from timesteps.interchange.plain import PlainNetwork, from_session
-from timesteps.interchange.torch_out import Exported, checked_ending
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.session import Session, load
 from timesteps.version import __version__
@@ -48,15 +48,15 @@ def to_onnx(model: Session | str | os.PathLike[str], path: str | os.PathLike[str
         ModelError: a model with parts that ONNX has no nodes for, or answers that differ by more than 1e-5.
         UsageError: onnx is not installed, another ending, or a place that cannot be written to.
 
-    >>> import tempfile, torch, onnxruntime  # doctest: +SKIP
-    >>> from timesteps.interchange import from_torch, to_onnx  # doctest: +SKIP
-    >>> model = from_torch(torch.nn.GRU(3, 4), head=torch.nn.Linear(4, 1)).session  # doctest: +SKIP
-    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
+    >>> import tempfile, torch, onnxruntime
+    >>> from timesteps.interchange import from_torch, to_onnx
+    >>> model = from_torch(torch.nn.GRU(3, 4), head=torch.nn.Linear(4, 1)).session
+    >>> with tempfile.TemporaryDirectory() as folder:
     ...     exported = to_onnx(model, f"{folder}/gru.onnx")
     ...     peer = onnxruntime.InferenceSession(exported.path)
-    >>> x, h = np.zeros((2, 5, 3), np.float32), np.zeros((1, 2, 4), np.float32)  # doctest: +SKIP
-    >>> logits, h = peer.run(None, {"x": x, "lengths": [5, 3], "h_l0": h})  # doctest: +SKIP
-    >>> logits.shape, h.shape  # doctest: +SKIP
+    >>> x, h = np.zeros((2, 5, 3), np.float32), np.zeros((1, 2, 4), np.float32)
+    >>> logits, h = peer.run(None, {"x": x, "lengths": [5, 3], "h_l0": h})
+    >>> logits.shape, h.shape
     ((2, 1), (1, 2, 4))
     """
     path = checked_ending(path, ".onnx")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from timesteps.errors import ModelError, UsageError
+from timesteps.errors import ModelError
 from timesteps.interchange.checking import Batch, Check, measure, missing, version
+from timesteps.interchange.exported import Exported, checked_ending
 from timesteps.interchange.plain import PlainNetwork, from_session
 from timesteps.interchange.torch_lines import lines, state_names
 from timesteps.runtime.atomic import atomic_write
@@ -22,22 +21,7 @@ from timesteps.runtime.session import Session, load
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Exported", "rebuilt", "to_torch"]
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A file for another library: where it is, what the measurement found, what its reader should know."""
-
-    path: Path
-    check: Check
-    notes: tuple[str, ...]
-    python: str | None = None  # the lines that rebuild the module, for torch
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `--json` prints it."""
-        found = {"file": str(self.path), **self.check.to_dict(), "notes": list(self.notes)}
-        return found if self.python is None else found | {"python": self.python}
+__all__ = ["rebuilt", "runner", "to_torch"]
 
 
 def to_torch(model: Session | str | os.PathLike[str], path: str | os.PathLike[str]) -> Exported:
@@ -85,15 +69,6 @@ def to_torch(model: Session | str | os.PathLike[str], path: str | os.PathLike[st
     with atomic_write(path) as file:
         file.write(save(state, metadata))
     return Exported(path, check, network.notes, python)
-
-
-def checked_ending(path: str | os.PathLike[str], *endings: str) -> Path:
-    """The path. `UsageError` if its name does not end as files of this kind do."""
-    if Path(path).suffix not in endings:
-        raise UsageError(
-            "has another ending than its kind of file", path=path, mend=f"name it …{' or …'.join(endings)}"
-        )
-    return Path(path)
 
 
 def rebuilt(network: PlainNetwork, python: str) -> torch.nn.Module:
