@@ -80,7 +80,7 @@ def _one(layer: KerasLayer) -> Any:
         return keras.layers.Masking(0.0, name=layer.name)
     if layer.kind == "Normalization":
         known = [options.get("mean"), options.get("variance")]
-        given = layer.weights[:2] if None in known else known  # adapted, or told
+        given = layer.weights[:2] if any(part is None for part in known) else known  # adapted, or told
         mean, variance = (np.asarray(part).tolist() for part in given)
         return keras.layers.Normalization(mean=mean, variance=variance, name=layer.name)
     passed = {key: options[key] for key in _PASSED if key in options}
