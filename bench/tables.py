@@ -15,11 +15,9 @@ from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
-from timesteps.tasks.classify.recipes import RECIPES as BUILT
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "quality.md", ROOT / "docs" / "speed.md")
-UNBUILT = "not built yet"
 
 _BLOCK = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.S)
 
@@ -58,8 +56,6 @@ def tasks(read: Read) -> str:
         result, baselines = _result(recipe, read), _baselines(recipe, read)
         theirs = {name: 100 * each["accuracy"] for name, each in baselines.items()}
         score, asked = UNMEASURED, recipe.owed.words
-        if recipe.arguments[:1] == ("--recipe",) and recipe.arguments[1] not in BUILT:
-            score = UNBUILT
         if result is not None:
             accuracy = {name: 100 * value for name, value in result["accuracy"].items()}
             spread = f"{accuracy['lowest']:.2f} to {accuracy['highest']:.2f}"

@@ -43,9 +43,9 @@ TIMESTEPS_INLINE void add_rows_tile(float* sum, const float* table, std::int64_t
             for (int line = 0; line < Vectors; line += 2)
                 TIMESTEPS_PREFETCH(table + rows[place + kAhead] * width + line * kLanes);
         const float factor = factors == nullptr ? 1.0f : factors[rows[place]];
-        for (int vector = 0; vector < Vectors; ++vector) total[vector] += vector_at(row + vector * kLanes) * factor;
+        for (int vector = 0; vector < Vectors; ++vector) total[vector] += load(row + vector * kLanes) * factor;
     }
-    for (int vector = 0; vector < Vectors; ++vector) vector_at(sum + vector * kLanes) = total[vector];
+    for (int vector = 0; vector < Vectors; ++vector) store(sum + vector * kLanes, total[vector]);
 }
 
 template <bool Ahead>

@@ -74,26 +74,28 @@ TIMESTEPS_INLINE void cbow_step_body(const CbowTables& tables, std::span<const s
     const float share = 1.0f / static_cast<float>(context.size());
     for (std::int64_t at = 0; at < width; at += kLanes) {
         Vector sum = {};
-        for (const std::int32_t word : context) sum += vector_at(tables.input + word * width + at);
-        vector_at(mean + at) = sum * share;
-        vector_at(change + at) = Vector{};
+        for (const std::int32_t word : context) sum += load(tables.input + word * width + at);
+        store(mean + at, sum * share);
+        store(change + at, Vector{});
     }
     for (std::size_t place = 0; place < targets.size(); ++place) {
         float* const row = tables.output + targets[place] * width;
         Vector products = {};
-        for (std::int64_t at = 0; at < width; at += kLanes) products += vector_at(mean + at) * vector_at(row + at);
+        for (std::int64_t at = 0; at < width; at += kLanes) products += load(mean + at) * load(row + at);
         float score = 0.0f;
         for (int lane = 0; lane < kLanes; ++lane) score += products[lane];
         const float gain = rate * ((place == 0 ? 1.0f : 0.0f) - 1.0f / (1.0f + std::exp(-score)));
         for (std::int64_t at = 0; at < width; at += kLanes) {
-            const Vector before = vector_at(row + at);
-            vector_at(change + at) += before * gain;
-            vector_at(row + at) = before + vector_at(mean + at) * gain;
+            const Vector before = load(row + at);
+            store(change + at, load(change + at) + before * gain);
+            store(row + at, before + load(mean + at) * gain);
         }
     }
     for (const std::int32_t word : context)
-        for (std::int64_t at = 0; at < width; at += kLanes)
-            vector_at(tables.input + word * width + at) += vector_at(change + at);
+        for (std::int64_t at = 0; at < width; at += kLanes) {
+            float* const row = tables.input + word * width + at;
+            store(row, load(row) + load(change + at));
+        }
 }
 TIMESTEPS_DISPATCH(cbow_step,
                    (const CbowTables& tables, std::span<const std::int32_t> context,

@@ -42,11 +42,17 @@ inline bool has_avx2() {
 }
 
 /// Eight numbers. The compiler makes of them what the instruction set has: one register, or two, or four.
-typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float Vector __attribute__((vector_size(32)));
 constexpr int kLanes = 8;
 
-TIMESTEPS_INLINE const Vector& vector_at(const float* values) { return *reinterpret_cast<const Vector*>(values); }
-TIMESTEPS_INLINE Vector& vector_at(float* values) { return *reinterpret_cast<Vector*>(values); }
+/// From any address. (A reference to a vector of less alignment would do with GCC; clang takes it for an aligned one.)
+TIMESTEPS_INLINE Vector load(const float* from) {
+    Vector vector;
+    __builtin_memcpy(&vector, from, sizeof vector);
+    return vector;
+}
+
+TIMESTEPS_INLINE void store(float* to, const Vector& vector) { __builtin_memcpy(to, &vector, sizeof vector); }
 
 inline const char* instructions() { return has_avx2() ? "avx2" : "baseline"; }
 

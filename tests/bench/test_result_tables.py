@@ -12,10 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # `bench` is not part of the package
 
-from bench import tables  # noqa: E402
 from bench.quality.__main__ import averaged  # noqa: E402
 from bench.quality.recipes import BEST, RECIPES, Owed  # noqa: E402
-from bench.tables import PAGES, TABLES, UNBUILT, UNMEASURED, fill, reaches  # noqa: E402
+from bench.tables import PAGES, TABLES, UNMEASURED, fill, reaches  # noqa: E402
+
+from timesteps.tasks.classify.recipes import RECIPES as KNOWN  # noqa: E402
 
 
 def nothing(name: str) -> None:
@@ -77,15 +78,13 @@ def test_what_was_not_measured_is_shown_as_such() -> None:
     for name, table in TABLES.items():
         rows = table(nothing).splitlines()[2:]
         assert rows, name
-        assert all(UNMEASURED in row or UNBUILT in row for row in rows), name
+        assert all(UNMEASURED in row for row in rows), name
         assert "reached" not in table(nothing)
 
 
-def test_a_recipe_that_the_command_does_not_know_is_shown_as_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = "`timesteps train classify imdb --recipe textbook` "
-    assert UNBUILT not in line_of(TABLES["tasks"](nothing), start)
-    monkeypatch.setattr(tables, "BUILT", {})
-    assert UNBUILT in line_of(TABLES["tasks"](nothing), start)
+def test_the_command_knows_every_recipe_that_is_measured() -> None:
+    named = {recipe.arguments[1] for recipe in RECIPES if recipe.arguments[:1] == ("--recipe",)}
+    assert named and named <= set(KNOWN)
 
 
 def test_every_table_is_rectangular() -> None:

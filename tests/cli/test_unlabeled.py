@@ -115,6 +115,7 @@ def test_dry_run_counts_it_and_does_not_do_it(timesteps: Command, data: Path, tm
             "--pretrain is 2, but the input 'bag' has no vectors of words; add --input ids",
         ),
         (["--input", "ids", "--pretrain", "-2"], "--pretrain is -2"),
+        (["--recipe", "words", "--one-hot"], "add --input ids, or --pretrain 0"),
         (["--input", "ids", "--pretrain", "0", "--unlabeled", "DATA"], "leave it away, or give --pretrain 5"),
         (["--input", "ids", "--vectors", "DATA", "--unlabeled", "DATA"], "--vectors and --unlabeled were both given"),
         (["--input", "ids", "--vectors", "DATA", "--pretrain", "2"], "--vectors and --pretrain were both given"),

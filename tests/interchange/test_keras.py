@@ -174,6 +174,11 @@ def test_an_adapted_normalization_and_fixed_shapes(tmp_path: Path) -> None:
         assert imported.check.largest is not None
 
 
+def test_an_activation_of_its_own_at_the_end() -> None:
+    layers = [keras.Input((None, 4)), L.GRU(3), L.Dense(3), L.Activation("softmax")]
+    assert from_keras(randomized(keras.Sequential(layers))).session.spec.network.outputs == 3
+
+
 def test_a_compiled_and_trained_model(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((None,)), L.Embedding(9, 4), L.LSTM(5, dropout=0.2), L.Dense(1, "sigmoid")])
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
@@ -208,6 +213,8 @@ REFUSED: list[tuple[str, list[Any]]] = [
     ("there is no dense layer", [L.LSTM(3)]),
     ("dense_?[0-9]*", [L.LSTM(3), L.Dense(4), L.Dense(2)]),
     ("2 outputs and activation sigmoid", [L.LSTM(3), L.Dense(2, activation="sigmoid")]),
+    (r"activation \(Activation\) has no place|activation_?[0-9]* \(Activation\)",
+     [L.LSTM(3), L.Activation("sigmoid"), L.Dense(2)]),
     ("activation=tanh", [L.LSTM(3), L.Dense(2, activation="tanh")]),
     ("axis", [L.Normalization(axis=1, mean=[0.0] * 6, variance=[1.0] * 6), L.LSTM(3), L.Dense(2)]),
     ("data_format", [L.LSTM(3, return_sequences=True), L.GlobalAveragePooling1D("channels_first"), L.Dense(2)]),

@@ -98,6 +98,8 @@ def classify(
     """
     from timesteps.errors import UsageError
 
+    if one_hot and input not in (None, "one_hot"):
+        raise UsageError(f"--one-hot and --input {input} were both given", mend="choose one")
     request = _request({**context.params, "input": "one_hot" if one_hot else input})
     if dry_run and resume:
         raise UsageError("--dry-run and --resume were both given", mend="choose one")

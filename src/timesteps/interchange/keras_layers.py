@@ -58,7 +58,8 @@ def to_plain(layers: Sequence[KerasLayer], notes: tuple[str, ...] = ()) -> Read:
     Raises:
         ModelError: a layer in a place where a model file has none, by name.
     """
-    left = [layer for layer in layers if layer.kind not in ("InputLayer", "Dropout", "SpatialDropout1D", "Activation")]
+    left = [layer for layer in layers if layer.kind not in ("InputLayer", "Dropout", "SpatialDropout1D")]
+    last = left.pop() if left and left[-1].kind == "Activation" else None
     embedding = scaler = None
     masks = False
     if left and left[0].kind == "Normalization":
@@ -83,7 +84,7 @@ def to_plain(layers: Sequence[KerasLayer], notes: tuple[str, ...] = ()) -> Read:
         )
     dense = rest[0]
     kernel, *bias = _weights(dense, 2 if dense.options.get("use_bias", True) else 1)
-    ending = _ending(dense, layers[-1], kernel)
+    ending = _ending(dense, last, kernel)
     network = assemble(
         [_from_keras(layer) for layer in stack],
         (kernel.T, bias[0] if bias else None),
@@ -115,9 +116,9 @@ def _pooling(stack: list[KerasLayer], left: list[KerasLayer]) -> tuple[PoolName,
     return ("last", left) if pooled is None else (pools[pooled], left[1:])
 
 
-def _ending(dense: KerasLayer, last: KerasLayer, kernel: Array) -> Ending:
+def _ending(dense: KerasLayer, last: KerasLayer | None, kernel: Array) -> Ending:
     names = [dense.options.get("activation", "linear")]
-    if last.kind == "Activation":
+    if last is not None:
         names.append(last.options["activation"])
     names = [name for name in names if name != "linear"]
     outputs = kernel.shape[-1]

@@ -131,6 +131,7 @@ def _layer(layer: Layer, number: int, width: int, tensors: dict[str, Array]) -> 
 
 def _scaler(scaler: tuple[Array, Array], spec: NetworkSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     mean, scale = (np.asarray(part, np.float64).reshape(-1) for part in scaler)
+    mean, scale = (np.repeat(part, spec.input_size) if part.size == 1 else part for part in (mean, scale))
     _expect("the scaler's mean", mean, (spec.input_size,))
     _expect("the scaler's scale", scale, (spec.input_size,))
     if spec.input != "numeric" or not (scale > 0).all():
