@@ -212,7 +212,7 @@ REFUSED: list[tuple[str, list[Any]]] = [
     ("gives all steps", [L.LSTM(3, return_sequences=True), L.Dense(2)]),
     ("there is no dense layer", [L.LSTM(3)]),
     ("dense_?[0-9]*", [L.LSTM(3), L.Dense(4), L.Dense(2)]),
-    ("2 outputs and activation sigmoid", [L.LSTM(3), L.Dense(2, activation="sigmoid")]),
+    ("a sigmoid of 2 outputs", [L.LSTM(3), L.Dense(2, activation="sigmoid")]),
     (r"activation \(Activation\) has no place|activation_?[0-9]* \(Activation\)",
      [L.LSTM(3), L.Activation("sigmoid"), L.Dense(2)]),
     ("activation=tanh", [L.LSTM(3), L.Dense(2, activation="tanh")]),

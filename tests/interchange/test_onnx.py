@@ -235,6 +235,8 @@ REFUSED: list[tuple[str, Callable[[Build], None]]] = [
     ("node Tanh", change(between=[helper.make_node("Tanh", ["h"], ["last"])])),
     ("node Squeeze", change(between=[helper.make_node("Squeeze", ["h", "axis"], ["last"], axes=[2])])),
     ("node ReduceMean", change(between=[helper.make_node("ReduceMean", ["h"], ["last"], axes=[0], keepdims=0)])),
+    ("a sigmoid of 2 outputs", change(after=[helper.make_node("Sigmoid", ["logits"], ["p"])], output="p")),
+    ("node Cast", change(between=[helper.make_node("Cast", ["h"], ["last"], to=TensorProto.INT64)])),
     ("is of the domain evil", change(after=[helper.make_node("Evil", ["logits"], ["e"], domain="evil")])),
     ("dense layer's bias is not finite", weight(b=np.array([np.nan, 0], np.float32))),
     ("'last' before it is defined|last before it is defined", change(between=[])),

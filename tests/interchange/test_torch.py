@@ -104,8 +104,11 @@ def test_the_ending_of_a_module_is_found(name: str) -> None:
             y = super().forward(x)
             return y.sigmoid() if name == "sigmoid" else getattr(y, name)(1)
 
-    imported = from_torch(Ended(nn.GRU(4, 5, batch_first=True), 5, "last"))
-    assert any(name in note for note in imported.notes)
+    module = Ended(nn.GRU(4, 5, batch_first=True), 5, "last")
+    if name == "sigmoid":
+        assert "a sigmoid of 3 outputs" in refused(module)
+        module.fc = nn.Linear(5, 1)
+    assert any(name in note for note in from_torch(module).notes)
 
 
 def test_forward_with_lengths_is_tried_on_ragged_rows() -> None:

@@ -19,7 +19,18 @@ from timesteps.interchange.plain import PlainNetwork
 from timesteps.runtime.network import Network
 from timesteps.runtime.sequences import Sequences
 
-__all__ = ["TOLERANCE", "Batch", "Check", "Padding", "answers", "batches", "difference", "measure", "missing"]
+__all__ = [
+    "TOLERANCE",
+    "Batch",
+    "Check",
+    "Padding",
+    "answers",
+    "batches",
+    "check_ending",
+    "difference",
+    "measure",
+    "missing",
+]
 
 TOLERANCE = 1e-5
 LENGTHS = ((1,), (7,), (5, 5, 5), (2,) * 4, (9, 4, 1), (23, 2, 17, 11, 1, 8, 3, 20))
@@ -114,6 +125,16 @@ def finished(logits: NDArray[np.float64], ending: Ending) -> NDArray[np.float64]
         log = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         return np.asarray(log if ending == "log_softmax" else np.exp(log))
     return logits
+
+
+def check_ending(ending: Ending, outputs: int) -> Ending:
+    """The ending itself. `ModelError` where it does not make probabilities of classes that exclude each other."""
+    if ending != "none" and (ending == "sigmoid") != (outputs == 1):
+        raise ModelError(
+            f"its answer is a {ending} of {outputs} output{'s' * (outputs > 1)}, as no classifier here has",
+            mend="a classifier has 1 output with sigmoid, or one a class with softmax, or no activation",
+        )
+    return ending
 
 
 def difference(ours: NDArray[np.float64], theirs: NDArray[Any]) -> float:

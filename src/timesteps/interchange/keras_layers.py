@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import ModelError
-from timesteps.interchange.checking import Ending
+from timesteps.interchange.checking import Ending, check_ending
 from timesteps.interchange.files import shown
 from timesteps.interchange.plain import Direction, Layer, PlainNetwork, assemble
 from timesteps.runtime.layout import GATES
@@ -121,17 +121,10 @@ def _ending(dense: KerasLayer, last: KerasLayer | None, kernel: Array) -> Ending
     if last is not None:
         names.append(last.options["activation"])
     names = [name for name in names if name != "linear"]
-    outputs = kernel.shape[-1]
-    if not names:
-        return "none"
-    if names == ["sigmoid"] and outputs == 1:
-        return "sigmoid"
-    if names == ["softmax"] and outputs > 1:
-        return "softmax"
-    raise ModelError(
-        f"{_named(dense)} has {outputs} outputs and activation {shown(' and '.join(map(str, names)))}",
-        mend="a classifier has 1 output with sigmoid, or one a class with softmax, or no activation",
-    )
+    if len(names) > 1:
+        raise ModelError(f"{_named(dense)} has two activations")
+    endings: dict[str, Ending] = {"sigmoid": "sigmoid", "softmax": "softmax"}  # all that a configuration may say
+    return check_ending(endings[names[0]], kernel.shape[-1]) if names else "none"
 
 
 def _statistics(layer: KerasLayer) -> tuple[Array, Array]:

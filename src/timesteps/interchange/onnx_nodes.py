@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from timesteps.interchange.checking import Ending
+from timesteps.interchange.checking import Ending, check_ending
 from timesteps.interchange.onnx_graph import Node
 from timesteps.interchange.onnx_meaning import Meaning, Walk, given
 
@@ -25,6 +25,12 @@ def _axes(found: Walk, node: Node, inputs: list[Meaning]) -> list[int]:
 
 def _same(found: Walk, node: Node, inputs: list[Meaning]) -> Meaning | None:
     return inputs[0]
+
+
+def _cast(found: Walk, node: Node, inputs: list[Meaning]) -> Meaning | None:
+    """Between kinds of floats, or of whole numbers; anything else would round."""
+    whole = inputs[0].source is not None and inputs[0].source.integer
+    return inputs[0] if node.attributes.get("to") in ((6, 7) if whole else (1, 11)) else None
 
 
 def _transpose(found: Walk, node: Node, inputs: list[Meaning]) -> Meaning | None:
@@ -199,16 +205,16 @@ def _softmax(found: Walk, node: Node, inputs: list[Meaning]) -> Meaning | None:
 
 def _ending(found: Walk, node: Node, inputs: list[Meaning]) -> Meaning | None:
     endings: dict[str, Ending] = {"Sigmoid": "sigmoid", "Softmax": "softmax", "LogSoftmax": "log_softmax"}
-    if inputs[0].kind != "logits" or found.ending != "none":
+    if inputs[0].kind != "logits" or found.ending != "none" or found.head is None:
         return None
-    found.ending = endings[node.op]
+    found.ending = check_ending(endings[node.op], len(found.head[0]))
     return inputs[0]
 
 
 VISITS: dict[str, Callable[[Walk, Node, list[Meaning]], Meaning | None]] = {
     "Identity": _same,
     "Dropout": _same,
-    "Cast": _same,
+    "Cast": _cast,
     "Transpose": _transpose,
     "Squeeze": _squeeze,
     "Reshape": _reshape,

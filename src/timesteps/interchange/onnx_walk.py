@@ -133,6 +133,8 @@ def _recurrent(found: Walk, node: Node, inputs: list[Meaning]) -> None:
     if x.kind != "steps" or len(x.axes) != 3 or x.masked not in (None, 0.0) or x.layer != len(found.layers) - 1:
         raise ModelError(f"{node.where} does not read the layer below it", mend="export a plain stack of layers")
     if x.layer == -1:
+        if {time, rows} != {"0", "1"}:
+            raise ModelError(f"{node.where} reads features as rows or time")
         found.time = time
     elif (time, rows) != ("T", "B"):
         raise ModelError(f"{node.where} reads rows as time, or the other way round")

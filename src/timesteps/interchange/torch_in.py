@@ -20,6 +20,7 @@ from timesteps.interchange.checking import (
     Ending,
     answers,
     batches,
+    check_ending,
     difference,
     finished,
     judged,
@@ -80,17 +81,17 @@ def from_torch(
     dense = None if head is None else _dense(head)
     if isinstance(source, str | os.PathLike):
         state, said = _read(Path(source))
-        pool, origin = pool or said, Path(source).name
-    elif isinstance(source, Mapping):
-        state, origin = _arrays(source), "a state dict"
-    else:
-        state, origin = _arrays(source.state_dict()), type(source).__name__
-        parts = recognise(state, _forms(source), default, dense)
-        if head is None:
-            network, check = _found_by_running(source, parts, pool)
-            return finish(network, check, "torch", origin, classes)
-        return finish(*_by_lines(parts, pool), "torch", origin, classes)
-    return finish(*_by_lines(recognise(state, {}, default, dense), pool), "torch", origin, classes)
+        try:
+            found = _by_lines(recognise(state, {}, default, dense), pool or said)
+        except ModelError as error:
+            raise ModelError(error.what, path=source, mend=error.mend) from error
+        return finish(*found, "torch", Path(source).name, classes)
+    if isinstance(source, Mapping):
+        parts = recognise(_arrays(source), {}, default, dense)
+        return finish(*_by_lines(parts, pool), "torch", "a state dict", classes)
+    parts = recognise(_arrays(source.state_dict()), _forms(source), default, dense)
+    found = _by_lines(parts, pool) if head is not None else _found_by_running(source, parts, pool)
+    return finish(*found, "torch", type(source).__name__, classes)
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], PoolName | None]:
@@ -173,6 +174,7 @@ def _found_by_running(module: torch.nn.Module, parts: Parts, pool: PoolName | No
     largest, network, ending = best
     rows = sum(len(batch.lengths) for batch in inputs)
     check = judged(Check(f"{version('torch')} ({type(module).__name__})", largest, rows))
+    check_ending(ending, network.spec.outputs)
     notes = [f"pooling found by running the module: {network.spec.pool}"]
     if ending != "none":
         notes.append(f"the module answers with the {ending} of the logits")
