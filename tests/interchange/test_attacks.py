@@ -110,8 +110,11 @@ def test_the_reader_of_pickles_may_do_nothing_but_read(tmp_path: Path) -> None:
         "import socket; socket.socket().connect(('127.0.0.1', 9))",
         "import subprocess; subprocess.run(['true'])",
         "import os; os.execv('/bin/true', ['true'])",
+        f"import os; os.open({str(tmp_path / 'canary')!r}, os.O_CREAT | os.O_WRONLY)",
+        f"import os; os.mkdir({str(tmp_path / 'canary')!r})",
+        f"import os; os.symlink('/etc/passwd', {str(tmp_path / 'canary')!r})",
     ):
-        code = f"import runpy; child = runpy.run_path({str(script)!r}); child['_lock']('out')\n{line}"
+        code = f"import runpy; child = runpy.run_path({str(script)!r}); child['_lock']()\n{line}"
         run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path)
         assert run.returncode != 0 and "RefusedError" in run.stderr, run.stderr
     assert not list(tmp_path.iterdir())
