@@ -134,6 +134,28 @@ def keras_custom_model(folder: Path) -> Path:
     return keras_file(folder, named("evil", "Own", {"layers": []}, "evil>Own"))
 
 
+@payload("its configuration says .2147483647, 2147483647")
+def keras_table_of_exabytes(folder: Path) -> Path:
+    layers = [keras.Input((None,)), keras.layers.Embedding(5, 2), keras.layers.GRU(3), keras.layers.Dense(2)]
+    keras.Sequential(layers).save(folder / "evil.keras")
+    with zipfile.ZipFile(folder / "evil.keras") as archive:
+        config, weights = json.loads(archive.read("config.json")), archive.read("model.weights.h5")
+    config["config"]["layers"][1]["config"] |= {"input_dim": 2**31 - 1, "output_dim": 2**31 - 1}
+    return keras_file(folder, config, weights)
+
+
+@payload("its configuration says .2000000000,")
+def keras_layer_of_terabytes(folder: Path) -> Path:
+    return with_option(folder, "units", 2_000_000_000)
+
+
+@payload("has no units")
+def keras_layer_of_no_size(folder: Path) -> Path:
+    config = json.loads(sound()[0])
+    del config["config"]["layers"][1]["config"]["units"]
+    return keras_file(folder, config)
+
+
 @payload("nested too deeply")
 def keras_depth_bomb(folder: Path) -> Path:
     return keras_file(folder, '{"config":' + "[" * 300_000 + "]" * 300_000 + "}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from timesteps.errors import ModelError
 from timesteps.interchange.files import shown
 from timesteps.interchange.keras_layers import CELLS, KerasLayer
@@ -54,6 +56,18 @@ _KEPT = {
     "GlobalMaxPooling1D": {"data_format"},
     "Concatenate": {"axis"},
     "Dense": {"units", "activation", "use_bias"},
+}
+
+_NEEDED = {
+    "Embedding": ("input_dim", "output_dim"),
+    "Activation": ("activation",),
+    "Dense": ("units",),
+    **dict.fromkeys(CELLS, ("units",)),
+}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "Embedding": {"mask_zero": False},
+    "Masking": {"mask_zero": True},
+    **{kind: {"return_sequences": False} for kind in CELLS},
 }
 
 
@@ -119,9 +133,9 @@ def read_layer(each: dict[str, Any]) -> KerasLayer:
     for key, right in _RIGHT.items():
         if key in kept and not right(kind, kept[key]):
             raise ModelError(f"{where} has {shown(key)}={shown(kept[key])}, which cannot be converted")
-    if kind in CELLS:
-        kept = {"return_sequences": False, **kept}
-    return KerasLayer(kind, name, kept)
+    if missing := [key for key in _NEEDED.get(kind, ()) if key not in kept]:
+        raise ModelError(f"{where} has no {missing[0]}")
+    return KerasLayer(kind, name, {**_DEFAULTS.get(kind, {}), **kept})
 
 
 def _whole(kind: str, value: Any) -> bool:
@@ -139,11 +153,11 @@ def _activation(kind: str, value: Any) -> bool:
 
 
 def _statistic(kind: str, value: Any) -> bool:
-    """A number, or numbers in lists of any depth."""
-    parts = value if isinstance(value, list) else [value]
-    while any(isinstance(part, list) for part in parts):
-        parts = [inner for part in parts for inner in (part if isinstance(part, list) else [part])]
-    return value is None or (bool(parts) and all(isinstance(part, int | float) for part in parts))
+    """A number, or numbers in lists of equal lengths."""
+    try:
+        return value is None or np.asarray(value, np.float64).size > 0
+    except (ValueError, TypeError, OverflowError):
+        return False
 
 
 _RIGHT: dict[str, Callable[[str, Any], bool]] = {

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from timesteps.errors import ModelError
-from timesteps.interchange.files import check_entries, check_file, parse_json, shown
+from timesteps.interchange.files import MAX_JSON, check_entries, check_file, parse_json, shown
 from timesteps.interchange.keras_graph import read_config
 from timesteps.interchange.keras_layers import CELLS, KerasLayer
 from timesteps.interchange.tensors import read_hdf5
@@ -26,7 +26,7 @@ EXTRA = "timesteps.json"  # what `to_keras` adds: how the file was checked
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS, EXTRA}
 _TRIES = 10_000
-_SKIPPED = re.compile(r"(optimizer/.*)|(.*/seed_generator/.*)|(.*_layer/.*/seed_generator/.*)")
+_SKIPPED = re.compile(r"optimizer/.*|.*/seed_generator/.*")
 _PLACE = re.compile(r"layers/([a-z0-9_]+)/(?:(forward_layer|backward_layer)/)?(?:cell/)?vars/(\d{1,3})")
 
 
@@ -44,6 +44,8 @@ def read_archive(path: Path) -> list[KerasLayer]:
                 raise ModelError(f"has the entry {shown(extra[0])}, which no plain model has")
             if missing := [name for name in (_CONFIG, _WEIGHTS) if name not in archive.namelist()]:
                 raise ModelError(f"has no entry {missing[0]}: it is no file that Keras 3 wrote")
+            if archive.getinfo(_CONFIG).file_size > MAX_JSON:
+                raise ModelError(f"its configuration has more than {MAX_JSON:,} bytes")
             layers = read_config(parse_json(archive.read(_CONFIG), _CONFIG))
             with tempfile.TemporaryDirectory() as folder:
                 inner = Path(folder) / _WEIGHTS

@@ -87,7 +87,7 @@ def _chain(serialized: list[dict[str, Any]], inner: dict[str, Any]) -> list[Kera
 
 def _check_masks(layers: dict[str, KerasLayer], calls: dict[str, _Call], masks: set[str], first: str) -> None:
     """Where padding is masked, it is so in every layer, by what is 0 in the input."""
-    wanted = any(each.options.get("mask_zero", each.kind == "Masking") for each in layers.values())
+    wanted = any(each.options.get("mask_zero", False) for each in layers.values())
     for name, layer in layers.items():
         mask = calls[name].mask
         if mask is not None and mask not in masks:

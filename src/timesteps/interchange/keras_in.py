@@ -49,29 +49,32 @@ def from_keras(source: Any, *, classes: Sequence[Label] | None = None, pool: Poo
     >>> imported.check.largest < 1e-5, imported.session.predict([[[0.1, 0.2, 0.3]]])[0] in ("no", "yes")
     (True, True)
     """
-    model, notes = None, []
-    if isinstance(source, str | os.PathLike):
-        path, origin = Path(source), Path(source).name
-        layers = _layers_of_file(path, pool)
-        if path.suffix == ".h5":
-            notes.append("activations are not in a .weights.h5 file: Keras' defaults and no mask are assumed")
-            if pool is None:
-                notes.append("nor is pooling: what fits the dense layer is assumed")
-    else:
-        model, origin = source, type(source).__name__
-        layers = _layers_of_model(source)
-    if pool is not None and not origin.endswith(".h5"):
+    told = isinstance(source, str | os.PathLike)
+    path = Path(source) if told else None
+    if pool is not None and (path is None or path.suffix != ".h5"):
         raise UsageError(f"{option('pool', pool)} is for a .weights.h5 file", mend="leave it out: the model says it")
-    if any(layer.kind == "Dropout" for layer in layers):
+    layers = _layers_of_model(source) if path is None else _layers_of_file(path, pool)
+    try:
+        read = to_plain(layers, tuple(_notes(layers, path, pool)))
+        check = _measured(layers, read, None if told else source)
+    except ModelError as error:
+        raise ModelError(error.what, path=path, mend=error.mend) from error
+    origin = type(source).__name__ if path is None else path.name
+    return finish(read.network, check, "keras", origin, classes, read.masks)
+
+
+def _notes(layers: list[KerasLayer], path: Path | None, pool: PoolName | None) -> list[str]:
+    """What the user of the new model should know."""
+    notes = []
+    if path is not None and path.suffix == ".h5":
+        notes.append("activations are not in a .weights.h5 file: Keras' defaults and no mask are assumed")
+        if pool is None:
+            notes.append("nor is pooling: what fits the dense layer is assumed")
+    if any(layer.kind in ("Dropout", "SpatialDropout1D") for layer in layers):
         notes.append("dropout acts in training only and was left out")
-    read = to_plain(layers, tuple(notes))
-    if read.masks:
-        read = _with_note(read, "give rows without their padding: what Keras masks, no row here has")
-    return finish(read.network, _measured(layers, read, model), "keras", origin, classes, read.masks)
-
-
-def _with_note(read: Read, note: str) -> Read:
-    return replace(read, network=replace(read.network, notes=(*read.network.notes, note)))
+    if any(layer.options.get("mask_zero") for layer in layers):
+        notes.append("give rows without their padding: what Keras masks, no row here has")
+    return notes
 
 
 def _layers_of_file(path: Path, pool: PoolName | None) -> list[KerasLayer]:

@@ -65,10 +65,11 @@ def to_plain(layers: Sequence[KerasLayer], notes: tuple[str, ...] = ()) -> Read:
     if left and left[0].kind == "Normalization":
         scaler = _statistics(left.pop(0))
     while left and left[0].kind in ("Embedding", "Masking"):
-        masks = left[0].options.get("mask_zero", True)
-        if left[0].kind == "Embedding":
-            (embedding,) = _weights(left[0], 1)
-        left.pop(0)
+        first = left.pop(0)
+        masks = first.options["mask_zero"]
+        if first.kind == "Embedding":
+            (embedding,) = _weights(first, 1)
+            _check_sizes(first, embedding.shape, (first.options["input_dim"], first.options["output_dim"]))
     stack = []
     while left and left[0].kind in CELLS:
         stack.append(left.pop(0))
@@ -84,6 +85,7 @@ def to_plain(layers: Sequence[KerasLayer], notes: tuple[str, ...] = ()) -> Read:
         )
     dense = rest[0]
     kernel, *bias = _weights(dense, 2 if dense.options.get("use_bias", True) else 1)
+    _check_sizes(dense, kernel.shape[1:], (dense.options["units"],))
     ending = _ending(dense, last, kernel)
     network = assemble(
         [_from_keras(layer) for layer in stack],
@@ -104,6 +106,12 @@ def _weights(layer: KerasLayer, count: int) -> tuple[Array, ...]:
     if len(layer.weights) != count:
         raise ModelError(f"{_named(layer)} has {len(layer.weights)} weights, not {count}")
     return layer.weights
+
+
+def _check_sizes(layer: KerasLayer, found: tuple[int, ...], told: tuple[int, ...]) -> None:
+    """Keras would make what it is told, however large, before it looks at the weights."""
+    if found != told:
+        raise ModelError(f"{_named(layer)} has weights for sizes {shown(found)}, its configuration says {shown(told)}")
 
 
 def _pooling(stack: list[KerasLayer], left: list[KerasLayer]) -> tuple[PoolName, list[KerasLayer]]:
@@ -159,6 +167,7 @@ def _direction(layer: KerasLayer, cell: CellName, after: bool, weights: Sequence
     fits = kernel.ndim == 2 and recurrent.shape == (hidden, columns) and kernel.shape[1] == columns and columns > 0
     if not fits or (bias and bias[0].shape != wanted):
         raise ModelError(f"{_named(layer)} has weights of shapes {', '.join(str(each.shape) for each in weights)}")
+    _check_sizes(layer, (hidden,), (layer.options["units"],))
     first, second = np.zeros(columns, kernel.dtype), np.zeros(columns, kernel.dtype)
     if bias:
         first, second = (bias[0][0], bias[0][1]) if double else (bias[0], second)

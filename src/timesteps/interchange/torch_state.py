@@ -114,6 +114,8 @@ def _layers(rest: dict[str, Array], forms: Mapping[str, Form], default: Form) ->
             continue
         if match["kind"] == "weight_hr":
             raise ModelError(f"{shown(name)}: an LSTM with a projection (proj_size) has no place in a model file")
+        if rest[name].ndim != (2 if match["kind"].startswith("weight") else 1) or not rest[name].size:
+            raise ModelError(f"tensor {shown(name)} has shape {rest[name].shape}, as no recurrent layer has")
         by_layer = found.setdefault(match["prefix"], {}).setdefault(int(match["layer"]), {})
         by_layer.setdefault(match["reverse"] or "", {})[match["kind"]] = rest.pop(name)
     layers = []
@@ -148,8 +150,6 @@ def _layer(suffixes: dict[str, dict[str, Array]], name: str, form: Form) -> Laye
             raise ModelError(f"{missing[0]}{suffix} of {shown(name)} is missing")
         if extra := [kind for kind in parts if kind not in _KINDS]:
             raise ModelError(f"{extra[0]}{suffix} of {shown(name)} is not known")
-        if any(parts[kind].ndim != (2 if "weight" in kind else 1) or not parts[kind].size for kind in _KINDS):
-            raise ModelError(f"a tensor of {shown(name)} has the wrong rank, or is empty")
         directions.append(Direction(*(parts[kind] for kind in _KINDS)))
     rows, hidden = directions[0].weight_hh.shape
     if rows % hidden or rows // hidden not in _CELLS:
