@@ -21,8 +21,9 @@ ALLOWED = {
     "nn": {"errors", "runtime"},
     "training": {"errors", "runtime", "nn", "version"},
     "inspect": {"errors", "runtime", "nn"},
+    "interchange": {"errors", "runtime", "nn", "version"},
     "tasks": {"errors", "runtime", "data", "nn", "training", "inspect", "version"},
-    "cli": {"errors", "runtime", "data", "nn", "training", "inspect", "tasks", "version"},
+    "cli": {"errors", "runtime", "data", "nn", "training", "inspect", "interchange", "tasks", "version"},
     "version": set(),
 }
 #: rooms that must work without these packages
