@@ -78,6 +78,14 @@ void refuse_unsupported(const ModelSpec& spec) {
     const auto refuse = [](const std::string& what) {
         throw Refused("cannot run in C: " + what + "; Python's timesteps.load runs it", true);
     };
+    for (std::size_t number = 0; number < spec.network.layers.size(); ++number) {
+        const LayerSpec& layer = spec.network.layers[number];
+        const std::string name = "layer rnn.l" + std::to_string(number);
+        if (layer.linear()) refuse(name + " is a " + layer.cell);
+        if (layer.layer_norm) refuse(name + " has layer_norm");
+        if (layer.peephole) refuse(name + " has peephole");
+        if (layer.zoneout > 0 || layer.zoneout_cell > 0) refuse(name + " has zoneout");
+    }
     if (!spec.text) return;
     if (spec.text->guide) refuse("its guide reads texts");
     if (spec.text->bag) refuse("its bags of n-grams are made of texts");

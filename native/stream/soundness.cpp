@@ -66,6 +66,13 @@ void check_classes(const ModelSpec& spec) {
     refuse_if(spec.network.outputs != count && !(spec.network.outputs == 1 && count == 2), "outputs and classes differ");
 }
 
+void check_options(const LayerSpec& layer) {
+    for (const double rate : {layer.zoneout, layer.zoneout_cell}) refuse_if(!(rate >= 0 && rate <= 1), "zoneout");
+    refuse_if(layer.linear() && layer.layer_norm, "a " + layer.cell + " with layer_norm");
+    refuse_if(layer.cell != "lstm" && (layer.peephole || layer.zoneout_cell > 0),
+              "a " + layer.cell + " with peephole or zoneout_cell");
+}
+
 void check_network(const ModelSpec& spec) {
     const NetworkSpec& network = spec.network;
     const auto layers = static_cast<std::int64_t>(network.layers.size());
@@ -80,6 +87,7 @@ void check_network(const ModelSpec& spec) {
     for (const LayerSpec& layer : network.layers) {
         refuse_if(layer.input_size != below, "the layers' input sizes do not follow from what is below them");
         below = layer.hidden_size * (layer.bidirectional ? 2 : 1);
+        check_options(layer);
     }
     refuse_if(!(network.share >= 0 && network.share <= 1) || (network.share > 0 && network.channels == 0), "share");
     refuse_if(network.wide && network.input != "bag", "a wide term without bags");
@@ -148,6 +156,11 @@ NetworkSpec member_network(const ModelSpec& spec, std::int64_t member) {
     return network;
 }
 
+/// Row blocks of weight_ih.
+std::int64_t gates_of(const std::string& cell) {
+    return cell == "lstm" ? 4 : cell == "gru" || cell == "minlstm" ? 3 : cell == "mingru" ? 2 : 1;
+}
+
 void expect_network(const NetworkSpec& network, const std::string& prefix, std::vector<Expected>& to) {
     const auto expect = [&](const std::string& name, std::vector<std::int64_t> shape) {
         to.push_back({prefix + name, true, TensorType::kFloat32, std::move(shape)});
@@ -156,14 +169,20 @@ void expect_network(const NetworkSpec& network, const std::string& prefix, std::
     if (network.wide) expect("embedding.wide", {network.input_size, network.outputs});
     for (std::size_t number = 0; number < network.layers.size(); ++number) {
         const LayerSpec& layer = network.layers[number];
-        const std::int64_t rows = (layer.cell == "lstm" ? 4 : layer.cell == "gru" ? 3 : 1) * layer.hidden_size;
+        const bool lstm = layer.cell == "lstm";
+        const std::int64_t rows = gates_of(layer.cell) * layer.hidden_size;
         for (int way = 0; way < (layer.bidirectional ? 2 : 1); ++way) {
             const std::string end = "_l" + std::to_string(number) + (way == 1 ? "_reverse" : "");
             expect("rnn.weight_ih" + end, {rows, layer.input_size});
-            expect("rnn.weight_hh" + end, {rows, layer.hidden_size});
-            expect("rnn.bias_ih" + end, {rows}), expect("rnn.bias_hh" + end, {rows});
+            expect("rnn.bias_ih" + end, {rows});
+            if (!layer.linear())
+                expect("rnn.weight_hh" + end, {rows, layer.hidden_size}), expect("rnn.bias_hh" + end, {rows});
+            if (layer.layer_norm) expect("rnn.norm_ih" + end, {rows}), expect("rnn.norm_hh" + end, {rows});
+            if (layer.layer_norm && lstm)
+                expect("rnn.norm_c" + end, {layer.hidden_size}), expect("rnn.norm_c_bias" + end, {layer.hidden_size});
+            if (layer.peephole) expect("rnn.weight_ch" + end, {3 * layer.hidden_size});
             if (layer.learned) expect("rnn.h0" + end, {layer.hidden_size});
-            if (layer.learned && layer.cell == "lstm") expect("rnn.c0" + end, {layer.hidden_size});
+            if (layer.learned && lstm) expect("rnn.c0" + end, {layer.hidden_size});
         }
     }
     const LayerSpec& last = network.layers.back();

@@ -163,12 +163,14 @@ LayerSpec layer_of(const Json& json) {
     Fields fields(json, "network.layers");
     LayerSpec layer;
     std::string initial_state;
-    fields.word("cell", layer.cell, {"rnn", "lstm", "gru"}, true);
+    fields.word("cell", layer.cell, {"rnn", "lstm", "gru", "mingru", "minlstm"}, true);
     fields.integer("input_size", layer.input_size, true), fields.integer("hidden_size", layer.hidden_size, true);
     fields.boolean("bidirectional", layer.bidirectional), fields.boolean("reset_after", layer.reset_after);
     fields.word("nonlinearity", layer.nonlinearity, {"tanh", "relu"});
     fields.word("initial_state", initial_state, {"zero", "learned"});
     layer.learned = initial_state == "learned";
+    fields.boolean("layer_norm", layer.layer_norm), fields.boolean("peephole", layer.peephole);
+    fields.real("zoneout", layer.zoneout), fields.real("zoneout_cell", layer.zoneout_cell);
     fields.finish();
     return layer;
 }

@@ -38,7 +38,10 @@ struct NumericSpec {
 struct LayerSpec {
     std::string cell, nonlinearity = "tanh";
     std::int64_t input_size = 0, hidden_size = 0;
-    bool bidirectional = false, reset_after = true, learned = false;
+    bool bidirectional = false, reset_after = true, learned = false, layer_norm = false, peephole = false;
+    double zoneout = 0, zoneout_cell = 0;
+
+    bool linear() const { return cell == "mingru" || cell == "minlstm"; }
 };
 
 struct NetworkSpec {

@@ -47,7 +47,7 @@ void pack_groups(const StepLayout<Cell>& l, const float* weight, Index columns, 
         for (Index n = 0; n < some; ++n)
             for (int v = 0; v < slots; ++v) {
                 const Index unit = (first + n) * W;
-                pack_rows<Cell>(weight, columns, gate_of(v) * l.hidden + unit, least(l.hidden - unit, W),
+                pack_rows<float, W>(weight, columns, gate_of(v) * l.hidden + unit, least(l.hidden - unit, W),
                                 to + (n * slots + v) * W, some * slots * W);
             }
         to += some * slots * W * columns;
@@ -181,7 +181,8 @@ TIMESTEPS_ALWAYS void each_panel(const StepLayout<Cell>& l, Index option, const 
                                 .unit = 0,
                                 .units = W,
                                 .option = option,
-                                .keep = false},
+                                .keep = false,
+                                .regulars = nullptr},
              unit);
     }
 }

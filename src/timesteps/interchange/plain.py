@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import ModelError, UsageError, option
-from timesteps.runtime.layout import GATES, all_finite, check_model
+from timesteps.runtime.layout import GATES, LINEAR, all_finite, check_model
 from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, LayerSpec, ModelSpec, NetworkSpec, NumericSpec, PoolName, TextSpec
 
@@ -174,9 +174,18 @@ def from_session(session: Session) -> PlainNetwork:
             option("initial_state", "zero"),
         ),
     ]
+    for number, layer in enumerate(network.layers):
+        name = f"layer {number} with"
+        refused += [
+            (layer.cell in LINEAR, f"a {layer.cell} as layer {number}", option("cell", "gru")),
+            (layer.layer_norm, f"{name} layer norm", option("layer_norm", False)),
+            (layer.peephole, f"{name} peephole connections", option("peephole", False)),
+            (layer.zoneout > 0, f"{name} zoneout", option("zoneout", 0)),
+            (layer.zoneout_cell > 0, f"{name} zoneout of c", option("zoneout_cell", 0)),
+        ]
     for wrong, what, choice in refused:
         if wrong:
-            raise ModelError(f"the model has {what}, which no other format can carry", mend=f"train one with {choice}")
+            raise ModelError(f"the model has {what}, which cannot be exported", mend=f"train one with {choice}")
     notes = []
     scaler = None
     tensors = {name: np.asarray(tensor, np.float32) for name, tensor in session.tensors.items() if "scaler" not in name}

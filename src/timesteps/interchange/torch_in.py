@@ -130,6 +130,7 @@ def _forms(module: torch.nn.Module) -> dict[str, Form]:
     """What the recurrent layers in a module say about themselves, by their prefix in the state dict."""
     forms = {}
     for name, child in module.named_modules():
+        _check_zoneout(name, child)
         if any(parameter.startswith("weight_hh_l") for parameter in dict(child.named_parameters(recurse=False))):
             nonlinearity: Any = getattr(child, "nonlinearity", "tanh")
             if nonlinearity not in ("tanh", "relu"):
@@ -138,6 +139,14 @@ def _forms(module: torch.nn.Module) -> dict[str, Form]:
         if getattr(child, "max_norm", None) is not None:
             raise ModelError(f"{name}: an embedding with max_norm changes its weights as it reads")
     return forms
+
+
+def _check_zoneout(name: str, child: torch.nn.Module) -> None:
+    """Zoneout acts in evaluation, too, and leaves no tensor in a state dict that would tell of it."""
+    for option in ("zoneout", "zoneout_cell"):
+        rate = getattr(child, option, 0)
+        if isinstance(rate, float | int) and rate:
+            raise ModelError(f"{name or type(child).__name__}: {option}={rate} cannot be converted")
 
 
 def _by_lines(parts: Parts, pool: PoolName | None) -> tuple[PlainNetwork, Check]:

@@ -21,6 +21,7 @@ Array = NDArray[Any]
 _RECURRENT = re.compile(
     r"(?P<prefix>(?:.*\.)?)(?P<kind>(?:weight|bias)_\w\w)_l(?P<layer>\d{1,4})(?P<reverse>_reverse)?"
 )
+_OPTIONS = re.compile(r"(?:.*\.)?(?P<kind>norm_\w+|weight_ch|h0|c0)_l\d{1,4}(?:_reverse)?")
 _KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _CELLS: dict[int, CellName] = {1: "rnn", 3: "gru", 4: "lstm"}  # by the number of gates
 
@@ -109,6 +110,13 @@ def _layers(rest: dict[str, Array], forms: Mapping[str, Form], default: Form) ->
     """The recurrent layers, from the input on; their tensors are taken out of `rest`."""
     found: dict[str, dict[int, dict[str, dict[str, Array]]]] = {}
     for name in list(rest):
+        if option := _OPTIONS.fullmatch(name):
+            kinds = {
+                "weight_ch": "peephole connections",
+                "h0": "a learned initial state",
+                "c0": "a learned initial state",
+            }
+            raise ModelError(f"{shown(name)}: {kinds.get(option['kind'], 'layer norm')} cannot be converted")
         match = _RECURRENT.fullmatch(name)
         if match is None:
             continue
@@ -146,6 +154,11 @@ def _layer(suffixes: dict[str, dict[str, Array]], name: str, form: Form) -> Laye
         if not {"bias_ih", "bias_hh"} & parts.keys() and "weight_ih" in parts:  # bias=False
             zeros = np.zeros(len(parts["weight_ih"]), np.float32)
             parts = parts | {"bias_ih": zeros, "bias_hh": zeros}
+        if not {"weight_hh", "bias_hh"} & parts.keys() and "bias_ih" in parts:
+            raise ModelError(
+                f"{shown(name)} has no weight_hh: a linear recurrence (minGRU, minLSTM) cannot be converted",
+                mend="convert a model of RNN, LSTM or GRU layers",
+            )
         if missing := [kind for kind in _KINDS if kind not in parts]:
             raise ModelError(f"{missing[0]}{suffix} of {shown(name)} is missing")
         if extra := [kind for kind in parts if kind not in _KINDS]:

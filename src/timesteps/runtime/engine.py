@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime import native
-from timesteps.runtime.layout import directions, member_network, member_prefix
+from timesteps.runtime.layout import LINEAR, directions, member_network, member_prefix
 from timesteps.runtime.native_scan import equation
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.runtime.stepping import NumpyEngine, Single, State
 
-__all__ = ["Engine", "NativeEngine", "Streams", "engine_of"]
+__all__ = ["Engine", "NativeEngine", "Streams", "engine_of", "why_not_native"]
 
 _INPUTS = {"ids": 0, "one_hot": 1, "numeric": 2}  # InputKind in native/stream/network.h
 _POOLS = {"last": 0, "mean": 1, "max": 2, "mean+max": 3, "attention": 4}  # Pool
@@ -53,8 +53,24 @@ class Engine(Protocol):
 
 
 def engine_of(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> Engine:
-    """The engine that is there: the core's, or numpy."""
-    return NumpyEngine(spec, tensors) if native.core is None else NativeEngine(spec, tensors)
+    """The engine for a model: the core's, or numpy where that has no kernels."""
+    return NumpyEngine(spec, tensors) if why_not_native(spec) else NativeEngine(spec, tensors)
+
+
+def why_not_native(spec: ModelSpec) -> str | None:
+    """Why the core does not step a model, as native/stream/load.cpp says it; None if it does."""
+    if native.core is None:
+        return native.explain()
+    for number, layer in enumerate(spec.network.layers):
+        name = f"layer rnn.l{number}"
+        if layer.cell in LINEAR:
+            return f"{name} is a {layer.cell}"
+        for has, what in ((layer.layer_norm, "layer_norm"), (layer.peephole, "peephole")):
+            if has:
+                return f"{name} has {what}"
+        if layer.zoneout or layer.zoneout_cell:
+            return f"{name} has zoneout"
+    return None
 
 
 class NativeEngine:

@@ -28,6 +28,15 @@ def _load() -> tuple[ModuleType | None, str]:
 core, _why = _load()
 
 
+def explained(why_not: str | None) -> str:
+    """What runs a computation that is in the core unless there is a reason against it.
+
+    >>> explained(None), explained("layer rnn.l0 has zoneout")
+    ('native', 'numpy; not native: layer rnn.l0 has zoneout')
+    """
+    return "native" if why_not is None else f"numpy; not native: {why_not}"
+
+
 def explain() -> str:
     """One line: which implementation runs, and why.
 

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from timesteps.runtime import native
 from timesteps.runtime.cells import Array
+from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.spec import LayerSpec
 
-__all__ = ["equation", "native_scan"]
+__all__ = ["equation", "native_scan", "why_not_native"]
+
+_OPTIONAL = ("norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")
 
 
 def equation(layer: LayerSpec) -> tuple[int, int]:
@@ -21,7 +24,21 @@ def equation(layer: LayerSpec) -> tuple[int, int]:
         return 1, 0
     if layer.cell == "gru":
         return (2 if layer.reset_after else 3), 0
+    if layer.cell in LINEAR:
+        return (6 if layer.cell == "mingru" else 7), 0
     return 0, int(layer.nonlinearity == "relu")
+
+
+def why_not_native(layer: LayerSpec, looked_up: bool) -> str | None:
+    """What the kernels lack for a layer, which then runs in numpy; None if they run it.
+
+    `looked_up` says that it reads one-hot vectors, whose products are looked up instead of computed.
+    """
+    if layer.cell in LINEAR and layer.zoneout:
+        return f"a {layer.cell} with zoneout has no kernel"
+    if looked_up and layer.layer_norm:
+        return "the kernels do not normalise products that are looked up"
+    return None
 
 
 def native_scan(
@@ -34,7 +51,7 @@ def native_scan(
         ways: the weights of each direction, in torch's layout and x's dtype.
         x: (T, B, I), of which what lies behind a row's end is not read.
         lengths: (B,)
-        projected: x is W_ih x, (T, B, G * H) for one direction or (T, B, 2 G * H) for both.
+        projected: x is W_ih x, of a layer without layer norm, (T, B, G * H) for one direction or (T, B, 2 G * H) for both.
     """
     core = native.core
     assert core is not None
@@ -53,12 +70,14 @@ def native_scan(
             return 0 if array is None else int(array.ctypes.data)
 
         shape = core.RecurrentShape(
-            kind, option, batch, steps, layer.input_size, hidden, hidden, way == 1, x.dtype == np.float64, 1
-        )
+            kind, option, batch, steps, layer.input_size, hidden, hidden, way == 1, x.dtype == np.float64, 1,
+            layer.zoneout, layer.zoneout_cell, 0, 0,
+        )  # fmt: skip
         inputs = core.RecurrentInputs(
             at(x) + way * part * item, width, batch * width, at(begin[0]), at(begin[1]), 0, 0,
-            0 if projected else at(weights["weight_ih"]), at(weights["weight_hh"]), at(weights["bias_ih"]),
-            at(weights["bias_hh"]), 0, 0, at(lengths), 0, 0, 0, 0,
+            0 if projected else at(weights["weight_ih"]), at(weights.get("weight_hh")), at(weights["bias_ih"]),
+            at(weights.get("bias_hh")), 0, *(at(weights.get(name)) for name in _OPTIONAL),
+            0, at(lengths), 0, 0, 0, 0, 0,
         )  # fmt: skip
         core.recurrent_forward(
             shape, inputs, at(y) + way * hidden * item, y.shape[2], batch * y.shape[2], at(final[0]), at(final[1])

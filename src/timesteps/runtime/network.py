@@ -1,6 +1,6 @@
 """A trained network without torch: what `timesteps.nn.models` builds from the same specification, for inference.
 
-Its recurrent layers run by the compiled kernels or, in float64 and without the core, in numpy.
+Its recurrent layers run by the compiled kernels or, in float64 and where there is no kernel, in numpy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from timesteps.runtime import native
 from timesteps.runtime.cells import CELLS, Array, Cell
 from timesteps.runtime.embedding import Inputs, projection
 from timesteps.runtime.layout import directions, network_tensors
-from timesteps.runtime.native_scan import native_scan
+from timesteps.runtime.native_scan import native_scan, why_not_native
 from timesteps.runtime.pooling import pool
 from timesteps.runtime.scan import Steps, scan
 from timesteps.runtime.sequences import Sequences
@@ -61,12 +61,23 @@ class Network:
             ends = [f"_l{number}{suffix}" for suffix in directions(layer)]
             self._weights.append([_ending(weights, end) for end in ends])
         self._cells: list[list[Cell]] | None = None
-        # In double precision the kernels are exact and plain, and slower than numpy.
-        if native.core is None or self.dtype != np.float32:
+        if self.why_not_native() is not None:
             pairs = zip(spec.layers, self._weights, strict=True)
             self._cells = [[CELLS[layer.cell](layer, way) for way in ways] for layer, ways in pairs]
         self._attention = weights.get("attention.weight")
         self._head, self._bias = weights["head.weight"].T, weights["head.bias"]
+
+    def why_not_native(self) -> str | None:
+        """Why its recurrent layers run in numpy; None if the compiled kernels run them."""
+        if native.core is None:
+            return native.explain()
+        if self.dtype != np.float32:  # there the kernels are exact and plain, and slower than numpy
+            return "numpy is faster in double precision"
+        for number, layer in enumerate(self.spec.layers):
+            reason = why_not_native(layer, number == 0 and self.spec.input == "one_hot")
+            if reason is not None:
+                return f"layer rnn.l{number}: {reason}"
+        return None
 
     def logits(self, sequences: Sequences) -> Array:
         """Logits (R, outputs). The pooled vector of a row without steps is zero.

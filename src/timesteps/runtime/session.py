@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from timesteps.errors import ModelError, UsageError
-from timesteps.runtime import modelfile
+from timesteps.runtime import modelfile, native
+from timesteps.runtime.engine import why_not_native
 from timesteps.runtime.layout import member_network, member_prefix, reads_texts
 from timesteps.runtime.metrics import Evaluation, evaluate, label_targets, probabilities
 from timesteps.runtime.network import Network
 from timesteps.runtime.reading import reader
 from timesteps.runtime.spec import Golden, ModelSpec
 from timesteps.runtime.stream import Stream
+from timesteps.runtime.streamable import why_not_streamed
 
 __all__ = ["Session", "load", "with_golden"]
 
@@ -118,6 +120,24 @@ class Session:
     @state.setter
     def state(self, state: Mapping[str, ArrayLike]) -> None:
         self._stream.state = state
+
+    def explain(self) -> str:
+        """Which implementation runs the recurrent layers, and why not a faster one; for streams, another line.
+
+        >>> from timesteps.runtime.layout import model_tensors
+        >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec, NumericSpec
+        >>> layer = LayerSpec(cell="mingru", input_size=1, hidden_size=4)
+        >>> network = NetworkSpec(input="numeric", input_size=1, layers=(layer,), outputs=1)
+        >>> spec = ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=1), network=network)
+        >>> tensors = {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()}
+        >>> print(Session(spec, tensors).explain())  # doctest: +ELLIPSIS
+        whole sequences: numpy; not native: ...
+        one step at a time: numpy; not native: ...
+        """
+        whole = native.explained(self._members[0].why_not_native())
+        reason = why_not_streamed(self.spec)
+        stream = native.explained(why_not_native(self.spec)) if reason is None else f"not at all: {reason}"
+        return f"whole sequences: {whole}\none step at a time: {stream}"
 
     @property
     def classes(self) -> tuple[str | int | float | bool, ...]:

@@ -76,7 +76,7 @@ class _Member:
                 gates = cell.project(np.asarray(row, np.float32)[None])
             names = [self.prefix + f"{name}_l{number}" for name in "hc"]
             parts = tuple(state[name][stream][None] for name in names if name in state)
-            parts = cell.step(gates, parts)
+            parts = cell.advance(cell.settle(gates), parts)
             for name, part in zip(names, parts, strict=False):
                 state[name][stream] = part[0]
             y = parts[0]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from timesteps.errors import DataError, UsageError
-from timesteps.runtime.engine import Engine, Streams, engine_of
+from timesteps.runtime import native
+from timesteps.runtime.engine import Engine, Streams, engine_of, why_not_native
 from timesteps.runtime.layout import reads_texts
 from timesteps.runtime.spec import ModelSpec
 from timesteps.runtime.stepping import Single, State
@@ -135,6 +136,10 @@ class Stream:
         self._streams, self._batched = streams, None  # whether one stream is a batch of one, the next step says
         self._try = _unknown
         return None
+
+    def explain(self) -> str:
+        """Which engine takes the steps, and why not the faster one: "native" or "numpy; not native: …"."""
+        return native.explained(why_not_native(self.spec))
 
     def fresh(self) -> Stream:
         """Another stream of the same model at its beginning; the weights are shared."""
