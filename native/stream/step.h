@@ -21,7 +21,7 @@ constexpr int kChains = 8;
 template <class Cell>
 struct StepLayout {
     static constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI, GH = Cell::GH;
-    static constexpr int kTogether = kChains / Cell::S, kTogetherSecond = 8;
+    static constexpr int kTogether = Cell::S == 1 ? 8 : kChains / Cell::S, kTogetherSecond = 8;
 
     Index input, hidden, panels;
 
