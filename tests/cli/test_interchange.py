@@ -30,6 +30,7 @@ def test_out_and_in_again(name: str, timesteps: Command, trained: Path, tmp_path
     assert ("class Network" in answer.out) == (name == "torch")
     answer = timesteps("import", file, "--from", name, "--out", run, "--classes", "neg,pos")
     assert answer.code == 0 and answer.out == f"{run}\n" and "largest difference" in answer.err
+    assert "Warning" not in answer.err
     one, other = library.load(trained), library.load(run, verify=True)
     assert other.classes == one.classes
     text = "a good film"

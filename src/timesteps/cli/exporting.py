@@ -19,10 +19,11 @@ def export(
         bool, typer.Option("--json", metavar="", help="What was found, as JSON on standard output.")
     ] = False,
 ) -> None:
-    """Write a trained model for ONNX, PyTorch or Keras, run both on random inputs, and say how far they differ.
+    """Write a trained model for ONNX, PyTorch or Keras, and measure how far they differ.
 
-    Nothing is written if the answers differ by more than 1e-5. For torch, the lines of Python that rebuild the module
-    are printed. Text processing stays behind: the file reads token ids or numbers.
+    Both run on random inputs; nothing is written if they differ by more than 1e-5.
+    For torch, the lines of Python that rebuild the module are printed.
+    Text processing stays behind: the file reads token ids or numbers.
     """
     from timesteps import interchange
     from timesteps.errors import UsageError

@@ -35,10 +35,11 @@ def import_(
         bool, typer.Option("--json", metavar="", help="What was found, as JSON on standard output.")
     ] = False,
 ) -> None:
-    """Make a run folder of another library's model, run both on random inputs, and say how far they differ.
+    """Make a run folder of another library's model, and measure how far they differ.
 
-    The model has an embedding or reads numbers; RNN, LSTM or GRU layers; and one dense layer, whose outputs are the
-    classes. No code in the file is ever run. Nothing is written if the answers differ by more than 1e-5.
+    Both run on random inputs; nothing is written if they differ by more than 1e-5.
+    The model has an embedding or reads numbers; RNN, LSTM or GRU layers; and one
+    dense layer, whose outputs are the classes. No code in the file is ever run.
     """
     from timesteps import interchange
     from timesteps.errors import UsageError

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from timesteps.errors import UsageError
 from timesteps.interchange.checking import Batch, Padding, missing, version
 from timesteps.interchange.keras_layers import CELLS, KerasLayer
 
-__all__ = ["build", "keras_version", "needs_keras", "padding_of", "run", "why_not"]
+__all__ = ["build", "keras_version", "needs_keras", "padding_of", "quiet", "run", "why_not"]
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 _PASSED = ("units", "activation", "use_bias", "return_sequences", "reset_after")
@@ -46,6 +48,15 @@ def keras_version() -> str:
     return f"{version('keras')} on {keras.backend.backend()}"
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Keras' warning that its maximum drops the mask: the notes say what follows from that."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not support masking", category=UserWarning)
+        yield
+
+
+@quiet()
 def build(layers: Sequence[KerasLayer], features: int | None) -> Any:
     """The model; `features` are the numbers of a step, None for ids. The weights are set as they are in the list."""
     import keras
@@ -104,6 +115,7 @@ def padding_of(layers: Sequence[KerasLayer], masks: bool) -> Padding:
     return "none, nonzero" if largest and both else "zero"
 
 
+@quiet()
 def run(model: Any, batch: Batch) -> NDArray[Any]:
     """The model's answer in inference mode, (B, outputs)."""
     import keras

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import msgspec
 
 from timesteps.interchange.checking import measure
 from timesteps.interchange.exported import Exported, checked_ending
-from timesteps.interchange.keras_build import build, keras_version, needs_keras, padding_of, run
+from timesteps.interchange.keras_build import build, keras_version, needs_keras, padding_of, quiet, run
 from timesteps.interchange.keras_files import EXTRA
 from timesteps.interchange.keras_layers import from_plain
 from timesteps.interchange.plain import from_session
@@ -64,9 +63,8 @@ def to_keras(
     notes.append("id 0 is padding (mask_zero)" if padding == "zero" else "give rows of one length: Keras reads padding")
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "model.keras"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that its maximum drops the mask: the notes say what follows
-            build(layers, None if ids else network.spec.input_size).save(whole)
+        build(layers, None if ids else network.spec.input_size).save(whole)
+        with quiet():
             again = keras.saving.load_model(whole, safe_mode=True)
         check = measure(network, lambda batch: run(again, batch), keras_version(), padding)
         with zipfile.ZipFile(whole, "a") as archive:
