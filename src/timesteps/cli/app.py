@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from timesteps.cli import bench, data, evaluate, exporting, importing, info, predict, stream, train
+from timesteps.cli import bench, data, evaluate, exporting, importing, info, predict, stream, train, verify
 from timesteps.version import __version__
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("stream")(stream.stream)
 app.command("info")(info.info)
+app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)
 app.command("data")(data.data)

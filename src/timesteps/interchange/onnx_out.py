@@ -8,6 +8,7 @@ sequence. Outputs: `logits` (batch, outputs) and the states after the last step,
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,7 +27,7 @@ from timesteps.version import __version__
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OPSET", "needs_onnx", "session_of", "to_onnx"]
+__all__ = ["OPSET", "needs_onnx", "onnx_runner", "session_of", "to_onnx"]
 
 OPSET = 17
 _IR_VERSION = 8  # what belongs to opset 17
@@ -62,13 +63,9 @@ def to_onnx(model: Session | str | os.PathLike[str], path: str | os.PathLike[str
     path = checked_ending(path, ".onnx")
     needs_onnx()
     network = from_session(model if isinstance(model, Session) else load(model))
-    built = _Graph(network).model()
-    if (size := built.ByteSize()) > _MAX_BYTES:
-        raise ModelError(
-            f"takes {size:,} bytes, an ONNX file in one piece {_MAX_BYTES:,}", mend="use a smaller embedding"
-        )
+    built = _built(network)
     why = missing("onnxruntime")
-    check = Check(why) if why else _measured(network, built)
+    check = Check(why) if why else measure(network, _runner(network, built), version("onnxruntime"))
     record = {**check.to_dict(), "pool": network.spec.pool, "notes": list(network.notes)}
     entry = built.metadata_props.add()
     entry.key, entry.value = "timesteps", msgspec.json.encode(record).decode()
@@ -93,7 +90,25 @@ def session_of(encoded: bytes) -> Any:
     return onnxruntime.InferenceSession(encoded, options, providers=["CPUExecutionProvider"])
 
 
-def _measured(network: PlainNetwork, built: onnx.ModelProto) -> Check:
+def onnx_runner(network: PlainNetwork) -> Callable[[Batch], NDArray[Any]]:
+    """What runs a network as the file that `to_onnx` writes, by ONNX Runtime: padded rows to logits (B, outputs).
+
+    Raises:
+        ModelError: it takes more than one file can hold.
+    """
+    return _runner(network, _built(network))
+
+
+def _built(network: PlainNetwork) -> onnx.ModelProto:
+    built = _Graph(network).model()
+    if (size := built.ByteSize()) > _MAX_BYTES:
+        raise ModelError(
+            f"takes {size:,} bytes, an ONNX file in one piece {_MAX_BYTES:,}", mend="use a smaller embedding"
+        )
+    return built
+
+
+def _runner(network: PlainNetwork, built: onnx.ModelProto) -> Callable[[Batch], NDArray[Any]]:
     session = session_of(built.SerializeToString())
     name = "ids" if network.spec.input == "ids" else "x"
 
@@ -106,7 +121,7 @@ def _measured(network: PlainNetwork, built: onnx.ModelProto) -> Check:
         found: NDArray[Any] = session.run(["logits"], feed)[0]
         return found
 
-    return measure(network, run, version("onnxruntime"))
+    return run
 
 
 class _Graph:

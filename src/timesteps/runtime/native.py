@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 left_aside = os.environ.get("TIMESTEPS_NATIVE", "1") == "0"
@@ -26,6 +28,23 @@ def _load() -> tuple[ModuleType | None, str]:
 
 
 core, _why = _load()
+
+
+@contextmanager
+def without_core() -> Iterator[None]:
+    """Leave the core aside within a `with` block, in all threads: what is made and called there runs in plain numpy.
+
+    >>> with without_core():
+    ...     explain()
+    'no native core: it is left aside for now'
+    """
+    global core, _why
+    kept = core, _why
+    core, _why = None, "it is left aside for now"
+    try:
+        yield
+    finally:
+        core, _why = kept
 
 
 def explained(why_not: str | None) -> str:

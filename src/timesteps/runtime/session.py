@@ -18,11 +18,12 @@ from timesteps.runtime.layout import member_network, member_prefix, reads_texts
 from timesteps.runtime.metrics import Evaluation, evaluate, label_targets, probabilities
 from timesteps.runtime.network import Network
 from timesteps.runtime.reading import reader
+from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import Golden, ModelSpec
 from timesteps.runtime.stream import Stream
 from timesteps.runtime.streamable import why_not_streamed
 
-__all__ = ["Session", "load", "with_golden"]
+__all__ = ["Session", "agrees", "golden_row", "load", "with_golden"]
 
 _ROWS = 4096  # read and judged at once
 _CHARACTERS = 2**22
@@ -134,10 +135,18 @@ class Session:
         whole sequences: numpy; not native: ...
         one step at a time: numpy; not native: ...
         """
-        whole = native.explained(self._members[0].why_not_native())
+        whole = native.explained(self.why_not_native())
         reason = why_not_streamed(self.spec)
         stream = native.explained(why_not_native(self.spec)) if reason is None else f"not at all: {reason}"
         return f"whole sequences: {whole}\none step at a time: {stream}"
+
+    def why_not_native(self) -> str | None:
+        """Why the recurrent layers of whole sequences run in numpy; None if the compiled kernels run them."""
+        return self._members[0].why_not_native()
+
+    def steps(self, inputs: Sequence[Any]) -> Sequences:
+        """The inputs as the networks read them, texts cut into steps and numbers scaled. Errors as `logits`."""
+        return self._read(inputs, 0)
 
     @property
     def classes(self) -> tuple[str | int | float | bool, ...]:
@@ -189,10 +198,9 @@ class Session:
         """
         largest = 0.0
         for number, golden in enumerate(self.spec.golden):
-            given, stored = self.logits([_golden_row(self.spec, golden)])[0], np.array(golden.logits)
+            given, stored = self.logits([golden_row(self.spec, golden)])[0], np.array(golden.logits)
             difference = np.abs(given - stored)
-            # Not `>`: a NaN would pass.
-            if not (difference <= _TOLERANCE * np.maximum(1.0, np.abs(stored))).all():
+            if not agrees(given, stored):
                 raise ModelError(
                     f"golden vector {number} gives {given.tolist()}, stored is {stored.tolist()}",
                     mend="copy the file again, or report it with the versions of timesteps and numpy",
@@ -220,7 +228,12 @@ def with_golden(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]], inputs: Se
     return msgspec.structs.replace(spec, golden=tuple(golden))
 
 
-def _golden_row(spec: ModelSpec, golden: Golden) -> Any:
+def agrees(given: NDArray[Any], stored: NDArray[Any]) -> bool:
+    """Whether logits differ from the stored ones by no more than rounding can explain; NaN does not agree."""
+    return bool((np.abs(given - stored) <= _TOLERANCE * np.maximum(1.0, np.abs(stored))).all())
+
+
+def golden_row(spec: ModelSpec, golden: Golden) -> Any:
     """A golden vector's input as `Session` takes it."""
     if isinstance(golden.input, str):
         return golden.input
