@@ -156,11 +156,12 @@ def _stream(session: Session) -> Runner | str:
 
     def run(row: Any) -> Logits:
         # The reader's steps: it cuts long rows to max_length, as a stream never does. An engine scales by itself.
-        x = row if spec.numeric is not None else session.steps([row]).values
+        x = np.ascontiguousarray(row if spec.numeric is not None else session.steps([row]).values)
         streams = engine.open(1, batched=True)
-        for step in x:
-            streams.run(np.ascontiguousarray(step)[None, None], np.ones(1, np.int64))
-        return streams.logits()[0]
+        for time in range(len(x)):
+            streams.run(x[None, time : time + 1], np.ones(1, np.int64))
+        logits: Logits = streams.logits()[0]
+        return logits
 
     return run
 
@@ -171,7 +172,8 @@ def _numpy(session: Session) -> Runner:
 
     def run(row: Any) -> Logits:
         with native.without_core():
-            return plain.logits([row])[0]
+            logits: Logits = plain.logits([row])[0]
+        return logits
 
     return run
 
@@ -196,7 +198,8 @@ def _torch(session: Session) -> Runner | str:
 
     def run(row: Any) -> Logits:
         steps = session.steps([row])
-        return np.mean([logits(network, steps).astype(np.float64) for network in networks], axis=0)[0]
+        mean: Logits = np.mean([logits(network, steps).astype(np.float64) for network in networks], axis=0)[0]
+        return mean
 
     return run
 
