@@ -23,10 +23,18 @@ ENGINES = ("native", "stream", "numpy", "torch", "onnxruntime")
 
 #: what is trained, on which rows, and which engines cannot run it
 KINDS: dict[str, tuple[dict[str, Any], list[Any], dict[str, str]]] = {
-    "numeric": ({"bidirectional": False}, [[[0.5 * k, 7.0], [1.0 * k, 9.0]] + [[k, k]] * (k % 3) for k in range(36)], {}),
-    "ids": ({"input": "ids", "cell": "gru", "bidirectional": False}, [[3, 4 + k % 6, 5] + [6] * (k % 4) for k in range(36)], {}),
+    "numeric": ({"bidirectional": False}, [[[0.5 * k, 7.0], [k, 9.0]] + [[k, k]] * (k % 3) for k in range(36)], {}),
+    "ids": (
+        {"input": "ids", "cell": "gru", "bidirectional": False},
+        [[3, 4 + k % 6, 5] + [6] * (k % 4) for k in range(36)],
+        {},
+    ),
     "words": ({"recipe": "ids", "bidirectional": False, "max_length": 2}, TEXTS, {}),
-    "padded": ({"recipe": "ids", "mask": False, "max_length": 6, "bidirectional": False}, TEXTS, {"stream": "reads padding"}),
+    "padded": (
+        {"recipe": "ids", "mask": False, "max_length": 6, "bidirectional": False},
+        TEXTS,
+        {"stream": "reads padding"},
+    ),
     "one_hot": ({"input": "one_hot", "bidirectional": False, "guide": "none"}, TEXTS, {}),
     "guide": (
         {"input": "bag", "guide": "auto", "members": 2, "unguided": 1},

@@ -38,13 +38,13 @@ def without_core() -> Iterator[None]:
     ...     explain()
     'no native core: it is left aside for now'
     """
-    global core, _why
-    kept = core, _why
-    core, _why = None, "it is left aside for now"
+    global core, left_aside, _why
+    kept = core, left_aside, _why
+    core, left_aside, _why = None, True, "it is left aside for now"
     try:
         yield
     finally:
-        core, _why = kept
+        core, left_aside, _why = kept
 
 
 def explained(why_not: str | None) -> str:
