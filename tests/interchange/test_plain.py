@@ -31,6 +31,10 @@ def session(network: dict[str, Any] | None = None, **model: Any) -> Any:
     return SimpleNamespace(spec=ModelSpec(**found), tensors={})
 
 
+def with_layer(**options: Any) -> Any:
+    return session({"layers": (LayerSpec(**({"cell": "lstm", "input_size": 4, "hidden_size": 3} | options)),)})
+
+
 LEARNED = LayerSpec(cell="gru", input_size=4, hidden_size=3, initial_state="learned")
 
 
@@ -41,6 +45,12 @@ LEARNED = LayerSpec(cell="gru", input_size=4, hidden_size=3, initial_state="lear
         (session(text=TextSpec(guide=GuideSpec())), "has a guide of n-grams, .* train one with guide='none'"),
         (session(members=3), "has 3 members, .* train one with members=1"),
         (session({"layers": (LEARNED,)}), "has a learned initial state, .* initial_state='zero'"),
+        (with_layer(cell="mingru"), "has a mingru as layer 0, .* cell='gru'"),
+        (with_layer(cell="minlstm"), "has a minlstm as layer 0, .* cell='gru'"),
+        (with_layer(layer_norm=True), "has layer 0 with layer norm, .* layer_norm=False"),
+        (with_layer(peephole=True), "has layer 0 with peephole connections, .* peephole=False"),
+        (with_layer(zoneout=0.1), "has layer 0 with zoneout, .* zoneout=0"),
+        (with_layer(zoneout_cell=0.1), "has layer 0 with zoneout of c, .* zoneout_cell=0"),
     ],
 )
 def test_what_no_format_can_carry(model: Any, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,24 @@ def test_what_has_no_place_is_refused_by_name() -> None:
     assert "max_norm" in refused(Tagged(nn.LSTM(4, 5), 5, "last", nn.Embedding(7, 4, max_norm=1.0)))
     assert "not a tensor" in refused({"a": "b"})
     assert "cannot be run" in refused(nn.Sequential(nn.LSTM(4, 5), nn.Linear(5, 2)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (ours.LSTM(4, 5, layer_norm=True), "layer norm cannot be converted"),
+        (ours.LSTM(4, 5, peephole=True), "weight_ch_l0: an LSTM with peephole connections"),
+        (ours.GRU(4, 5, initial_state="learned"), "h0_l0: a learned initial state"),
+        (ours.GRU(4, 5, zoneout=0.1), "zoneout=0.1 cannot be converted"),
+        (ours.LSTM(4, 5, zoneout_cell=0.1), "zoneout_cell=0.1 cannot be converted"),
+        (ours.MinGRU(4, 5), r"a linear recurrence \(minGRU, minLSTM\)"),
+        (ours.MinLSTM(4, 5), r"a linear recurrence \(minGRU, minLSTM\)"),
+    ],
+)
+def test_what_torch_does_not_have_is_refused_by_name(layer: nn.Module, message: str) -> None:
+    head = nn.Linear(5, 2)
+    assert re.search(message, refused(layer, head=head))
+    assert re.search(message, refused(Tagged(layer, 5, "last")))
 
 
 def test_a_module_that_does_more_is_refused() -> None:

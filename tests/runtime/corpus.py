@@ -21,6 +21,8 @@ def write(folder: Path) -> None:
         "words": models.ids_model(),
         "text": models.text_model(),
         "guided": models.guided_model(members=2),
+        "linear": models.numeric_model(features=1, cell="mingru"),
+        "options": models.model_of_options(),
     }.items():
         modelfile.save(folder / name, spec, tensors)
     spec, scaler = models.numeric_model(features=1)

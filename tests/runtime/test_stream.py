@@ -36,6 +36,18 @@ LAYERS = [
     ("gru", {}),
     ("gru", {"reset_after": False}),
 ]
+NUMPY_ONLY = [  # options that the core's engine refuses by name
+    ("mingru", {}),
+    ("minlstm", {}),
+    ("rnn", {"layer_norm": True, "zoneout": 0.3}),
+    ("lstm", {"peephole": True, "zoneout": 0.2, "zoneout_cell": 0.4}),
+    ("lstm", {"layer_norm": True, "peephole": True}),
+    ("gru", {"layer_norm": True}),
+    ("gru", {"layer_norm": True, "reset_after": False, "zoneout": 0.3}),
+    ("minlstm", {"zoneout": 0.3}),
+]
+ENGINE_LAYERS = [pytest.param(each.values[0], *layer, marks=needs_core) for each in ENGINES[:1] for layer in LAYERS]
+ENGINE_LAYERS += [pytest.param(NumpyEngine, *layer) for layer in LAYERS + NUMPY_ONLY]
 POOLS = ["last", "mean", "max", "mean+max", "attention"]
 
 
@@ -69,9 +81,8 @@ def stream_of(engine: type, spec: ModelSpec, tensors: dict[str, np.ndarray]) -> 
     return stream
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("pool", POOLS)
-@pytest.mark.parametrize(("cell", "option"), LAYERS)
+@pytest.mark.parametrize(("engine", "cell", "option"), ENGINE_LAYERS)
 def test_a_stream_answers_as_the_session_does_for_the_steps_so_far(engine, cell, option, pool):
     for hidden_sizes, members, outputs, initial in (((1,), 1, 1, "zero"), ((17, 9), 3, 4, "learned")):
         spec, tensors = numbers(
@@ -81,6 +92,30 @@ def test_a_stream_answers_as_the_session_does_for_the_steps_so_far(engine, cell,
         found = stream_of(engine, spec, tensors).run(x)
         expected = np.stack([Session(spec, tensors).logits(list(x[:, :t])) for t in range(1, 8)], axis=1)
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@needs_core
+@pytest.mark.parametrize(("cell", "option"), NUMPY_ONLY)
+def test_what_the_core_does_not_step_numpy_does_and_both_say_why(tmp_path, cell, option):
+    spec, tensors = numbers(cell, **option)
+    session = Session(spec, tensors)
+    assert isinstance(session._stream._engine, NumpyEngine)
+    line = session.explain().splitlines()[1]
+    modelfile.save(tmp_path / "it", spec, tensors)
+    model, status, message = native.core.read_model((tmp_path / "it").read_bytes())
+    assert (model, status) == (None, 5)
+    reason = line.removeprefix("one step at a time: numpy; not native: ")
+    assert message == f"cannot run in C: {reason}; Python's timesteps.load runs it"
+    assert reason.startswith("layer rnn.l0 ") and (cell in reason or any(name in reason for name in option))
+
+
+@needs_core
+def test_what_runs_in_the_core_says_so():
+    session = Session(*numbers("lstm"), np.float32)
+    assert session.explain().splitlines() == ["whole sequences: native", "one step at a time: native"]
+    assert "double precision" in Session(*numbers("lstm")).explain()
+    both = Session(*numbers("lstm", bidirectional=True)).explain()
+    assert "one step at a time: not at all: layer rnn.l0 is bidirectional" in both
 
 
 @needs_core
@@ -115,8 +150,7 @@ def test_however_a_sequence_is_cut_the_bits_are_the_same(engine, cuts, seed):
     np.testing.assert_array_equal(np.array([alone.step(step) for step in x]).reshape(whole.shape), whole)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("cell", "option"), LAYERS)
+@pytest.mark.parametrize(("engine", "cell", "option"), ENGINE_LAYERS)
 def test_a_stream_does_not_know_of_those_beside_it(engine, cell, option):
     spec, tensors = numbers(cell, (40,), pool="mean", **option)
     x = rows(29, 4, 3)

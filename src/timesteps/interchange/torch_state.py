@@ -111,12 +111,7 @@ def _layers(rest: dict[str, Array], forms: Mapping[str, Form], default: Form) ->
     found: dict[str, dict[int, dict[str, dict[str, Array]]]] = {}
     for name in list(rest):
         if option := _OPTIONS.fullmatch(name):
-            kinds = {
-                "weight_ch": "peephole connections",
-                "h0": "a learned initial state",
-                "c0": "a learned initial state",
-            }
-            raise ModelError(f"{shown(name)}: {kinds.get(option['kind'], 'layer norm')} cannot be converted")
+            raise ModelError(f"{shown(name)}: {_option(option['kind'])} cannot be converted")
         match = _RECURRENT.fullmatch(name)
         if match is None:
             continue
@@ -136,6 +131,13 @@ def _layers(rest: dict[str, Array], forms: Mapping[str, Form], default: Form) ->
         form = forms.get(prefix, default)
         layers += [_layer(found[prefix][number], f"{prefix}l{number}", form) for number in numbers]
     return tuple(layers)
+
+
+def _option(kind: str) -> str:
+    """What in a layer has tensors of this name."""
+    if kind == "weight_ch":
+        return "an LSTM with peephole connections"
+    return "layer norm" if kind.startswith("norm") else "a learned initial state"
 
 
 def _natural(prefix: str) -> list[tuple[int, int | str]]:

@@ -51,7 +51,7 @@ def native_scan(
         ways: the weights of each direction, in torch's layout and x's dtype.
         x: (T, B, I), of which what lies behind a row's end is not read.
         lengths: (B,)
-        projected: x is W_ih x, of a layer without layer norm, (T, B, G * H) for one direction or (T, B, 2 G * H) for both.
+        projected: x is W_ih x, (T, B, G * H) for one direction or (T, B, 2 G * H) for both; never with layer norm.
     """
     core = native.core
     assert core is not None
