@@ -6,7 +6,7 @@ PEERS  := .venv-peers
 PIP    := $(BIN)/pip install --disable-pip-version-check --quiet
 SOURCES := $(shell find native src/timesteps -name '*.h' -o -name '*.cpp') native/CMakeLists.txt pyproject.toml constraints.txt
 
-.PHONY: demo test check bench speed bench-peers quality sanitize neon clean
+.PHONY: demo test check bench speed bench-peers quality sanitize fuzz neon clean
 
 demo: $(VENV)/.installed  ## train, judge and use a sentiment classifier on the bundled Korean reviews
 	$(BIN)/timesteps train classify --out demo
@@ -25,20 +25,22 @@ check: $(VENV)/.tested  ## format, lint, types, and the rules of the house
 bench: $(VENV)/.tested  ## the quick measurements (two minutes); tables in README and docs are made from bench/results
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.layers --quick
+	test -e bench/results/streaming.json || $(BIN)/python -m bench.streaming
 	$(BIN)/python -m bench.tables
 
 speed: $(VENV)/.tested  ## all measurements of the layers, beside torch.nn; wants a machine with nothing else to do
 	$(BIN)/python -m bench.layers
 	$(BIN)/python -m bench.tables
 
-bench-peers: $(VENV)/.tested  ## the layers beside JAX, Keras and ONNX Runtime, in a virtual environment on top of .venv
+bench-peers: $(VENV)/.tested  ## layers and single steps beside JAX, Keras, ONNX Runtime, TFLite, OpenVINO, in a virtual environment on top of .venv
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	    > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
-	for peer in jax tensorflow-cpu 'onnxruntime onnx'; do \
+	for peer in jax tensorflow-cpu 'onnxruntime onnx' ai-edge-litert openvino; do \
 	    $(PEERS)/bin/pip install --disable-pip-version-check --quiet $$peer || echo "$$peer: cannot be installed here"; \
 	done
 	$(PEERS)/bin/python -m bench.layers.peers
+	$(PEERS)/bin/python -m bench.streaming
 	$(BIN)/python -m bench.tables
 
 quality: $(VENV)/.tested  ## the long ones: every named recipe against its baselines, three seeds (about two hours)
@@ -47,15 +49,27 @@ quality: $(VENV)/.tested  ## the long ones: every named recipe against its basel
 
 TESTS := -G Ninja -DTIMESTEPS_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 
-sanitize:  ## the kernels' own tests under the address, undefined-behaviour and thread sanitizers
+sanitize: $(VENV)/.tested  ## the kernels' and the model file's tests under the address, undefined-behaviour and thread sanitizers
 	cmake -S native -B build/asan $(TESTS) -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all"
 	cmake --build build/asan
 	build/asan/stages_test
 	for set in avx512 avx2 baseline; do TIMESTEPS_INSTRUCTIONS=$$set build/asan/recurrent_test 150 || exit 1; done
+	$(BIN)/python tests/runtime/corpus.py build/corpus
+	for set in avx512 avx2 baseline; do TIMESTEPS_INSTRUCTIONS=$$set build/asan/model_file_test build/corpus 300 || exit 1; done
 	cmake -S native -B build/tsan $(TESTS) -DCMAKE_CXX_FLAGS=-fsanitize=thread
 	cmake --build build/tsan
 	build/tsan/recurrent_test 60
 	build/tsan/stages_test
+
+fuzz: $(VENV)/.tested  ## libFuzzer against the model file's reader in C++ and, where atheris is installed, in Python: a minute each
+	$(BIN)/python tests/runtime/corpus.py build/corpus
+	cmake -S native -B build/fuzz -G Ninja -DTIMESTEPS_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++ \
+	    -DCMAKE_CXX_FLAGS="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+	cmake --build build/fuzz
+	mkdir -p build/found
+	build/fuzz/fuzz_model_file -max_total_time=60 -rss_limit_mb=1024 -timeout=5 -max_len=65536 build/found build/corpus
+	$(BIN)/python -c 'import atheris' 2>/dev/null || { echo 'atheris is not installed: Python'\''s reader is not fuzzed'; exit 0; }; \
+	    $(BIN)/python tests/runtime/fuzz_modelfile.py -max_total_time=60 -timeout=5 build/found build/corpus
 
 neon:  ## the same tests for AArch64: needs g++-aarch64-linux-gnu and qemu-user
 	cmake -S native -B build/neon $(TESTS) -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \

@@ -1,4 +1,4 @@
-"""`python -m bench.tables`: write the tables of README.md, docs/quality.md and docs/speed.md anew from bench/results.
+"""`python -m bench.tables`: write the tables of README.md and docs/*.md anew from bench/results.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`. What was not measured is shown as such, and a figure
 below what was asked says so.
@@ -15,9 +15,10 @@ from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
+from bench.streaming.tables import streaming
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "quality.md", ROOT / "docs" / "speed.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "streaming")))
 
 _BLOCK = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.S)
 
@@ -151,6 +152,7 @@ def _seeds(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[Read], str]] = {
     "tasks": tasks,
     "startup": startup,
+    "streaming": streaming,
     "quality": quality,
     "baselines": baselines,
     "provenance": provenance,

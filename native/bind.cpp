@@ -1,4 +1,4 @@
-// The module timesteps._core: with recurrent/bind.h the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
+// The module timesteps._core: with recurrent/bind.h and stream/bind.h the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
 // as addresses, which the caller has checked. Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -11,6 +11,7 @@
 #include "ngrams.h"
 #include "peak.h"
 #include "recurrent/bind.h"
+#include "stream/bind.h"
 #include "training/bind.h"
 
 namespace nb = nanobind;
@@ -236,5 +237,6 @@ NB_MODULE(_core, module) {
     module.def("lend_team", [](Address team) { Loan::take(reinterpret_cast<Team>(team)); }, "team"_a);
     module.def("multiply_and_add", &multiply_and_add, "rounds"_a, unlocked);
     bind_recurrent(module);
+    bind_stream(module);
     bind_training(module);
 }

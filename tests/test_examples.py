@@ -14,11 +14,16 @@ import pytest
 import timesteps
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+#: what the examples of some modules need besides torch
+NEEDED = {"onnx_in": ["onnx", "onnxruntime"], "onnx_out": ["onnx", "onnxruntime"], "keras_in": ["keras", "h5py"],
+          "keras_out": ["keras", "h5py"]}  # fmt: skip
 MODULES = sorted(module.name for module in pkgutil.walk_packages(timesteps.__path__, "timesteps."))
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith(("._core", ".__main__"))])
 def test_docstrings(name: str) -> None:
+    for package in NEEDED.get(name.removeprefix("timesteps.interchange."), []):
+        pytest.importorskip(package, reason=f"{package} is not installed")
     results = doctest.testmod(
         importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     )

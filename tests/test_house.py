@@ -20,9 +20,10 @@ ALLOWED = {
     "data": {"errors", "runtime", "version"},
     "nn": {"errors", "runtime"},
     "training": {"errors", "runtime", "nn", "version"},
-    "inspect": {"errors", "runtime", "nn"},
+    "inspect": {"errors", "runtime", "nn", "training", "interchange"},
+    "interchange": {"errors", "runtime", "nn", "version"},
     "tasks": {"errors", "runtime", "data", "nn", "training", "inspect", "version"},
-    "cli": {"errors", "runtime", "data", "nn", "training", "inspect", "tasks", "version"},
+    "cli": {"errors", "runtime", "data", "nn", "training", "inspect", "interchange", "tasks", "version"},
     "version": set(),
 }
 #: rooms that must work without these packages

@@ -154,6 +154,16 @@ def numeric_model(
     return spec, {**scaler, **_members(shape, members, 0)}
 
 
+def model_of_options() -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """A model of numbers with every option of a cell in it."""
+    shape = network(
+        "lstm", input="numeric", input_size=3, hidden_sizes=(4, 3), bidirectional=True, initial_state="learned",
+        layer_norm=True, peephole=True, zoneout=0.25, zoneout_cell=0.5,
+    )  # fmt: skip
+    spec = ModelSpec(task="classify", classes=(False, True), numeric=NumericSpec(features=3), network=shape)
+    return spec, {"scaler.mean": np.zeros(3), "scaler.scale": np.ones(3), **weights(shape)}
+
+
 def _members(shape: NetworkSpec, members: int, seed: int) -> dict[str, NDArray[Any]]:
     if members == 1:
         return weights(shape, seed)

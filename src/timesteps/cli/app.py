@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from timesteps.cli import bench, data, evaluate, info, predict, train
+from timesteps.cli import bench, data, evaluate, exporting, importing, info, predict, stream, train, verify
 from timesteps.version import __version__
 
 app = typer.Typer(
@@ -39,6 +39,10 @@ def options(
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("stream")(stream.stream)
 app.command("info")(info.info)
+app.command("verify")(verify.verify)
+app.command("export")(exporting.export)
+app.command("import")(importing.import_)
 app.command("data")(data.data)
 app.command("bench")(bench.bench)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from timesteps.runtime.display import printable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def say(sentence: str) -> None:
@@ -22,3 +26,19 @@ def print_json(value: Any) -> None:
 def percent(share: float) -> str:
     """0.8831 as '88.31 %'."""
     return f"{100 * share:.2f} %"
+
+
+def answers(classes: Sequence[str | int | float | bool], as_json: bool) -> Callable[[NDArray[Any]], str]:
+    """What says a row of probabilities in one line: `label <tab> probability`, or a JSON object with every class."""
+    names = [str(label) for label in classes]
+    shown = [printable(name) for name in names]  # a label with a tab or a line's end in it would break the columns
+
+    def line(row: NDArray[Any]) -> str:
+        best = int(row.argmax())
+        if not as_json:
+            return f"{shown[best]}\t{row[best]:.4f}"
+        probabilities = dict(zip(names, map(float, row), strict=True))
+        answer = {"label": names[best], "probability": float(row[best]), "probabilities": probabilities}
+        return json.dumps(answer, ensure_ascii=False)
+
+    return line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,33 +88,50 @@ class Inputs:
         if self._phrases is None:
             self._vectors /= _roots(self._counts, self._dtype)
 
+    def vectors(self, steps: NDArray[np.int64]) -> Array:
+        """What the first layer reads at the given steps, (N, I), unless that is one-hot."""
+        values = self._values[steps]
+        if self._spec.input == "numeric":
+            return values.astype(self._dtype)
+        if self._phrases is not None:
+            x = self._with_phrases(values, self._phrases.take(steps))
+        else:
+            x = self._vectors[values].astype(self._dtype, copy=False)
+        if self._channels is None:
+            return x
+        return np.concatenate([x, self._channels[steps].astype(self._dtype)], axis=1)
+
+    def products(self, ways: Sequence[Mapping[str, Array]], steps: NDArray[np.int64]) -> Array:
+        """W_ih x of one-hot inputs, for each direction beside the others: (N, ways * G * H)."""
+        distinct, place = _distinct(self._values[steps], self._spec.input_size)
+        table: Array = np.concatenate([weights["weight_ih"][:, distinct].T for weights in ways], axis=1)
+        return table[place]
+
     def gates(self, cells: list[Cell], steps: NDArray[np.int64]) -> list[Gates]:
         """For each cell, the input's share of its gates at the given steps."""
-        if self._spec.input == "numeric":
-            return [projection(cell, self._values[steps].astype(self._dtype)) for cell in cells]
-        if self._channels is not None:
-            channels = self._channels[steps].astype(self._dtype)
-            return [
-                _added(gates, channels, cell.weight_ih[self._spec.embedding_size :])
-                for gates, cell in zip(self._embedded(cells, steps), cells, strict=True)
-            ]
-        return self._embedded(cells, steps)
-
-    def _embedded(self, cells: list[Cell], steps: NDArray[np.int64]) -> list[Gates]:
-        """What the vectors, without the channels, are to the gates."""
-        values = self._values[steps]
-        if self._phrases is not None:
-            phrases = self._phrases.take(steps)
-            x = bag_sums(self._tables["embedding.weight"], phrases, self._dtype)
-            x += self._vectors[values]
-            x /= _roots(self._counts[values] + np.diff(phrases.offsets), self._dtype)
-            return [projection(cell, self._widened(x)) for cell in cells]
+        if self._spec.input == "numeric" or self._phrases is not None:
+            x = self.vectors(steps)
+            return [projection(cell, x) for cell in cells]
         # A text repeats itself: multiply each distinct vector once and look the product up.
-        distinct, place = _distinct(values, self._spec.input_size if self._spec.input != "bag" else len(self._bags))
+        distinct, place = _distinct(
+            self._values[steps], self._spec.input_size if self._spec.input != "bag" else len(self._bags)
+        )
         if self._spec.input == "one_hot":
             return [_table(cell.lookup(distinct), place) for cell in cells]
         vectors = self._vectors[distinct].astype(self._dtype, copy=False)
-        return [_table(cell.project(self._widened(vectors)), place) for cell in cells]
+        gates = [_table(cell.project(self._widened(vectors)), place) for cell in cells]
+        if self._channels is None:
+            return gates
+        channels = self._channels[steps].astype(self._dtype)
+        size = self._spec.embedding_size
+        return [_added(table, channels, cell.weight_ih[size:]) for table, cell in zip(gates, cells, strict=True)]
+
+    def _with_phrases(self, values: NDArray[np.int32], phrases: Bags) -> Array:
+        """Vectors of steps that have phrases beside their units."""
+        x = bag_sums(self._tables["embedding.weight"], phrases, self._dtype)
+        x += self._vectors[values]
+        x /= _roots(self._counts[values] + np.diff(phrases.offsets), self._dtype)
+        return x
 
     def _widened(self, vectors: Array) -> Array:
         """With zeros where the channels will be."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 left_aside = os.environ.get("TIMESTEPS_NATIVE", "1") == "0"
@@ -26,6 +28,32 @@ def _load() -> tuple[ModuleType | None, str]:
 
 
 core, _why = _load()
+
+
+@contextmanager
+def without_core() -> Iterator[None]:
+    """Leave the core aside within a `with` block, in all threads: what is made and called there runs in plain numpy.
+
+    >>> with without_core():
+    ...     explain()
+    'no native core: it is left aside for now'
+    """
+    global core, left_aside, _why
+    kept = core, left_aside, _why
+    core, left_aside, _why = None, True, "it is left aside for now"
+    try:
+        yield
+    finally:
+        core, left_aside, _why = kept
+
+
+def explained(why_not: str | None) -> str:
+    """What runs a computation that is in the core unless there is a reason against it.
+
+    >>> explained(None), explained("layer rnn.l0 has zoneout")
+    ('native', 'numpy; not native: layer rnn.l0 has zoneout')
+    """
+    return "native" if why_not is None else f"numpy; not native: {why_not}"
 
 
 def explain() -> str:

@@ -1,4 +1,7 @@
-"""A trained network in numpy: what `timesteps.nn.models` builds in torch from the same specification, for inference."""
+"""A trained network without torch: what `timesteps.nn.models` builds from the same specification, for inference.
+
+Its recurrent layers run by the compiled kernels or, in float64 and where there is no kernel, in numpy.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from timesteps.errors import DataError
+from timesteps.runtime import native
 from timesteps.runtime.cells import CELLS, Array, Cell
 from timesteps.runtime.embedding import Inputs, projection
 from timesteps.runtime.layout import directions, network_tensors
+from timesteps.runtime.native_scan import native_scan, why_not_native
 from timesteps.runtime.pooling import pool
 from timesteps.runtime.scan import Steps, scan
 from timesteps.runtime.sequences import Sequences
@@ -51,12 +56,28 @@ class Network:
         names = network_tensors(spec)
         self._tables = {name: tensors[name] for name in names if name in _TABLES}
         weights = {name: tensors[name].astype(self.dtype) for name in names if name not in _TABLES}
-        self._layers: list[list[Cell]] = []
+        self._weights: list[list[dict[str, Array]]] = []
         for number, layer in enumerate(spec.layers):
             ends = [f"_l{number}{suffix}" for suffix in directions(layer)]
-            self._layers.append([CELLS[layer.cell](layer, _ending(weights, end)) for end in ends])
+            self._weights.append([_ending(weights, end) for end in ends])
+        self._cells: list[list[Cell]] | None = None
+        if self.why_not_native() is not None:
+            pairs = zip(spec.layers, self._weights, strict=True)
+            self._cells = [[CELLS[layer.cell](layer, way) for way in ways] for layer, ways in pairs]
         self._attention = weights.get("attention.weight")
         self._head, self._bias = weights["head.weight"].T, weights["head.bias"]
+
+    def why_not_native(self) -> str | None:
+        """Why its recurrent layers run in numpy; None if the compiled kernels run them."""
+        if native.core is None:
+            return native.explain()
+        if self.dtype != np.float32:  # there the kernels are exact and plain, and slower than numpy
+            return "numpy is faster in double precision"
+        for number, layer in enumerate(self.spec.layers):
+            reason = why_not_native(layer, number == 0 and self.spec.input == "one_hot")
+            if reason is not None:
+                return f"layer rnn.l{number}: {reason}"
+        return None
 
     def logits(self, sequences: Sequences) -> Array:
         """Logits (R, outputs). The pooled vector of a row without steps is zero.
@@ -96,16 +117,36 @@ class Network:
             start += count
 
     def _pooled(self, inputs: Inputs, steps: Steps, offsets: NDArray[np.int64]) -> Array:
-        gates = inputs.gates(self._layers[0], offsets[steps.row] + steps.time)
+        places = offsets[steps.row] + steps.time
+        if self._cells is None:
+            outputs = self._by_kernels(inputs, steps, places)
+        else:
+            outputs = self._by_cells(self._cells, inputs, steps, places)
+        return pool(self.spec.pool, steps, outputs, self._attention)
+
+    def _by_kernels(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64]) -> list[Array]:
+        """Outputs of the last layer, by the compiled kernels, which take padded rows."""
+        looked_up = self.spec.input == "one_hot"
+        x = inputs.products(self._weights[0], places) if looked_up else inputs.vectors(places)
+        x = steps.padded(x)
+        for number, (layer, ways) in enumerate(zip(self.spec.layers, self._weights, strict=True)):
+            x = native_scan(layer, ways, x, steps.lengths, projected=looked_up and number == 0)
+        return np.split(steps.packed(x), len(self._weights[-1]), axis=1)
+
+    def _by_cells(
+        self, layers: list[list[Cell]], inputs: Inputs, steps: Steps, places: NDArray[np.int64]
+    ) -> list[Array]:
+        """The same in numpy."""
+        gates = inputs.gates(layers[0], places)
         outputs: list[Array] = []
-        for number, cells in enumerate(self._layers):
+        for number, cells in enumerate(layers):
             if number:
                 x = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
                 gates = [projection(cell, x) for cell in cells]
             outputs = [scan(cell, steps, gates[k], reverse=k == 1) for k, cell in enumerate(cells)]
-        return pool(self.spec.pool, steps, outputs, self._attention)
+        return outputs
 
 
 def _ending(weights: Mapping[str, Array], end: str) -> dict[str, Array]:
     """The weights of one layer and direction, by their names in the cell: `rnn.weight_ih_l0` is `weight_ih`."""
-    return {name[4 : -len(end)]: weight for name, weight in weights.items() if name.endswith(end)}
+    return {name[4 : -len(end)]: np.ascontiguousarray(weight) for name, weight in weights.items() if name.endswith(end)}

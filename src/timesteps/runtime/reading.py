@@ -14,7 +14,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import ModelSpec, NumericSpec, TextSpec
 from timesteps.runtime.text.processor import TextProcessor, cut
 
-__all__ = ["Reader", "reader"]
+__all__ = ["Reader", "id_row", "number_row", "reader"]
 
 Reader = Callable[[Sequence[Any], int], Sequences]  # rows and the number of the first, for messages
 
@@ -48,10 +48,11 @@ def _texts(rows: Sequence[Any], first: int) -> Sequence[str]:
 
 def _ids(rows: Sequence[Any], first: int, text: TextSpec, size: int) -> Sequences:
     """Rows of token ids, truncated as the specification says; ids that the model does not know become 2."""
-    return Sequences.of([cut(_id_row(row, number, size), text) for number, row in enumerate(rows, first)])
+    return Sequences.of([cut(id_row(row, number, size), text) for number, row in enumerate(rows, first)])
 
 
-def _id_row(row: Any, number: int, size: int) -> NDArray[np.int64]:
+def id_row(row: Any, number: int, size: int) -> NDArray[np.int64]:
+    """A row of token ids (T,); unknown ones become 2. `DataError`, naming the row, for anything else."""
     wrong = DataError(f"row {number} is {_kind(row)}, this model reads token ids", mend="give rows of ids from 0")
     try:
         ids = np.asarray(row)
@@ -66,12 +67,13 @@ def _numbers(
     rows: Sequence[Any], first: int, spec: NumericSpec, mean: NDArray[np.float64], scale: NDArray[np.float64]
 ) -> Sequences:
     """Rows (T, I), scaled in float64; (T,) where there is one feature; flat (T * I,) where all rows had T steps."""
-    checked = [_number_row(row, number, spec) for number, row in enumerate(rows, first)]
+    checked = [number_row(row, number, spec) for number, row in enumerate(rows, first)]
     steps = Sequences.of([np.zeros((0, spec.features)), *checked], np.float64)
     return Sequences((steps.values - mean) / scale, steps.offsets[1:])
 
 
-def _number_row(row: Any, number: int, spec: NumericSpec) -> NDArray[np.float64]:
+def number_row(row: Any, number: int, spec: NumericSpec) -> NDArray[np.float64]:
+    """A numeric row (T, features), finite. `DataError`, naming the row, for anything else."""
     try:
         values = np.asarray(row, np.float64)
     except (TypeError, ValueError) as error:

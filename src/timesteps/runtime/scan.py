@@ -43,6 +43,24 @@ class Steps:
         # Step s of a row, counted from its end. Its own inverse: reversing twice changes nothing.
         self.reverse = self.starts[lengths[self.row] - 1 - self.time] + self.row  # (N,)
 
+    def padded(self, x: Array) -> Array:
+        """(N, n) as (T, B, n); what lies behind a row's end is any number.
+
+        >>> Steps(np.array([2, 1])).padded(np.array([[1.0], [2.0], [3.0]]))[:, 0, 0]
+        array([1., 3.])
+        """
+        shape = (len(self.starts) - 1, len(self.lengths), x.shape[1])
+        if len(x) == shape[0] * shape[1]:  # all rows are of one length
+            return np.ascontiguousarray(x).reshape(shape)
+        spread = np.empty(shape, x.dtype)
+        spread[self.time, self.row] = x
+        return spread
+
+    def packed(self, y: Array) -> Array:
+        """The way back."""
+        flat = y.reshape(-1, y.shape[2])
+        return flat if len(flat) == self.starts[-1] else flat[self.time * y.shape[1] + self.row]
+
 
 def scan(cell: Cell, steps: Steps, gates: Gates, reverse: bool = False) -> Array:
     """The output of every step, (N, H), where its input lies; the reverse direction starts at each row's own end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -11,14 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from timesteps.errors import ModelError, UsageError
-from timesteps.runtime import modelfile
+from timesteps.runtime import modelfile, native
+from timesteps.runtime.engine import why_not_native
 from timesteps.runtime.layout import member_network, member_prefix, reads_texts
 from timesteps.runtime.metrics import Evaluation, evaluate, label_targets, probabilities
 from timesteps.runtime.network import Network
 from timesteps.runtime.reading import reader
+from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import Golden, ModelSpec
+from timesteps.runtime.stream import Stream
+from timesteps.runtime.streamable import why_not_streamed
 
-__all__ = ["Session", "load", "with_golden"]
+__all__ = ["Session", "agrees", "golden_row", "load", "with_golden"]
 
 _ROWS = 4096  # read and judged at once
 _CHARACTERS = 2**22
@@ -47,7 +52,10 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
 
 
 class Session:
-    """A trained model: inputs in, labels or probabilities out. It keeps no state between calls.
+    """A trained model: inputs in, labels or probabilities out.
+
+    `predict`, `predict_proba`, `logits` and `evaluate` read whole sequences and keep no state. `step`, `run`, `reset`
+    and `state` are those of one stream (`Stream`), which goes on from call to call; `stream` begins another.
 
     Inputs are a list of texts; rows of token ids; or numeric rows (T, I), of different lengths, as what the model was
     trained on. Several members answer by their mean logit.
@@ -84,6 +92,61 @@ class Session:
     def __reduce__(self) -> tuple[type[Session], tuple[Any, ...]]:
         """A copy, in this process or another, is made anew from the same parts."""
         return Session, (self.spec, self.tensors, self.dtype)
+
+    @cached_property
+    def _stream(self) -> Stream:
+        return Stream(self.spec, self.tensors)
+
+    def stream(self) -> Stream:
+        """Another stream of this model, at its beginning; the weights are shared. `ModelError` as `Stream`."""
+        return self._stream.fresh()
+
+    def step(self, x: Any) -> NDArray[np.float32]:
+        """One time step: the logits as of now. See `Stream.step`."""
+        return self._stream.step(x)
+
+    def run(self, x: Any, lengths: ArrayLike | None = None) -> NDArray[np.float32]:
+        """Several time steps: the logits after each. See `Stream.run`."""
+        return self._stream.run(x, lengths)
+
+    def reset(self, streams: int | Sequence[int] | None = None) -> None:
+        """Back to the beginning. See `Stream.reset`."""
+        self._stream.reset(streams)
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The stream's state as a plain value, to keep and to set. See `Stream.state`."""
+        return self._stream.state
+
+    @state.setter
+    def state(self, state: Mapping[str, ArrayLike]) -> None:
+        self._stream.state = state
+
+    def explain(self) -> str:
+        """Which implementation runs the recurrent layers, and why not a faster one; for streams, another line.
+
+        >>> from timesteps.runtime.layout import model_tensors
+        >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec, NumericSpec
+        >>> layer = LayerSpec(cell="mingru", input_size=1, hidden_size=4)
+        >>> network = NetworkSpec(input="numeric", input_size=1, layers=(layer,), outputs=1)
+        >>> spec = ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=1), network=network)
+        >>> tensors = {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()}
+        >>> print(Session(spec, tensors).explain())  # doctest: +ELLIPSIS
+        whole sequences: numpy; not native: ...
+        one step at a time: numpy; not native: ...
+        """
+        whole = native.explained(self.why_not_native())
+        reason = why_not_streamed(self.spec)
+        stream = native.explained(why_not_native(self.spec)) if reason is None else f"not at all: {reason}"
+        return f"whole sequences: {whole}\none step at a time: {stream}"
+
+    def why_not_native(self) -> str | None:
+        """Why the recurrent layers of whole sequences run in numpy; None if the compiled kernels run them."""
+        return self._members[0].why_not_native()
+
+    def steps(self, inputs: Sequence[Any]) -> Sequences:
+        """The inputs as the networks read them, texts cut into steps and numbers scaled. Errors as `logits`."""
+        return self._read(inputs, 0)
 
     @property
     def classes(self) -> tuple[str | int | float | bool, ...]:
@@ -135,10 +198,9 @@ class Session:
         """
         largest = 0.0
         for number, golden in enumerate(self.spec.golden):
-            given, stored = self.logits([_golden_row(self.spec, golden)])[0], np.array(golden.logits)
+            given, stored = self.logits([golden_row(self.spec, golden)])[0], np.array(golden.logits)
             difference = np.abs(given - stored)
-            # Not `>`: a NaN would pass.
-            if not (difference <= _TOLERANCE * np.maximum(1.0, np.abs(stored))).all():
+            if not agrees(given, stored):
                 raise ModelError(
                     f"golden vector {number} gives {given.tolist()}, stored is {stored.tolist()}",
                     mend="copy the file again, or report it with the versions of timesteps and numpy",
@@ -166,7 +228,12 @@ def with_golden(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]], inputs: Se
     return msgspec.structs.replace(spec, golden=tuple(golden))
 
 
-def _golden_row(spec: ModelSpec, golden: Golden) -> Any:
+def agrees(given: NDArray[Any], stored: NDArray[Any]) -> bool:
+    """Whether logits differ from the stored ones by no more than rounding can explain; NaN does not agree."""
+    return bool((np.abs(given - stored) <= _TOLERANCE * np.maximum(1.0, np.abs(stored))).all())
+
+
+def golden_row(spec: ModelSpec, golden: Golden) -> Any:
     """A golden vector's input as `Session` takes it."""
     if isinstance(golden.input, str):
         return golden.input

@@ -1,0 +1,1 @@
+"""A file a library: `build(weights)` gives a `Contestant`, `PACKAGES` names what it is measured with."""

@@ -1,0 +1,117 @@
+#include "load.h"
+
+#include "refused.h"
+#include "soundness.h"
+
+namespace timesteps {
+
+namespace {
+
+/// Tensors in single precision, kept until the model has packed them.
+class Floats {
+public:
+    explicit Floats(const std::map<std::string, TensorView>& tensors) : tensors_(tensors) {}
+
+    /// Null where there is no such tensor.
+    const float* get(const std::string& name) {
+        const auto found = tensors_.find(name);
+        if (found == tensors_.end()) return nullptr;
+        std::vector<float> numbers(static_cast<std::size_t>(found->second.count));
+        for (std::size_t k = 0; k < numbers.size(); ++k)
+            numbers[k] = static_cast<float>(found->second.number(static_cast<std::int64_t>(k)));
+        kept_.push_back(std::move(numbers));
+        return kept_.back().data();
+    }
+
+private:
+    const std::map<std::string, TensorView>& tensors_;
+    std::vector<std::vector<float>> kept_;
+};
+
+std::vector<double> doubles(const TensorView& tensor) {
+    std::vector<double> numbers;
+    for (std::int64_t k = 0; k < tensor.count; ++k) numbers.push_back(tensor.number(k));
+    return numbers;
+}
+
+Pool pool_of(const std::string& name) {
+    return name == "last"       ? Pool::kLast
+           : name == "mean"     ? Pool::kMean
+           : name == "max"      ? Pool::kMax
+           : name == "mean+max" ? Pool::kMeanMax
+                                : Pool::kAttention;
+}
+
+NetworkParts parts_of(const NetworkSpec& network, const std::string& prefix, Floats& floats) {
+    const auto at = [&](const std::string& name) { return floats.get(prefix + name); };
+    NetworkParts parts{.input = network.input == "ids"       ? InputKind::kIds
+                                : network.input == "one_hot" ? InputKind::kOneHot
+                                                             : InputKind::kNumeric,
+                       .input_size = network.input_size,
+                       .embedding_size = network.embedding_size,
+                       .embedding = at("embedding.weight"),
+                       .layers = {},
+                       .pool = pool_of(network.pool),
+                       .attention = at("attention.weight"),
+                       .outputs = network.outputs,
+                       .head = at("head.weight"),
+                       .head_bias = at("head.bias")};
+    for (std::size_t number = 0; number < network.layers.size(); ++number) {
+        const LayerSpec& layer = network.layers[number];
+        const CellKind kind = layer.cell == "lstm"  ? kLstm
+                              : layer.cell == "rnn" ? kElman
+                              : layer.reset_after   ? kGruAfter
+                                                    : kGruBefore;
+        LayerParts to{kind, kind == kElman && layer.nonlinearity == "relu", layer.input_size, layer.hidden_size, {}};
+        for (int way = 0; way < (layer.bidirectional ? 2 : 1); ++way) {
+            const std::string end = "_l" + std::to_string(number) + (way == 1 ? "_reverse" : "");
+            to.directions.push_back({at("rnn.weight_ih" + end), at("rnn.weight_hh" + end), at("rnn.bias_ih" + end),
+                                     at("rnn.bias_hh" + end), at("rnn.h0" + end), at("rnn.c0" + end)});
+        }
+        parts.layers.push_back(std::move(to));
+    }
+    return parts;
+}
+
+/// Models that are sound, and more than this engine runs.
+void refuse_unsupported(const ModelSpec& spec) {
+    const auto refuse = [](const std::string& what) {
+        throw Refused("cannot run in C: " + what + "; Python's timesteps.load runs it", true);
+    };
+    for (std::size_t number = 0; number < spec.network.layers.size(); ++number) {
+        const LayerSpec& layer = spec.network.layers[number];
+        const std::string name = "layer rnn.l" + std::to_string(number);
+        if (layer.linear()) refuse(name + " is a " + layer.cell);
+        if (layer.layer_norm) refuse(name + " has layer_norm");
+        if (layer.peephole) refuse(name + " has peephole");
+        if (layer.zoneout > 0 || layer.zoneout_cell > 0) refuse(name + " has zoneout");
+    }
+    if (!spec.text) return;
+    if (spec.text->guide) refuse("its guide reads texts");
+    if (spec.text->bag) refuse("its bags of n-grams are made of texts");
+    if (spec.reads_texts()) refuse("its tokenizer " + spec.text->tokenizer + " reads texts");
+    if (spec.text->start || !spec.text->mask) refuse("start steps and padding are added to its sequences");
+}
+
+}  // namespace
+
+LoadedModel load_model(const unsigned char* bytes, std::size_t size, Checksums checksums) {
+    const ModelFile file = read_file(bytes, size, checksums);
+    const ModelSpec spec = read_specification(file.specification);
+    check_model(spec, file.tensors);
+    refuse_unsupported(spec);
+    Floats floats(file.tensors);
+    ModelParts parts{{}, nullptr, nullptr};
+    for (std::int64_t member = 0; member < spec.members; ++member)
+        parts.members.push_back(parts_of(spec.network, member_prefix(spec, member), floats));
+    std::vector<double> mean, scale;
+    if (spec.numeric) {
+        mean = doubles(file.tensors.at("scaler.mean")), scale = doubles(file.tensors.at("scaler.scale"));
+        parts.mean = mean.data(), parts.scale = scale.data();
+    }
+    LoadedModel loaded{std::make_unique<Model>(parts), {}};
+    for (const Json& label : spec.classes) loaded.labels.push_back(label_text(label));
+    return loaded;
+}
+
+}  // namespace timesteps

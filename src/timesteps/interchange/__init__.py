@@ -1,0 +1,37 @@
+"""Weights in and out of PyTorch, Keras and ONNX, each conversion measured against the other library itself.
+
+`to_torch`, `to_onnx`, `to_keras` write a trained model for another library; `from_torch`, `from_onnx`, `from_keras`
+make a model that `timesteps.load` opens. No file's own code is ever run.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from timesteps.interchange.keras_in import from_keras
+    from timesteps.interchange.keras_out import to_keras
+    from timesteps.interchange.onnx_in import from_onnx
+    from timesteps.interchange.onnx_out import to_onnx
+    from timesteps.interchange.torch_in import from_torch
+    from timesteps.interchange.torch_out import to_torch
+
+__all__ = ["SOURCES", "TARGETS", "from_keras", "from_onnx", "from_torch", "to_keras", "to_onnx", "to_torch"]
+
+TARGETS = {"onnx": "to_onnx", "torch": "to_torch", "keras": "to_keras"}
+"""Names that `timesteps export --to` takes, and the functions here that do it."""
+SOURCES = {"onnx": "from_onnx", "torch": "from_torch", "keras": "from_keras"}
+"""Names that `timesteps import --from` takes."""
+
+_WHERE = {
+    name: f"timesteps.interchange.{library}_{'out' if name.startswith('to') else 'in'}"
+    for table in (TARGETS, SOURCES)
+    for library, name in table.items()
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'timesteps.interchange' has no attribute {name!r}")
