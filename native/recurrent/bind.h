@@ -58,8 +58,10 @@ struct RecurrentShape {
             throw std::invalid_argument("a shape has other numbers");
         for (std::size_t n = 0; n < kFields; ++n) *fields[n] = PyLong_AsLongLong(numbers[n].ptr());
         if (numbers.size() > kFields) {
-            zoneout = PyFloat_AsDouble(numbers[kFields].ptr()), zoneout_cell = PyFloat_AsDouble(numbers[kFields + 1].ptr());
-            stream = PyLong_AsLongLong(numbers[kFields + 2].ptr()), stream_cell = PyLong_AsLongLong(numbers[kFields + 3].ptr());
+            zoneout = PyFloat_AsDouble(numbers[kFields].ptr());
+            zoneout_cell = PyFloat_AsDouble(numbers[kFields + 1].ptr());
+            stream = PyLong_AsLongLong(numbers[kFields + 2].ptr());
+            stream_cell = PyLong_AsLongLong(numbers[kFields + 3].ptr());
         }
         if (PyErr_Occurred() != nullptr) throw nanobind::python_error();
     }
