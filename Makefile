@@ -75,14 +75,14 @@ neon:  ## the same tests for AArch64: needs g++-aarch64-linux-gnu and qemu-user
 	cmake --build build/neon
 	qemu-aarch64 build/neon/recurrent_test 60
 
-# torch comes first and pinned: left to itself, pip would take a build with gigabytes of CUDA.
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) torch -c constraints.txt
-	$(PIP) -e '.[torch]' -c constraints.txt
+	$(PIP) -e '.[train]' -c constraints.txt
 	touch $@
 
+# torch comes first and pinned: left to itself, pip would take a build with gigabytes of CUDA.
 $(VENV)/.tested: $(VENV)/.installed
+	$(PIP) torch -c constraints.txt
 	$(PIP) -e '.[test]' -c constraints.txt
 	touch $@
 

@@ -1,4 +1,4 @@
-// The module timesteps._core: with recurrent/bind.h and stream/bind.h the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
+// The module timesteps._core: with the bind.h of recurrent, stream and training the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors,
 // as addresses, which the caller has checked. Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -12,6 +12,7 @@
 #include "peak.h"
 #include "recurrent/bind.h"
 #include "stream/bind.h"
+#include "training/bind.h"
 
 namespace nb = nanobind;
 using namespace nanobind::literals;
@@ -236,4 +237,5 @@ NB_MODULE(_core, module) {
     module.def("multiply_and_add", &multiply_and_add, "rounds"_a, unlocked);
     bind_recurrent(module);
     bind_stream(module);
+    bind_training(module);
 }

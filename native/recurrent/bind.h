@@ -71,7 +71,7 @@ inline void bind_recurrent(nanobind::module_& module) {
         .def(nb::init<Address, std::int64_t, std::int64_t, Address, Address, Address, Address, Address, Address,
                       Address, Address, Address, Address, Address, Address, Address, Address, Address, Address,
                       Address, Address, Address, std::int64_t, Address>());
-    module.def("recurrent_saved", [](std::int64_t kind, std::int64_t hidden_size, bool normed, bool in_double) {
+    module.def("recurrent_saved", [](std::int64_t kind, std::int64_t hidden_size, bool in_double, bool normed) {
         return in_double ? saved_numbers<double>(kind, hidden_size, normed)
                          : saved_numbers<float>(kind, hidden_size, normed);
     });

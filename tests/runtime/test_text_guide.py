@@ -23,7 +23,7 @@ from timesteps.runtime.text.grams import Found, GramCounter, grams, look_up_gram
 from timesteps.runtime.text.guide import Guide, channels
 from timesteps.runtime.text.ngrams import feature, parse_piece, pieces
 from timesteps.runtime.text.processor import TextProcessor
-from timesteps.training.batches import collate
+from timesteps.training.collate import collate
 from timesteps.training.predict import logits
 
 _PLAIN = TextSpec()

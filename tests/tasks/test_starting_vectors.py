@@ -100,5 +100,5 @@ def test_threads(threads: int | None, expected: int) -> None:
 
     seen = []
     callback = LambdaCallback(on_epoch_begin=lambda epoch: seen.append(torch.get_num_threads()))
-    model(threads=threads).fit(TEXTS, MOODS, callbacks=[callback])
+    model(threads=threads, engine="torch").fit(TEXTS, MOODS, callbacks=[callback])
     assert seen == [expected]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from problems import examples
 
 from timesteps.runtime.sequences import Bags, Sequences
-from timesteps.training.batches import collate, evaluation_batches, padding_waste, training_batches
+from timesteps.training.batches import evaluation_batches, padding_waste, training_batches
+from timesteps.training.collate import collate
 
 LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=80).map(lambda lengths: np.array(lengths, np.int64))
 

@@ -17,6 +17,7 @@ from torch import nn
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
+from problems import examples
 from safetensors.torch import load_file
 
 from timesteps.errors import UsageError
@@ -31,7 +32,7 @@ from timesteps.training.callbacks import (
     ReduceLROnPlateau,
     Run,
 )
-from timesteps.training.optimizers import Optimizers
+from timesteps.training.engines.torch_engine import TorchEngine
 from timesteps.training.settings import Settings
 
 METRICS = st.lists(st.sampled_from([0.1, 0.2, 0.25, 0.3, 0.4, 0.5]), min_size=1, max_size=14)
@@ -39,7 +40,7 @@ METRICS = st.lists(st.sampled_from([0.1, 0.2, 0.25, 0.3, 0.4, 0.5]), min_size=1,
 
 def started(callback: Callback) -> Run:
     layer = nn.Linear(1, 1, bias=False)
-    callback.run = Run(layer, Optimizers(layer, Settings(learning_rate=1.0), 1))
+    callback.run = Run(TorchEngine(layer, examples("ids"), Settings(learning_rate=1.0), 1))
     callback.on_train_begin()
     return callback.run
 

@@ -191,6 +191,10 @@ Patience = Annotated[
 Members = Annotated[int | None, _option(_FIT, "Networks that answer together, in one file.", "N")]
 Unguided = Annotated[int | None, _option(_FIT, "Members that do without what --guide says, to make other errors.", "N")]
 Seed = Annotated[int | None, _option(_FIT, "The same seed gives the same bits.", "N")]
+Engine = Annotated[
+    Literal["auto", "native", "torch"] | None,
+    _option(_FIT, "What trains: native (plain networks, on a CPU), torch (all), or auto: native if it can.", "NAME"),
+]
 
 Out = Annotated[Path, _option(_RUN, "Folder for the run. Default: run.", "FOLDER", "--out", "-o")]
 Threads = Annotated[int | None, _option(_RUN, "CPU threads. Default: 1.", "N")]

@@ -88,6 +88,7 @@ def classify(
     patience: options.Patience = None,
     members: options.Members = None,
     unguided: options.Unguided = None,
+    engine: options.Engine = None,
     seed: options.Seed = None,
     out: options.Out = Path("run"),
     threads: options.Threads = None,

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from timesteps.errors import UsageError
 from timesteps.runtime import native
+from timesteps.runtime.regularization import check_probability as check_probability
 
 # Constants of SplitMix64 (Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators), as int64.
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
@@ -84,17 +84,6 @@ def random_normal(keys: Tensor, size: int, stream: int, dtype: torch.dtype = tor
     uniform = ((bits.to(torch.float64) + 0.5) / (1 << _BITS)).view(len(keys), size, 2)
     radius, angle = (-2 * uniform[..., 0].log()).sqrt(), 2 * math.pi * uniform[..., 1]
     return (radius * angle.cos()).to(dtype)
-
-
-def check_probability(p: float, name: str = "dropout") -> float:
-    """p itself.
-
-    Raises:
-        UsageError: it is not a probability.
-    """
-    if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
-        raise UsageError(f"{name} is {p!r}", mend="give a probability, 0 to 1")
-    return p
 
 
 class _Dropout(nn.Module):

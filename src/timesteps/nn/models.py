@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,49 +13,17 @@ from torch import Tensor, nn
 from timesteps.errors import UsageError
 from timesteps.nn.bags import BagEmbedding
 from timesteps.nn.cells import CELLS
-from timesteps.nn.dropout import Dropout, WordDropout, check_probability, draw_keys
+from timesteps.nn.dropout import Dropout, WordDropout, draw_keys
 from timesteps.nn.embedding import Embedding, set_rows
 from timesteps.nn.initialization import initialize
 from timesteps.nn.padding import Steps, mask_of, read_steps
 from timesteps.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
 from timesteps.nn.stack import Layer, RecurrentStack
 from timesteps.runtime.layout import LINEAR
+from timesteps.runtime.regularization import Regularization as Regularization
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
 
 _WORD_STREAM, _HEAD_STREAM, _FEATURE_STREAM = -1, -2, -3  # the layers' streams are 0 and up
-
-
-@dataclass(frozen=True)
-class Regularization:
-    """What acts in training only; a trained network does not know it.
-
-    Args:
-        input_dropout: fixed over time, on every layer's input (Keras' `dropout`).
-        dropout: ordinary, between recurrent layers (torch's `dropout`).
-        recurrent_dropout: fixed over time, on the hidden state inside the layers (Keras' `recurrent_dropout`).
-        feature_dropout: of single features from the bags of a step.
-        word_dropout: of whole steps, whose vectors become zero.
-        head_dropout: ordinary, on the pooled vector.
-        initial_state_noise: standard deviation of normal noise added to the initial states.
-        weight_drop: of entries of the layers' `weight_hh`, anew for each batch.
-
-    Raises:
-        UsageError: a number out of range.
-    """
-
-    input_dropout: float = 0.0
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    feature_dropout: float = 0.0
-    word_dropout: float = 0.0
-    head_dropout: float = 0.0
-    initial_state_noise: float = 0.0
-    weight_drop: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name != "initial_state_noise":
-                check_probability(value, name)
 
 
 class Batch(NamedTuple):

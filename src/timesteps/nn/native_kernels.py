@@ -82,7 +82,7 @@ def saved_size(kind: int, hidden_size: int, normed: bool, in_double: bool) -> tu
     """Numbers that forward keeps for backward: for each step of a row, and once."""
     core = native.core
     assert core is not None
-    each, once = core.recurrent_saved(kind, hidden_size, normed, in_double)
+    each, once = core.recurrent_saved(kind, hidden_size, in_double, normed)
     return each, once
 
 

@@ -1,1 +1,1 @@
-"""Epochs, batches, optimizers, checkpoints, logs and reports (torch)."""
+"""Epochs, batches, engines, checkpoints, logs and reports; torch only in the torch engine and what it is made of."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-import torch
-from torch import Tensor
+import numpy as np
 
 from timesteps.errors import ModelError, UsageError
+from timesteps.training.engines.engine import Array
 from timesteps.training.tensorfile import read_metadata, read_tensors, write_tensors
 
 __all__ = ["Checkpoint", "check_identity", "checkpoint_path", "load_checkpoint", "peek_checkpoint", "save_checkpoint"]
@@ -54,18 +55,22 @@ def checkpoint_path(folder: Path) -> Path:
     return folder / "checkpoint.safetensors"
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint, tensors: Mapping[str, Array]) -> None:
     """Write the file, atomically. A tensor that equals another (the best weights, often) is written once."""
     aliases = _equal_tensors(tensors)
     text = msgspec.json.encode(msgspec.structs.replace(checkpoint, aliases=aliases)).decode()
     write_tensors(path, {name: tensor for name, tensor in tensors.items() if name not in aliases}, {_KEY: text})
 
 
-def load_checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
-    """Read the file. `ModelError` if it is missing, damaged or of another version."""
-    checkpoint, tensors = peek_checkpoint(path), read_tensors(path)
+def load_checkpoint(path: Path, kind: Literal["torch", "numpy"] = "torch") -> tuple[Checkpoint, dict[str, Array]]:
+    """Read the file, its tensors as torch's or as arrays of numpy.
+
+    Raises:
+        ModelError: it is missing, damaged or of another version.
+    """
+    checkpoint, tensors = peek_checkpoint(path), read_tensors(path, kind)
     try:
-        return checkpoint, tensors | {name: tensors[kept].clone() for name, kept in checkpoint.aliases.items()}
+        return checkpoint, tensors | {name: deepcopy(tensors[kept]) for name, kept in checkpoint.aliases.items()}
     except KeyError as error:
         raise ModelError(f"tensor {error} is missing", path=path, mend="remove it and train again") from error
 
@@ -100,16 +105,22 @@ def check_identity(path: Path, saved: Mapping[str, Mapping[str, Any]], now: Mapp
         raise UsageError(f"another run wrote this checkpoint: {shown}", path=path, mend=mend)
 
 
-def _equal_tensors(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+def _equal_tensors(tensors: Mapping[str, Array]) -> dict[str, str]:
     """Name of an equal tensor that comes earlier, for every tensor that has one."""
     aliases: dict[str, str] = {}
-    alike: dict[tuple[torch.device, torch.dtype, torch.Size], list[str]] = defaultdict(list)
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name, tensor in tensors.items():
-        kept = alike[tensor.device, tensor.dtype, tensor.shape]
+        kept = alike[str(getattr(tensor, "device", "")), str(tensor.dtype), str(tuple(tensor.shape))]
         for other in kept:
-            if torch.equal(tensors[other], tensor):
+            if _equal(tensors[other], tensor):
                 aliases[name] = other
                 break
         else:
             kept.append(name)
     return aliases
+
+
+def _equal(first: Array, second: Array) -> bool:
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second)
+    return bool(first.equal(second))

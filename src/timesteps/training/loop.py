@@ -5,27 +5,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from timesteps.errors import DataError, option
-from timesteps.training.batches import collate, padding_waste, training_batches
+from timesteps.training.batches import padding_waste, training_batches
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
+from timesteps.training.engines.choice import choose, engine_for
+from timesteps.training.engines.engine import BadStepError, Step
+from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
-from timesteps.training.losses import correct, disagreement, loss
-from timesteps.training.nonfinite import NonFiniteError, culprit
-from timesteps.training.predict import device_of, evaluate
+from timesteps.training.nonfinite import NonFiniteError
 from timesteps.training.progress import Progress, SilentProgress
-from timesteps.training.randomness import reseed, set_apart
 from timesteps.training.recorder import Recorder
 from timesteps.training.settings import Settings
 from timesteps.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["History", "Interrupted", "train"]
 
@@ -44,7 +44,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    network: nn.Module,
+    network: nn.Module | PlainNetwork,
     train: Examples,
     valid: Examples | None,
     settings: Settings,
@@ -61,9 +61,9 @@ def train(
     stopped and resumed or not. torch's random state and threads are afterwards as they were before.
 
     Args:
-        network: takes a `timesteps.nn.models.Batch`, gives logits (B, outputs). Left in evaluation mode with the
-            weights to keep: the best epoch's with `settings.patience`, else the last ones; averaged ones with
-            `settings.ema`.
+        network: a module of torch that takes a `timesteps.nn.models.Batch` and gives logits (B, outputs), or a
+            `PlainNetwork`. Left in evaluation mode with the weights to keep: the best epoch's with `settings.patience`,
+            else the last ones; averaged ones with `settings.ema`.
         train: rows to learn from.
         valid: rows to measure after every epoch, or None.
         settings: how.
@@ -94,9 +94,10 @@ def train(
     >>> history.history["val_accuracy"][-1]
     1.0
     """
-    with set_apart(settings.threads, device_of(network)):
-        counted = _counted(train, "training"), None if valid is None else _counted(valid, "validation")
-        return _Training(network, *counted, settings, callbacks, progress or SilentProgress()).go(folder, resume)
+    counted = _counted(train, "training"), None if valid is None else _counted(valid, "validation")
+    training = _Training(network, *counted, settings, callbacks, progress or SilentProgress())
+    with training.engine.session():
+        return training.go(folder, resume)
 
 
 def _counted(examples: Examples, what: str) -> Examples:
@@ -112,26 +113,30 @@ class _Training:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: nn.Module | PlainNetwork,
         train: Examples,
         valid: Examples | None,
         settings: Settings,
         callbacks: Sequence[Callback],
         progress: Progress,
     ) -> None:
-        self.network, self.train, self.valid = network, train, valid
+        self.train, self.valid = train, valid
         self.settings, self.progress = settings, progress
         self.patience = None
         if settings.patience is not None and valid is not None:
             self.patience = EarlyStopping(patience=settings.patience, restore_best_weights=True)
         self.callbacks = [*callbacks, *([] if self.patience is None else [self.patience])]
         self.batch_callbacks = [callback for callback in callbacks if _overrides(callback, "on_train_batch_end")]
-        self.device = device_of(network)
         self.lengths = train.sequences.lengths
         self.steps = -(-len(train) // settings.batch_size)  # of an epoch
-        self.state = TrainingState(network, settings, settings.epochs * self.steps, self.callbacks)
-        self.run = Run(network, self.state.optimizers)
-        self.history = History()
+        choice = choose(network, settings)
+        self.engine, self.history = (
+            engine_for(choice, network, train, settings, settings.epochs * self.steps),
+            History(),
+        )
+        self.history.engine = choice
+        self.state = TrainingState(self.engine, self.callbacks)
+        self.run = Run(self.engine)
 
     def go(self, folder: Path | None, resume: bool) -> History:
         """All epochs."""
@@ -158,9 +163,8 @@ class _Training:
             raise Interrupted(epoch, folder) from stop
         finally:
             self.progress.end()
-            self.network.eval()
-        if self.state.average is not None:
-            self.state.average.apply()
+            self.engine.end()
+        self.engine.keep_average()
         for callback in self.callbacks:
             callback.on_train_end()
         self.history.best_epoch = None if self.patience is None else self.patience.best_epoch
@@ -179,7 +183,7 @@ class _Training:
         def metrics() -> dict[str, float]:
             return {"loss": losses / weight, "accuracy": right / weight}
 
-        self.network.train()
+        self.engine.begin_epoch()
         for index, rows in enumerate(batches):
             try:
                 batch_loss, batch_right, batch_weight = self._step(epoch, index, rows)
@@ -188,56 +192,32 @@ class _Training:
                     return False
                 raise
             losses, right, weight = losses + batch_loss * batch_weight, right + batch_right, weight + batch_weight
+            if self.batch_callbacks:
+                self.engine.settle()
             for callback in self.batch_callbacks:
                 callback.on_train_batch_end(index, {"loss": batch_loss})
             self.progress.advance(epoch + 1, index + 1, int(self.lengths[rows].sum()), metrics)
-        rate = self.state.optimizers.rate((epoch + 1) * self.steps - 1)
+        rate = self.engine.rate((epoch + 1) * self.steps - 1)
         waste = padding_waste(self.lengths, batches)
         self._epoch_end(epoch, {**metrics(), "learning_rate": rate, "padding_waste": waste})
         return True
 
-    def _step(self, epoch: int, index: int, rows: NDArray[np.int64]) -> tuple[float, float, float]:
-        """One batch, forward and backward; its mean loss, weighted count of right answers, and weight."""
-        step = epoch * self.steps + index
-        reseed(self.settings.seed, step, self.device)
-        if self.settings.consistency:
-            rows = np.concatenate([rows, rows])
-        batch = collate(self.train.sequences, rows, self.device)
-        targets, weights = self._tensor(self.train.targets[rows]), self._tensor(self.train.weights[rows])
-        logits = self.network(batch)
-        if index == 0:
-            self.train.check(logits.shape[1])
-        batch_loss = loss(logits, targets, weights, self.settings.label_smoothing)
-        if self.settings.consistency:
-            batch_loss = batch_loss + self.settings.consistency * disagreement(logits, weights)
-        optimizers, average = self.state.optimizers, self.state.average
-        optimizers.zero_grad()
-        batch_loss.backward()  # type: ignore[no-untyped-call]
-        norm = optimizers.gradient_norm()
-        with torch.no_grad():
-            right = torch.dot(correct(logits, targets).to(weights.dtype), weights)
-            # Read in one go: on a GPU every reading waits for the device, and the check below needs one anyway.
-            numbers = torch.stack([part.double() for part in (batch_loss, norm, right, weights.sum())]).tolist()
-        if not (math.isfinite(numbers[0]) and math.isfinite(numbers[1])):
-            what, value = ("gradient norm", numbers[1]) if math.isfinite(numbers[0]) else ("loss", numbers[0])
+    def _step(self, epoch: int, index: int, rows: NDArray[np.int64]) -> Step:
+        """One batch; a number that is not finite is told with its place."""
+        try:
+            return self.engine.step(epoch * self.steps + index, rows)
+        except BadStepError as found:
             where = f"epoch {epoch + 1}, step {index + 1} of {self.steps}"
-            reason = culprit(self.network, batch, logits)
             mend = f"lower {option('learning_rate')} or {option('clip_norm')}"
-            raise NonFiniteError(f"{what} is {value} in {where}: {reason}", mend=mend)
-        if average is not None:
-            average.before_step()
-        optimizers.step(step, numbers[1])
-        if average is not None:
-            average.after_step()
-        return numbers[0], numbers[2], numbers[3]
+            raise NonFiniteError(f"{found.what} is {found.value} in {where}: {found.reason}", mend=mend) from found
 
     def _epoch_end(self, epoch: int, logs: Logs) -> None:
         """Validate, with the weights that would be kept, and let the callbacks look at them."""
-        average = self.state.average
-        with nullcontext() if average is None else average.applied():
+        self.engine.settle()
+        with self.engine.averaged():
             if self.valid is not None:
                 self.progress.stage("validating")
-                measured = evaluate(self.network, self.valid, max(256, self.settings.batch_size))
+                measured = self.engine.evaluate(self.valid, max(256, self.settings.batch_size))
                 logs.update({f"val_{name}": value for name, value in measured.items()})
             for callback in self.callbacks:
                 callback.on_epoch_end(epoch, logs)
@@ -247,9 +227,6 @@ class _Training:
                 mend = f"lower {option('learning_rate')}"
                 raise NonFiniteError(f"{name} of epoch {epoch + 1} is {value}", mend=mend)
         self.history.on_epoch_end(epoch, numbers)
-
-    def _tensor(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array) if self.device is None else torch.from_numpy(array).to(self.device)
 
 
 def _overrides(callback: Callback, method: str) -> bool:

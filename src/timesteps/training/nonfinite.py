@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from timesteps.errors import TimestepsError
-from timesteps.nn.models import Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from timesteps.nn.models import Batch
 
 __all__ = ["NonFiniteError", "culprit"]
 
@@ -18,6 +22,8 @@ def culprit(network: nn.Module, batch: Batch, logits: Tensor) -> str:
     """Where NaN or infinity first shows: in the input, a parameter, the network's answer, or a gradient.
 
     >>> import torch
+    >>> from torch import nn
+    >>> from timesteps.nn.models import Batch
     >>> layer = nn.Linear(2, 1)
     >>> _ = layer.bias.data.fill_(torch.nan)
     >>> batch = Batch(torch.tensor([1]), torch.ones(1, 1, 2), None, None)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from timesteps.runtime.sequences import Sequences
-from timesteps.training.batches import collate, evaluation_batches
+from timesteps.training.batches import evaluation_batches
+from timesteps.training.collate import collate
 from timesteps.training.examples import Examples
 from timesteps.training.losses import correct, cross_entropies
 

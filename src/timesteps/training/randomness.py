@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["reseed", "set_apart"]
+from timesteps.training.seeds import step_seed
 
-_64_BITS = (1 << 64) - 1
+__all__ = ["reseed", "set_apart"]
 
 
 def reseed(seed: int, step: int, device: torch.device | None = None) -> None:
@@ -25,18 +25,11 @@ def reseed(seed: int, step: int, device: torch.device | None = None) -> None:
     ...     bool((first == torch.rand(3)).all())
     True
     """
-    # The two finalizing rounds of SplitMix64 (Steele, Lea and Flood 2014): neighbouring steps get unrelated seeds.
-    z = (_mixed(seed) + (step + 1) * 0x9E3779B97F4A7C15) & _64_BITS
     if device is None:
-        torch.default_generator.manual_seed(_mixed(z))  # a tenth of torch.manual_seed, which asks every accelerator
+        # A tenth of torch.manual_seed, which asks every accelerator.
+        torch.default_generator.manual_seed(step_seed(seed, step))
     else:
-        torch.manual_seed(_mixed(z))
-
-
-def _mixed(z: int) -> int:
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _64_BITS
-    return z ^ (z >> 31)
+        torch.manual_seed(step_seed(seed, step))
 
 
 @contextmanager

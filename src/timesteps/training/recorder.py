@@ -37,9 +37,9 @@ class Recorder:
         self._path = checkpoint_path(folder)
         self._log, self._timings = JsonLines(folder / "log.jsonl"), JsonLines(folder / "timings.jsonl")
         self._tokens = int(train.sequences.lengths.sum())
-        weights = state.network.state_dict()
+        weights = state.engine.weights()
         self._identity: dict[str, dict[str, Any]] = {
-            "settings": settings.identity(),
+            "settings": settings.identity() | {"engine": state.engine.name},
             "training rows": {"digest": train.digest()},
             "validation rows": {"digest": None if valid is None else valid.digest()},
             "network": {name: f"{str(w.dtype).removeprefix('torch.')} {tuple(w.shape)}" for name, w in weights.items()},
@@ -57,7 +57,9 @@ class Recorder:
             mend = "choose a folder you can write to"
             raise UsageError(f"cannot be made: {error.strerror or error}", path=self._folder, mend=mend) from error
         if resume and self._path.exists():
-            checkpoint, tensors = load_checkpoint(self._path)
+            checkpoint, tensors = load_checkpoint(
+                self._path, "numpy" if self._state.engine.name == "native" else "torch"
+            )
             check_identity(self._path, checkpoint.identity, self._identity)
             self._state.load(tensors, checkpoint.callbacks)
             history.rows = [dict(record) for record in checkpoint.history]

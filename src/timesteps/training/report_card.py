@@ -50,6 +50,7 @@ def _what(content: ReportContent) -> str:
         size = f"{model['parameters']['torch']:,} parameters a network, {model['bytes'] / 2**20:.2f} MiB of weights"
         lines.append(f"{size}. Input: {plain(model['reads'])}." if model["reads"] else f"{size}.")
         lines += [f"Guide: {plain(model['guide'])}."] if model["guide"] else []
+    lines += [f"Engine of the training: {plain(content.engine)}."] if content.engine else []
     return " ".join(lines)
 
 

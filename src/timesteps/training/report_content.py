@@ -89,6 +89,7 @@ class ReportContent:
     model: Mapping[str, Any] = field(default_factory=dict)  # `timesteps.inspect.summary.summary(…).to_dict()`
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
     versions: Mapping[str, str] = field(default_factory=dict)  # `timesteps.training.versions.versions()`
+    engine: str = ""  # what took the training steps, and why
     command: str = ""  # what was typed
     written: str = ""  # date and time, as it is to be shown
 

@@ -90,6 +90,7 @@ def settings_section(content: ReportContent) -> str:
     parts = [
         ("Settings", [(name, _shown(value)) for name, value in content.settings.items()]),
         ("Time", times),
+        ("Engine", [("trained by", content.engine)] if content.engine else []),
         ("Versions", list(content.versions.items())),
     ]
     found = [f'<div class="block"><h3>{title}</h3>{facts(pairs)}</div>' for title, pairs in parts if pairs]

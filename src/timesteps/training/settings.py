@@ -8,10 +8,11 @@ from typing import Any, Literal, get_args
 
 from timesteps.errors import UsageError, option
 
-__all__ = ["OptimizerName", "ScheduleName", "Settings"]
+__all__ = ["EngineChoice", "OptimizerName", "ScheduleName", "Settings"]
 
 OptimizerName = Literal["adam", "adamw", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
+EngineChoice = Literal["auto", "native", "torch"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ class Settings:
             loss. A step then costs twice as much; 0 is off.
         bucket: batches of rows of similar length (less padding) instead of plainly shuffled ones.
         seed: of the order of the rows and of dropout.
-        threads: torch's number of threads during the run; None leaves it. Not part of what a resumed run must share,
-            but the last bits of a sum may depend on it.
+        threads: the engine's number of threads during the run; None leaves torch's as it is. Not part of what a
+            resumed run must share, but the last bits of a sum may depend on it where torch trains.
+        engine: what takes the steps: `torch`, which trains every network; `native`, the compiled core, which trains
+            plain ones on a CPU without torch and several times faster; `auto`, native where it can.
 
     Raises:
         UsageError: a value outside its range, by the name of the option.
@@ -78,6 +81,7 @@ class Settings:
     bucket: bool = True
     seed: int = 0
     threads: int | None = None
+    engine: EngineChoice = "auto"
 
     def __post_init__(self) -> None:
         for name, lowest in (("epochs", 1), ("batch_size", 1), ("patience", 0), ("seed", 0), ("threads", 1)):
@@ -86,7 +90,8 @@ class Settings:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 raise UsageError(f"{option(name)} is {value!r}", mend=f"give a whole number of at least {lowest}")
-        for name, known in (("optimizer", get_args(OptimizerName)), ("schedule", get_args(ScheduleName))):
+        words = {"optimizer": OptimizerName, "schedule": ScheduleName, "engine": EngineChoice}
+        for name, known in ((name, get_args(choice)) for name, choice in words.items()):
             if getattr(self, name) not in known:
                 raise UsageError(f"{option(name)} is {getattr(self, name)!r}", mend=f"choose one of {', '.join(known)}")
         for name in ("learning_rate", "table_learning_rate", "wide_learning_rate", "clip_norm"):
@@ -109,11 +114,11 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Plain values that a resumed run must share with the run it continues.
 
-        All but `threads`, and `epochs` too where the number of epochs changes no step (a constant rate, no warm-up),
-        so that such a run can be made longer.
+        All but `threads` and `engine` (the run adds which engine it took), and `epochs` too where the number of epochs
+        changes no step (a constant rate, no warm-up), so that such a run can be made longer.
         """
         values = asdict(self) | {"betas": list(self.betas)}
-        del values["threads"]
+        del values["threads"], values["engine"]
         if self.schedule == "constant" and self.warmup == 0.0:
             del values["epochs"]
         return values

@@ -86,6 +86,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         together. None holds out 0.1 when there is a patience, otherwise nothing.
     members : networks that answer together by their mean logit; `unguided` : how many of them do without the guide's
         hints, so that they make other errors.
+    engine : what takes the training steps: "torch"; "native", the compiled core, which trains plain networks on a CPU
+        several times faster, up to rounding the same; None and "auto" are native where it can.
     class_weight : None, "balanced" or {class: weight}; multiplies `sample_weight`, and not on validation rows.
     random_state : seed of everything; the same seed gives the same bits. None is the recipe's seed, 0.
     threads : CPU threads in training; None is one, which is fastest for small networks and on busy machines.
@@ -175,6 +177,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation_split: float | None = None,
         members: int | None = None,
         unguided: int | None = None,
+        engine: Literal["auto", "native", "torch"] | None = None,
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         random_state: int | np.random.RandomState | None = None,
         threads: int | None = None,
@@ -238,6 +241,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.validation_split = validation_split
         self.members = members
         self.unguided = unguided
+        self.engine = engine
         self.class_weight = class_weight
         self.random_state = random_state
         self.threads = threads
@@ -304,6 +308,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             threads=self.threads,
             progress=progress,
             callbacks=callbacks,
+            say=say,
         )
         self.classes_ = classes
         self.session_ = Session(fitted.spec, fitted.tensors)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.nn.models import Network, Regularization, build
 from timesteps.runtime.layout import member_network, member_prefix
+from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared
 from timesteps.training.callbacks import Callback
+from timesteps.training.engines.choice import choose, choose_for
+from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
 from timesteps.training.loop import History, train
 from timesteps.training.progress import Progress
 from timesteps.training.settings import Settings
+
+if TYPE_CHECKING:
+    from timesteps.nn.models import Network
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,12 @@ def settings_of(options: Options, member: int = 0, threads: int | None = None) -
         # One thread unless the user says otherwise: the steps of these networks are too short to share, on a busy
         # machine two threads wait for each other, and the bits then do not depend on the number of cores.
         threads=1 if threads is None else threads,
+        engine=options.engine,
     )
 
 
-def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Network:
-    """The untrained network of one member."""
+def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Network | PlainNetwork:
+    """The untrained network of one member, for the engine that will train it."""
     regularization = Regularization(
         input_dropout=options.input_dropout,
         dropout=options.dropout,
@@ -66,7 +72,12 @@ def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Netwo
         word_dropout=options.word_dropout,
         head_dropout=options.dropout,
     )
-    return build(spec, regularization, seed=options.seed + 1000 * member)
+    seed = options.seed + 1000 * member
+    if choose_for(spec, regularization, settings_of(options)).name == "native":
+        return PlainNetwork.untrained(spec, regularization, seed=seed)
+    from timesteps.nn.models import build
+
+    return build(spec, regularization, seed=seed)
 
 
 def fit_model(
@@ -81,8 +92,9 @@ def fit_model(
     resume: bool = False,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
+    say: Callable[[str], None] | None = None,
 ) -> Fitted:
-    """Train every member on the same rows and join them.
+    """Train every member on the same rows and join them; `say` hears which engine does, and why.
 
     With a `folder`, each member keeps its checkpoints there (`member-<k>/` when there are several) and `resume` goes
     on from them.
@@ -95,11 +107,14 @@ def fit_model(
         network = build_network(member_network(prepared.spec, member), options, member)
         if vectors is not None:
             network.set_vectors(vectors)
+        settings = settings_of(options, member, threads)
+        if say is not None and member == 0:
+            say(f"engine: {choose(network, settings)}")
         history = train(
             network,
             train_rows,
             valid_rows,
-            settings_of(options, member, threads),
+            settings,
             callbacks=callbacks,
             folder=None if folder is None else folder if options.members == 1 else folder / f"member-{member}",
             resume=resume,
@@ -107,6 +122,7 @@ def fit_model(
         )
         prefix = member_prefix(prepared.spec, member)
         for name, tensor in network.state_dict().items():
-            tensors[prefix + name] = tensor.detach().cpu().numpy().copy()
+            array = tensor if isinstance(tensor, np.ndarray) else tensor.detach().cpu().numpy()
+            tensors[prefix + name] = array.copy()
         histories.append(history)
     return Fitted(prepared.spec, tensors, histories)

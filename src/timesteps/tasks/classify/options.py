@@ -102,6 +102,7 @@ class Options:
     members: int = 1
     unguided: int = 0
     seed: int = 0
+    engine: Literal["auto", "native", "torch"] = "auto"
 
     def __post_init__(self) -> None:
         for name, words in _words().items():

@@ -81,7 +81,7 @@ def plan(request: Request, say: Say) -> Plan:
     seconds = time.perf_counter() - start
     seconds *= len(ready.rows.train) / few * options.epochs * options.members
     seconds += estimated_seconds(ready.prepared, options)
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+    weights = sum(tensor.nbytes for tensor in network.state_dict().values())
     data = sum(map(_bytes, (ready.train.sequences, ready.valid.sequences, ready.prepared.corpus)))
     data += sum(tensor.nbytes for tensor in ready.prepared.tensors.values())
     # Weights, gradients, two moments, and the best weights that early stopping keeps.

@@ -55,6 +55,7 @@ def write_reports(
         model=summary(session).to_dict(),
         seconds=result.seconds,
         versions=versions(),
+        engine=str(fitted.histories[0].engine),
         command=_command(request, folder),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

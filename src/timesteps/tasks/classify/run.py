@@ -74,6 +74,7 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
             folder=folder / CHECKPOINT,
             resume=resume,
             progress=progress,
+            say=say,
         )
     with _clock(seconds, "judging"):
         session, result = _judge(folder, fitted, ready, baselines, seconds)
@@ -100,7 +101,7 @@ def _judge(
 def _write_log(folder: Path, fitted: Fitted) -> None:
     """`log.jsonl`: one line an epoch and member. No clock in it, so that a resumed run leaves the same bytes."""
     lines = [
-        msgspec.json.encode({"member": member, **record})
+        msgspec.json.encode({"member": member, "engine": history.engine.name if history.engine else "", **record})
         for member, history in enumerate(fitted.histories)
         for record in history.rows
     ]

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from timesteps.errors import UsageError
+from timesteps.training.engines.engine import Array, Engine, Rated
 from timesteps.training.nonfinite import NonFiniteError
-from timesteps.training.optimizers import Optimizers
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Callback", "LambdaCallback", "LearningRateScheduler", "Logs", "Run", "State", "TerminateOnNaN"]
 
 Logs = dict[str, float]
-State = dict[str, int | float | str | Tensor | None]
+State = dict[str, int | float | str | Array | None]
 
 
 @dataclass
 class Run:
     """What a callback may see and change of the run: `stop_training = True` ends it after this epoch."""
 
-    network: nn.Module
-    optimizer: Optimizers
+    engine: Engine
     stop_training: bool = False
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that is trained, as a module of torch, whatever engine trains it."""
+        return self.engine.network
+
+    @property
+    def optimizer(self) -> Rated:
+        """What holds the learning rate."""
+        return self.engine.optimizer
 
 
 class Callback:

@@ -6,11 +6,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor
-
 from timesteps.errors import UsageError
 from timesteps.training.callbacks.base import Callback, Logs, State
-from timesteps.training.weights import copy_weights, restore_weights, save_weights
+from timesteps.training.engines.engine import Array
+from timesteps.training.tensorfile import write_tensors
 
 __all__ = ["EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau"]
 
@@ -95,7 +94,7 @@ class EarlyStopping(_Monitor):
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
-        self._weights: dict[str, Tensor] = {}
+        self._weights: dict[str, Array] = {}
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Keep the weights or lose patience."""
@@ -103,7 +102,7 @@ class EarlyStopping(_Monitor):
         if self.improved(self.value(logs)):
             self.wait, self.best_epoch = 0, epoch
             if self.restore_best_weights:
-                self._weights = copy_weights(self.run.network)
+                self._weights = self.run.engine.copy_weights()
         elif self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.run.stop_training = True
@@ -111,7 +110,7 @@ class EarlyStopping(_Monitor):
     def on_train_end(self) -> None:
         """Restore the best weights, if asked to."""
         if self._weights:
-            restore_weights(self.run.network, self._weights)
+            self.run.engine.restore_weights(self._weights)
 
     def state(self) -> State:
         """Counters and the best weights."""
@@ -120,8 +119,8 @@ class EarlyStopping(_Monitor):
     def load_state(self, state: State) -> None:
         """Take over counters and the best weights."""
         super().load_state(state)
-        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-        self._weights = {name.removeprefix(_WEIGHTS): value for name, value in tensors.items()}
+        weights = {name: value for name, value in state.items() if name.startswith(_WEIGHTS)}
+        self._weights = {name.removeprefix(_WEIGHTS): value for name, value in weights.items()}
 
 
 class ModelCheckpoint(_Monitor):
@@ -158,7 +157,7 @@ class ModelCheckpoint(_Monitor):
         except KeyError as error:
             mend = f"choose from {', '.join(fields)}"
             raise UsageError(f"filepath {self._path!r} asks for {error}, which is not measured", mend=mend) from error
-        save_weights(path, self.run.network)
+        write_tensors(path, self.run.engine.weights(), {})
 
 
 class ReduceLROnPlateau(_Monitor):

@@ -6,8 +6,12 @@ import csv
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from timesteps.training.callbacks.base import Callback, Logs, State
+
+if TYPE_CHECKING:
+    from timesteps.training.engines.choice import Choice
 
 __all__ = ["CSVLogger", "History"]
 
@@ -18,6 +22,7 @@ class History(Callback):
     Attributes:
         rows: one mapping an epoch, as in `log.jsonl`, where `epoch` counts from 1.
         best_epoch: number, from 0, of the epoch whose weights were restored; None if the last weights were kept.
+        engine: which engine took the steps, and why; None if no run did.
 
     >>> history = History.of([{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.5}])
     >>> history.epoch, history.history
@@ -27,6 +32,7 @@ class History(Callback):
     def __init__(self) -> None:
         self.rows: list[Logs] = []
         self.best_epoch: int | None = None
+        self.engine: Choice | None = None
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, float]]) -> History:

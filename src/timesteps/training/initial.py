@@ -1,0 +1,118 @@
+"""Where training starts from without torch: the weights that `timesteps.nn.build` draws, up to rounding.
+
+torch's generator on a CPU is the Mersenne Twister that numpy has too (Matsumoto and Nishimura 1998), and what torch
+makes of its numbers is said here: so a seed means the same network with torch and without it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timesteps.runtime.layout import GATES, directions, network_tensors
+from timesteps.runtime.spec import NetworkSpec
+
+__all__ = ["initial_weights"]
+
+_EMBEDDING_RANGE = 0.05  # Keras' "uniform"
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+def initial_weights(spec: NetworkSpec, seed: int = 0) -> Weights:
+    """The weights of an untrained network, by the scheme "keras" of `timesteps.nn.initialize`.
+
+    >>> from timesteps.runtime.spec import LayerSpec
+    >>> layer = LayerSpec(cell="lstm", input_size=3, hidden_size=2)
+    >>> spec = NetworkSpec(input="numeric", input_size=3, layers=(layer,), outputs=1)
+    >>> initial_weights(spec)["rnn.bias_ih_l0"].tolist()
+    [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    draws = _Draws(seed)
+    shapes = network_tensors(spec)
+    weights: Weights = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    # A module is made with torch's own weights before it is initialized: those numbers are drawn and not used.
+    if spec.input in ("ids", "bag"):
+        vectors = draws.normal(shapes["embedding.weight"])
+        if spec.input == "bag":
+            weights["embedding.weight"] = vectors * np.float32(0.5 / math.sqrt(spec.embedding_size))
+    cells = [(layer, f"l{number}{suffix}") for number, layer in enumerate(spec.layers) for suffix in directions(layer)]
+    for _, end in cells:
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            draws.uniform(shapes[f"rnn.{name}_{end}"], 1.0)
+    draws.uniform(shapes["head.weight"], 1.0)
+    draws.uniform(shapes["head.bias"], 1.0)
+    if spec.input == "ids":
+        weights["embedding.weight"] = draws.uniform(shapes["embedding.weight"], _EMBEDDING_RANGE)
+    for layer, end in cells:
+        weights[f"rnn.weight_ih_{end}"] = draws.glorot(shapes[f"rnn.weight_ih_{end}"])
+        weights[f"rnn.weight_hh_{end}"] = draws.orthogonal(shapes[f"rnn.weight_hh_{end}"])
+        if layer.cell == "lstm":
+            assert GATES[layer.cell] == 4
+            weights[f"rnn.bias_ih_{end}"][layer.hidden_size : 2 * layer.hidden_size] = 1.0
+    weights["head.weight"] = draws.glorot(shapes["head.weight"])
+    return weights
+
+
+class _Draws:
+    """The random numbers that torch draws from a seed, in its order."""
+
+    def __init__(self, seed: int) -> None:
+        self._generator = np.random.RandomState(seed & 0xFFFFFFFF)
+
+    def uniform(self, shape: tuple[int, ...], bound: float) -> NDArray[np.float32]:
+        """U(-bound, bound)."""
+        low, width = np.float32(-bound), np.float32(bound) - np.float32(-bound)
+        return (self._shares(math.prod(shape)) * width + low).reshape(shape)
+
+    def glorot(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Glorot and Bengio's uniform numbers, for a matrix (out, in)."""
+        return self.uniform(shape, math.sqrt(3.0) * math.sqrt(2.0 / sum(shape)))
+
+    def normal(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """N(0, 1), by Box and Muller's transform."""
+        size = math.prod(shape)
+        if size < 16:
+            return self._few_normal(size).astype(np.float32).reshape(shape)
+        shares = self._shares(size)
+        whole = size // 16 * 16
+        numbers = np.empty(size, np.float32)
+        numbers[:whole] = _sixteens(shares[:whole])
+        if whole < size:  # the last sixteen are drawn anew
+            numbers[-16:] = _sixteens(self._shares(16))
+        return numbers.reshape(shape)
+
+    def orthogonal(self, shape: tuple[int, int] | tuple[int, ...]) -> NDArray[np.float32]:
+        """Orthonormal columns or, where there are fewer of them, rows (Saxe et al. 2013, arXiv:1312.6120)."""
+        numbers = self.normal(shape)
+        wide = shape[0] < shape[1]
+        q, r = np.linalg.qr(numbers.T if wide else numbers)
+        q = q * np.sign(np.diag(r))
+        return np.ascontiguousarray(q.T if wide else q, np.float32)
+
+    def _words(self, count: int) -> NDArray[np.uint32]:
+        return self._generator.randint(0, 1 << 32, size=count, dtype=np.uint32)
+
+    def _shares(self, count: int) -> NDArray[np.float32]:
+        """Of 24 bits, in [0, 1)."""
+        shares: NDArray[Any] = (self._words(count) & 0xFFFFFF).astype(np.float32) * np.float32(2.0**-24)
+        return shares
+
+    def _few_normal(self, count: int) -> NDArray[np.float64]:
+        """Fewer than sixteen are drawn in pairs, from numbers of 53 bits."""
+        words = self._words(4 * -(-count // 2)).astype(np.uint64).reshape(-1, 2)
+        shares = ((words[:, 0] << np.uint64(32) | words[:, 1]) & np.uint64((1 << 53) - 1)) * 2.0**-53
+        u1, u2 = shares[0::2], shares[1::2]
+        radius, angle = np.sqrt(-2 * np.log1p(-u2)), 2 * math.pi * u1
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)[:count]
+
+
+def _sixteens(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Normal numbers: in each sixteen the first eight give radii and the others angles."""
+    blocks = shares.reshape(-1, 2, 8)
+    radius = np.sqrt(-2 * np.log(1 - blocks[:, 0]))
+    angle = np.float32(2 * math.pi) * blocks[:, 1]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)

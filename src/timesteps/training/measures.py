@@ -1,0 +1,44 @@
+"""How good logits are, in numpy: what `losses` says in torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["accuracy", "cross_entropy"]
+
+
+def cross_entropy(logits: NDArray[np.float64], targets: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Mean cross-entropy in nats, each row counting by its weight.
+
+    Args:
+        logits: (R, outputs); one output is the logit of class 1 against class 0.
+        targets: (R,) class numbers, or (R, outputs) soft targets.
+        weights: (R,).
+
+    >>> round(cross_entropy(np.array([[0.0], [2.0]]), np.array([1, 1]), np.array([2.0, 1.0])), 4)
+    0.5044
+    """
+    if logits.shape[1] == 1:
+        z = logits[:, 0]
+        losses = np.logaddexp(0, z) - z * targets.reshape(-1)
+    else:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        losses = -log_p[np.arange(len(log_p)), targets] if targets.ndim == 1 else -(targets * log_p).sum(axis=1)
+    return float(losses @ weights.astype(np.float64) / weights.sum(dtype=np.float64))
+
+
+def accuracy(logits: NDArray[np.float64], targets: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Share of the weight of rows whose largest logit (one output: its sign) is the target's class.
+
+    >>> accuracy(np.array([[0.3], [-1.0]]), np.array([1, 1]), np.ones(2))
+    0.5
+    """
+    if logits.shape[1] == 1:
+        right = (logits[:, 0] > 0) == (targets.reshape(-1) > 0.5)
+    else:
+        right = logits.argmax(axis=1) == (targets if targets.ndim == 1 else targets.argmax(axis=1))
+    return float(right @ weights.astype(np.float64) / weights.sum(dtype=np.float64))

@@ -1,0 +1,49 @@
+"""The weights that a run without torch starts from are torch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_problems import CELLS, INPUTS, spec_of
+
+from timesteps.errors import UsageError
+from timesteps.nn.models import build
+from timesteps.training.engines.plain import PlainNetwork
+from timesteps.training.initial import initial_weights
+
+SIZES: list[dict[str, Any]] = [
+    {"hidden": 5, "bidirectional": True, "layers": 2, "learned": True},
+    {"hidden": 1},
+    {"hidden": 3, "outputs": 3},
+    {"hidden": 40, "pool": "attention"},
+]
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_same_seed_gives_torchs_weights(kind: str, cell: str) -> None:
+    for sizes in SIZES:
+        spec = spec_of(kind, cell, **sizes)
+        for seed in (0, 3000):
+            expected = build(spec, seed=seed).state_dict()
+            found = initial_weights(spec, seed)
+            assert found.keys() == expected.keys()
+            for name, weight in found.items():
+                assert weight.dtype == np.float32 and weight.flags.c_contiguous
+                np.testing.assert_allclose(weight, expected[name].numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_vectors_are_taken_but_where_they_are_nan() -> None:
+    spec = spec_of("ids")
+    network, module = PlainNetwork.untrained(spec), build(spec)
+    vectors = np.random.default_rng(0).normal(size=(12, 6))
+    vectors[3, 1] = np.nan
+    assert network.set_vectors(vectors) == module.set_vectors(vectors) == 11
+    table = module.state_dict()["embedding.weight"].numpy()
+    np.testing.assert_allclose(network.weights["embedding.weight"], table, rtol=1e-6)
+    with pytest.raises(UsageError, match="vectors have shape"):
+        network.set_vectors(vectors[:5])
+    with pytest.raises(UsageError, match="has no embedding"):
+        PlainNetwork.untrained(spec_of("numeric")).set_vectors(vectors)
