@@ -105,7 +105,7 @@ inline void bind_training(nanobind::module_& module) {
             [](NetworkSpec& s, Index input) { s.input = static_cast<Input>(input); })
         .def_prop_rw(
             "pool", [](const NetworkSpec& s) { return Index(s.pool); },
-            [](NetworkSpec& s, Index pool) { s.pool = static_cast<Pool>(pool); })
+            [](NetworkSpec& s, Index pool) { s.pool = static_cast<training::Pool>(pool); })
         .def_rw("input_size", &NetworkSpec::input_size)
         .def_rw("embedding_size", &NetworkSpec::embedding_size)
         .def_rw("channels", &NetworkSpec::channels)
