@@ -103,10 +103,13 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
         expected["guide.bias"] = (("float32",), (outputs,))
     if spec.numeric is not None:
         expected["scaler.mean"] = expected["scaler.scale"] = (("float64",), (spec.numeric.features,))
+    network: dict[str, tuple[int, ...]] = {}
     for member in range(spec.members):
         prefix = member_prefix(spec, member)
-        network = network_tensors(member_network(spec, member))
-        expected |= {prefix + name: (_FLOAT, shape) for name, shape in network.items()}
+        if member in (0, spec.members - spec.unguided):  # from here on all are alike
+            network = network_tensors(member_network(spec, member))
+        for name, shape in network.items():
+            expected[prefix + name] = (_FLOAT, shape)
     return expected
 
 
