@@ -109,6 +109,16 @@ def test_what_the_core_does_not_step_numpy_does_and_both_say_why(tmp_path, cell,
     assert reason.startswith("layer rnn.l0 ") and (cell in reason or any(name in reason for name in option))
 
 
+@pytest.mark.parametrize("input", ["one_hot", "ids"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("cell", "option"), LAYERS + NUMPY_ONLY)
+def test_whole_sequences_in_float32_are_those_in_double(cell, option, bidirectional, input):
+    spec, tensors = ids(input, cell, bidirectional=bidirectional, initial_state="learned", **option)
+    rows = [[1, 2, 3, 4, 10], [5], [7, 7]]
+    single, double = (Session(spec, tensors, dtype).logits(rows) for dtype in (np.float32, np.float64))
+    np.testing.assert_allclose(single, double, rtol=2e-6, atol=2e-6)
+
+
 @needs_core
 def test_what_runs_in_the_core_says_so():
     session = Session(*numbers("lstm"), np.float32)
