@@ -95,11 +95,11 @@ void pack_table(const StepShape& shape, const StepWeights& weights, float* table
     }
 }
 
-/// Adds to P panels of R rows `slots` of S sums each, from slot `First` on: sum over k of a[r][k] * w[k], whose rows lie
-/// `stride` apart.
+/// Adds to P panels of R rows `Slots` of S sums each, from slot `First` on: sum over k of a[r][k] * w[k], whose rows lie
+/// `stride` apart, in one chain.
 template <int W, int R, int P, int S, int Slots, int First>
-TIMESTEPS_ALWAYS void accumulate(Vector<float, W> (&sums)[R][P * S], const float* const (&a)[R], Index length,
-                                 const float* w, Index stride) {
+TIMESTEPS_ALWAYS void chain(Vector<float, W> (&sums)[R][P * S], const float* const (&a)[R], Index length, const float* w,
+                            Index stride) {
     using V = Vector<float, W>;
     Index k = 0;
     do {
@@ -116,6 +116,23 @@ TIMESTEPS_ALWAYS void accumulate(Vector<float, W> (&sums)[R][P * S], const float
             }
         w += stride;
     } while (++k < length);
+}
+
+/// The same, long sums block by block as `multiply_rows` makes them, for the same bits.
+template <int W, int R, int P, int S, int Slots, int First>
+TIMESTEPS_ALWAYS void accumulate(Vector<float, W> (&sums)[R][P * S], const float* const (&a)[R], Index length,
+                                 const float* w, Index stride) {
+    if (length <= kInner) return chain<W, R, P, S, Slots, First>(sums, a, length, w, stride);
+    for (Index first = 0; first < length; first += kInner, w += kInner * stride) {
+        Vector<float, W> block[R][P * S]{};
+        const float* numbers[R];
+        for (int r = 0; r < R; ++r) numbers[r] = a[r] + first;
+        chain<W, R, P, S, Slots, First>(block, numbers, least(length - first, kInner), w, stride);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+            for (int n = 0; n < P * S; ++n) sums[r][n] += block[r][n];
+    }
 }
 
 /// The gates of P panels, from `panel` on, which is the `within`-th of its group of `together`, for R rows.
