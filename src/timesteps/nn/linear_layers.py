@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 
-from timesteps.nn.cells import MinGRUCell, MinLSTMCell
+from timesteps.nn.cells import LinearCell, MinGRUCell, MinLSTMCell
 from timesteps.nn.recurrent import Recurrent
 
 
-class MinGRU(Recurrent):
+class _Linear(Recurrent):
+    """The constructor that these layers share."""
+
+    cell_type: ClassVar[type[LinearCell]]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        initial_state: str = "zero",
+    ) -> None:
+        super().__init__(
+            self.cell_type,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            {},
+            input_dropout=input_dropout,
+            recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            initial_state=initial_state,
+            device=device,
+            dtype=dtype,
+        )
+
+
+class MinGRU(_Linear):
     """minGRU (Feng et al. 2024, arXiv:2410.01201): see `MinGRUCell` for the equation.
 
     The arguments are those of `GRU` without `reset_after`, `layer_norm` and `weight_drop`. There are no `weight_hh` and
@@ -25,43 +68,10 @@ class MinGRU(Recurrent):
         (torch.Size([1, 10, 8]), torch.Size([2, 1, 8]))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        *,
-        input_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        zoneout: float = 0.0,
-        initial_state: str = "zero",
-    ) -> None:
-        super().__init__(
-            MinGRUCell,
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            {},
-            input_dropout=input_dropout,
-            recurrent_dropout=recurrent_dropout,
-            zoneout=zoneout,
-            initial_state=initial_state,
-            device=device,
-            dtype=dtype,
-        )
+    cell_type = MinGRUCell
 
 
-class MinLSTM(Recurrent):
+class MinLSTM(_Linear):
     """minLSTM (Feng et al. 2024, arXiv:2410.01201): see `MinLSTMCell` for the equation.
 
     The arguments are those of `MinGRU`. The state is one tensor, not an LSTM's pair.
@@ -77,37 +87,4 @@ class MinLSTM(Recurrent):
         (torch.Size([1, 10, 16]), torch.Size([2, 1, 8]))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        *,
-        input_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        zoneout: float = 0.0,
-        initial_state: str = "zero",
-    ) -> None:
-        super().__init__(
-            MinLSTMCell,
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            {},
-            input_dropout=input_dropout,
-            recurrent_dropout=recurrent_dropout,
-            zoneout=zoneout,
-            initial_state=initial_state,
-            device=device,
-            dtype=dtype,
-        )
+    cell_type = MinLSTMCell

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from timesteps.runtime import native
+from timesteps.runtime import kinds, native
 
 
 class Equation(NamedTuple):
     """A cell as the kernels know it."""
 
-    kind: int  # CellKind in native/recurrent/problem.h
+    kind: int  # of timesteps.runtime.kinds
     option: int
     zoneout: float = 0.0  # of h, with Inputs.keys at random
     zoneout_cell: float = 0.0  # of c
@@ -25,7 +25,7 @@ class Equation(NamedTuple):
     @property
     def has_cells(self) -> bool:
         """Whether there is a second state, c."""
-        return self.kind in (LSTM, LSTM_PROJECTED)
+        return self.kind in (kinds.LSTM, kinds.LSTM_PROJECTED)
 
 
 class Inputs(NamedTuple):
@@ -72,9 +72,6 @@ Replay = Callable[[Inputs], tuple[Tensor, Tensor, Tensor | None]]
 
 DIFFERENTIABLE = 15
 """So many of Inputs, the first, have gradients."""
-
-LSTM, LSTM_PROJECTED = 1, 4
-"""The kinds with two states."""
 
 
 @functools.lru_cache(256)

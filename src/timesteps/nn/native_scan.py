@@ -12,8 +12,6 @@ from torch.autograd import forward_ad
 from timesteps.nn.cells import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell
 from timesteps.nn.native_kernels import (
     DIFFERENTIABLE,
-    LSTM,
-    LSTM_PROJECTED,
     Equation,
     Inputs,
     Replay,
@@ -25,10 +23,8 @@ from timesteps.nn.native_kernels import (
 from timesteps.nn.native_operators import recurrent
 from timesteps.nn.padding import Steps
 from timesteps.nn.zoneout import Zoneout
-from timesteps.runtime import native
+from timesteps.runtime import kinds, native
 
-# CellKind in native/recurrent/problem.h
-_ELMAN, _GRU_AFTER, _GRU_BEFORE, _LINEAR, _MIN_GRU, _MIN_LSTM = 0, 2, 3, 5, 6, 7
 _NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}
 _OPTIONAL = ("weight_hr", "norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")  # in the order of Inputs
 PLAIN = (Tensor, nn.Parameter)
@@ -38,17 +34,17 @@ _warned = False
 def equation_of(cell: Cell) -> Equation | None:
     """The cell as the kernels know it; None if they have none for it."""
     if type(cell) is LSTMCell:
-        return Equation(LSTM_PROJECTED if cell.proj_size else LSTM, 0)
+        return Equation(kinds.LSTM_PROJECTED if cell.proj_size else kinds.LSTM, 0)
     if type(cell) is GRUCell:
-        return Equation(_GRU_AFTER if cell.reset_after else _GRU_BEFORE, 0)
+        return Equation(kinds.GRU_AFTER if cell.reset_after else kinds.GRU_BEFORE, 0)
     if type(cell) is ElmanCell:
-        return Equation(_ELMAN, _NONLINEARITIES[cell.nonlinearity])
+        return Equation(kinds.ELMAN, _NONLINEARITIES[cell.nonlinearity])
     if type(cell) is MinGRUCell:
-        return Equation(_MIN_GRU, 0)
+        return Equation(kinds.MIN_GRU, 0)
     if type(cell) is MinLSTMCell:
-        return Equation(_MIN_LSTM, 0)
+        return Equation(kinds.MIN_LSTM, 0)
     if is_linear(cell):
-        return Equation(_LINEAR, 0)
+        return Equation(kinds.LINEAR, 0)
     return None
 
 
@@ -60,7 +56,7 @@ def is_linear(cell: Cell) -> TypeGuard[LinearCell]:
 def reads_coefficients(cell: Cell) -> TypeGuard[LinearCell]:
     """Whether the kernel for the cell is the one that reads a and b."""
     equation = equation_of(cell)
-    return equation is not None and equation.kind == _LINEAR
+    return equation is not None and equation.kind == kinds.LINEAR
 
 
 def recomputes(cell: Cell, zoneout: bool) -> bool:

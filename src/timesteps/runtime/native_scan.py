@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime import native
+from timesteps.runtime import kinds, native
 from timesteps.runtime.cells import Array
 from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.spec import LayerSpec
@@ -19,14 +19,11 @@ _OPTIONAL = ("norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")
 
 
 def equation(layer: LayerSpec) -> tuple[int, int]:
-    """CellKind and option, as native/recurrent/problem.h numbers them."""
-    if layer.cell == "lstm":
-        return 1, 0
-    if layer.cell == "gru":
-        return (2 if layer.reset_after else 3), 0
-    if layer.cell in LINEAR:
-        return (6 if layer.cell == "mingru" else 7), 0
-    return 0, int(layer.nonlinearity == "relu")
+    """A layer's cell as the kernels know it: its kind and option."""
+    if layer.cell == "rnn":
+        return kinds.ELMAN, int(layer.nonlinearity == "relu")
+    gru = kinds.GRU_AFTER if layer.reset_after else kinds.GRU_BEFORE
+    return {"lstm": kinds.LSTM, "gru": gru, "mingru": kinds.MIN_GRU, "minlstm": kinds.MIN_LSTM}[layer.cell], 0
 
 
 def why_not_native(layer: LayerSpec, looked_up: bool) -> str | None:

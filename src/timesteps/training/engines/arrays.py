@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime import native
 from timesteps.runtime.layout import GATES
+from timesteps.runtime.native_scan import equation
 from timesteps.runtime.regularization import Regularization
-from timesteps.runtime.spec import InputKind, LayerSpec, NetworkSpec, PoolName
+from timesteps.runtime.spec import InputKind, NetworkSpec, PoolName
 from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
 from timesteps.training.settings import OptimizerName, Settings
@@ -21,8 +22,6 @@ __all__ = ["NATIVE_CELLS", "NativeExamples", "native_network"]
 NATIVE_CELLS = ("rnn", "lstm", "gru")
 """The cells of a `LayerSpec` that the native engine trains."""
 
-_ELMAN, _LSTM, _GRU_AFTER, _GRU_BEFORE = 0, 1, 2, 3  # CellKind in native/recurrent/problem.h
-_NONLINEARITIES = ("tanh", "relu")
 _INPUTS: tuple[InputKind, ...] = ("ids", "one_hot", "numeric", "bag")  # Input in native/training/network.h
 _POOLS: tuple[PoolName, ...] = get_args(PoolName)  # Pool, likewise
 _METHODS: tuple[OptimizerName, ...] = get_args(OptimizerName)  # Method in native/training/optimizer.h
@@ -98,7 +97,7 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
     network.label_smoothing, network.consistency = float(settings.label_smoothing), float(settings.consistency)
     double = next(iter(moments.weights.values())).dtype == np.float64
     for layer in spec.layers:
-        kind, option = _cell(layer)
+        kind, option = equation(layer)
         saved = core.recurrent_saved(kind, layer.hidden_size, double, False)
         learned = layer.initial_state == "learned"
         sizes = layer.input_size, layer.hidden_size, GATES[layer.cell]
@@ -115,13 +114,6 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
     )  # fmt: skip
     trainer.begin(network, optimizer)
     return trainer
-
-
-def _cell(layer: LayerSpec) -> tuple[int, int]:
-    """A layer's cell as the kernels know it: its kind and option."""
-    if layer.cell == "gru":
-        return (_GRU_AFTER if layer.reset_after else _GRU_BEFORE), 0
-    return (_LSTM, 0) if layer.cell == "lstm" else (_ELMAN, _NONLINEARITIES.index(layer.nonlinearity))
 
 
 def _as(array: NDArray[Any], dtype: type) -> NDArray[Any]:
