@@ -41,7 +41,7 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
         ModelError: no model there, or one that is damaged, too new, or fails `verify`.
     """
     path = modelfile.find(run)
-    spec, tensors = modelfile.load(path)
+    spec, tensors = modelfile.load(path, modelfile.NETWORK)
     try:
         session = Session(spec, tensors)
         if verify:
