@@ -48,6 +48,13 @@ nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(Column<T>&& column) {
     return nb::ndarray<nb::numpy, const T, nb::ndim<1>>(kept->data(), {kept->size()}, owner);
 }
 
+template <class T>
+nb::ndarray<nb::numpy, const T, nb::ndim<1>> shown(std::vector<T>&& values) {
+    auto* kept = new std::vector<T>(std::move(values));
+    nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
+    return nb::ndarray<nb::numpy, const T, nb::ndim<1>>(kept->data(), {kept->size()}, owner);
+}
+
 /// Levels of a corpus, one after the other, with all that they need.
 class NgramLevels {
 public:
@@ -130,12 +137,13 @@ public:
         check(words);
         const NgramQuery::State start = state_of(state);
         const nb::gil_scoped_release unlocked;
+        if (offsets.shape(0) == 0) throw std::invalid_argument("offsets do not fit the words");
         for (std::size_t number = 0; number + 1 < offsets.shape(0); ++number) {
             const std::int64_t first = offsets.data()[number], last = offsets.data()[number + 1];
             if (first < 0 || last < first || last > static_cast<std::int64_t>(words.shape(0)))
                 throw std::invalid_argument("offsets do not fit the words");
-            query_.run(start, {words.data() + first, static_cast<std::size_t>(last - first)}, logs.data() + first);
         }
+        query_.sentences(start, {words.data(), words.shape(0)}, {offsets.data(), offsets.shape(0)}, logs.data());
         for (std::size_t word = 0; word < logs.shape(0); ++word) logs.data()[word] *= std::numbers::ln10;
     }
 
@@ -180,6 +188,45 @@ private:
     }
 
     NgramQuery query_;
+};
+
+/// The tokens of sentences, a line each, whose words white space separates.
+class NgramTokens {
+public:
+    /// `lines`: the words from number `first` on, a line each.
+    NgramTokens(const nb::bytes& lines, std::uint32_t first, std::uint32_t unknown, std::uint32_t end)
+        : first_(first), unknown_(unknown), end_(end) {
+        std::string_view left(lines.c_str(), lines.size());
+        for (std::size_t size; !left.empty(); left.remove_prefix(size + 1)) {
+            size = std::min(left.find('\n'), left.size() - 1);
+            words_.number(left.substr(0, size));
+        }
+    }
+
+    /// The tokens of all sentences, each with its end, and where the sentences begin.
+    nb::tuple operator()(const nb::bytes& lines) const {
+        std::string_view left(lines.c_str(), lines.size());
+        std::vector<std::uint32_t> tokens;
+        std::vector<std::int64_t> offsets{0};
+        {
+            const nb::gil_scoped_release unlocked;
+            while (!left.empty()) {
+                const std::size_t size = std::min(left.find('\n'), left.size() - 1);
+                each_word(left.substr(0, size), false, [&](std::string_view word) {
+                    const std::uint32_t number = words_.find(word);
+                    tokens.push_back(number == Words::kNone ? unknown_ : first_ + number);
+                });
+                tokens.push_back(end_);
+                offsets.push_back(static_cast<std::int64_t>(tokens.size()));
+                left.remove_prefix(size + 1);
+            }
+        }
+        return nb::make_tuple(shown(std::move(tokens)), shown(std::move(offsets)));
+    }
+
+private:
+    Words words_;
+    std::uint32_t first_, unknown_, end_;
 };
 
 inline void bind_ngram(nb::module_& module) {
@@ -263,6 +310,10 @@ inline void bind_ngram(nb::module_& module) {
             }
         },
         "entries"_a, "parents"_a, "words"_a, "slots"_a.noconvert());
+    nb::class_<NgramTokens>(module, "NgramTokens")
+        .def(nb::init<const nb::bytes&, std::uint32_t, std::uint32_t, std::uint32_t>(), "lines"_a, "first"_a,
+             "unknown"_a, "end"_a)
+        .def("__call__", &NgramTokens::operator(), "lines"_a);
     nb::class_<NgramReader>(module, "NgramReader")
         .def(nb::init<const NgramIn<float>&, std::uint32_t, const std::vector<NgramEntries>&>(), "unigrams"_a,
              "begin"_a, "tables"_a)
