@@ -9,6 +9,7 @@
 #include "cbow.h"
 #include "dropout.h"
 #include "grams.h"
+#include "language.h"
 #include "ngram/bind.h"
 #include "ngrams.h"
 #include "peak.h"
@@ -242,4 +243,5 @@ NB_MODULE(_core, module) {
     bind_recurrent(module);
     bind_stream(module);
     bind_training(module);
+    bind_language(module);
 }
