@@ -16,7 +16,14 @@ from timesteps.runtime import native
 from timesteps.runtime.language.arpa import read_arpa, write_arpa
 from timesteps.runtime.native import without_core
 
-TEXTS = ["나는 버스를 탔다", "나는 버스를 기다렸다", "그는 버스를 탔다", "그는 집에 갔다", "나는 집에 갔다 왔다", "왔다"]
+TEXTS = [
+    "나는 버스를 탔다",
+    "나는 버스를 기다렸다",
+    "그는 버스를 탔다",
+    "그는 집에 갔다",
+    "나는 집에 갔다 왔다",
+    "왔다",
+]
 
 GOOD = """\\data\\
 ngram 1=4

@@ -19,7 +19,14 @@ from timesteps.runtime.language.ngram_table import find
 from timesteps.runtime.native import without_core
 
 needs_core = pytest.mark.skipif(native.core is None, reason="there is no compiled core")
-TEXTS = ["나는 버스를 탔다", "나는 버스를 기다렸다", "그는 버스를 탔다", "그는 집에 갔다", "나는 집에 갔다 왔다", "왔다"]
+TEXTS = [
+    "나는 버스를 탔다",
+    "나는 버스를 기다렸다",
+    "그는 버스를 탔다",
+    "그는 집에 갔다",
+    "나는 집에 갔다 왔다",
+    "왔다",
+]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +140,9 @@ def test_a_file_may_be_removed_while_it_is_mapped(model: NgramModel, tmp_path: P
         ({"counts": (11, 400, 17, 13)}, "slots for"),
     ],
 )
-def test_contradicting_files_are_refused(model: NgramModel, change: dict[str, object], what: str, tmp_path: Path) -> None:
+def test_contradicting_files_are_refused(
+    model: NgramModel, change: dict[str, object], what: str, tmp_path: Path
+) -> None:
     model.save(tmp_path)
     path = tmp_path / "model.safetensors"
     data = path.read_bytes()
@@ -151,7 +160,7 @@ def test_damaged_numbers_are_refused(model: NgramModel, tmp_path: Path) -> None:
     for name, value in (("unigrams", np.nan), ("unigrams", 0.5)):
         tensors = {key: tensor.copy() for key, tensor in model.tensors.items()}
         tensors[name][3, 0] = value
-        with pytest.raises(ModelError, match="not finite|above 1"):
+        with pytest.raises(ModelError, match=r"not finite|above 1"):
             modelfile.save(tmp_path / "x", model.spec, tensors, NGRAM)
     full = {key: tensor.copy() for key, tensor in model.tensors.items()}
     full["ngrams.2"][:, 1] = 3  # no empty slot, where looking would end
