@@ -90,7 +90,7 @@ class _Product:
 
     def __init__(self, weight: Whole, scale: Array) -> None:
         dtype = np.float32 if weight.shape[1] <= _EXACT else np.float64
-        self.weight = np.ascontiguousarray(weight.T, dtype)  # (C, R), whole numbers that BLAS can multiply
+        self.weight: Array = np.ascontiguousarray(weight.T, dtype)  # (C, R), whole numbers that BLAS can multiply
         self.scale = scale
 
     def __call__(self, x: Array) -> Array:
@@ -103,7 +103,7 @@ class _Product:
 class _Base:
     """A layer and direction with weights in int8; what the cells of `timesteps.runtime.cells` are."""
 
-    dtype = np.dtype(np.float32)
+    dtype: np.dtype[Any] = np.dtype(np.float32)
 
     def __init__(self, spec: LayerSpec, weights: Mapping[str, NDArray[Any]]) -> None:
         self.spec = spec
@@ -112,7 +112,7 @@ class _Base:
         self._input = _Product(self._table, self._scale)
         weight, scale = weights["weight_hh"], weights["scale_hh"]
         self._states = [_Product(weight[rows], scale[rows]) for rows in self._blocks()]
-        self.weight_ih = self._input.weight
+        self.weight_ih: Array = self._input.weight
         self.bias: Array = weights["bias_ih"] + weights["bias_hh"]
         self.bias_hh: Array = weights["bias_hh"]
         zeros = np.zeros(spec.hidden_size, np.float32)
