@@ -18,7 +18,7 @@ _TOLERANCE = 1e-3  # rounding on another processor stays below it by far, anothe
 def stored_row(spec: ModelSpec, row: Any) -> str | tuple[tuple[float, ...], ...]:
     """An input as the file holds it; of tokens, which must not hold ends of lines, one a line."""
     if reads_texts(spec):
-        return row if isinstance(row, str) else "\n".join(row)
+        return row if isinstance(row, str) else "".join(f"{token}\n" for token in row)
     steps = np.asarray(row, np.float64).reshape(-1, 1 if spec.numeric is None else spec.numeric.features)
     return tuple(tuple(step) for step in steps.tolist())
 
@@ -27,7 +27,7 @@ def golden_row(spec: ModelSpec, golden: Golden) -> Any:
     """A golden vector's input as `Session` takes it."""
     if isinstance(golden.input, str):
         tokens = spec.text is not None and spec.text.tokenizer == "tokens"
-        return golden.input.split("\n") if tokens else golden.input
+        return golden.input.split("\n")[:-1] if tokens else golden.input
     width = 1 if spec.numeric is None else spec.numeric.features
     steps = np.array(golden.input, np.float64).reshape(-1, width)
     return steps if spec.numeric is not None else steps[:, 0].astype(np.int64)
