@@ -38,8 +38,9 @@ def evaluate(
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
-    from timesteps.errors import UsageError
+    from timesteps.errors import ModelError, UsageError
     from timesteps.runtime.display import printable
+    from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
     from timesteps.tasks.classify.rows import check_labels
 
@@ -66,6 +67,8 @@ def evaluate(
         rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}
         print_json({"run": run, "data": table.source, "split": split, "rows": rows, **result.to_dict()})
         return
+    if not isinstance(result, Evaluation):
+        raise ModelError("this model does not classify texts", path=run, mend="use Session.evaluate in Python")
     low, high = result.accuracy_interval
     typer.echo(f"accuracy   {percent(result.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
     typer.echo(f"macro-F1   {result.macro_f1:.4f}")
