@@ -65,7 +65,7 @@ public:
         T* dlogits = dlogits_.take(batch_.count() * spec_.outputs);
         forward(examples, keys, logits, threads, true);
         const Outcome outcome = loss_(spec_, examples, batch_, logits, dlogits);
-        backward(keys, dlogits, threads);
+        backward(examples, keys, dlogits, threads);
         double sum = 0;
         for (std::size_t n = 0; n < slots_.size(); ++n) sum += squares_of(slots_[n]);
         return {outcome.loss, std::sqrt(sum), outcome.right, outcome.weight, false};
@@ -146,7 +146,7 @@ private:
     }
 
     void forward(const Examples& examples, const Keys& keys, T* logits, int threads, bool keep = false) {
-        input_.read(examples, batch_, keys.rows, stack_, threads);
+        input_.read(examples, batch_, keys.rows, keep, stack_, threads);
         stack_.forward(batch_, keys, keep, threads);
         const Index width = spec_.width(), K = spec_.outputs;
         T* pooled = pooled_.take(batch_.count() * width);
@@ -166,7 +166,7 @@ private:
             }
     }
 
-    void backward(const Keys& keys, const T* dlogits, int threads) {
+    void backward(const Examples& examples, const Keys& keys, const T* dlogits, int threads) {
         const Index width = spec_.width(), K = spec_.outputs;
         const T* pooled = pooled_.get();
         T* dpooled = dpooled_.take(batch_.count() * width);
@@ -194,7 +194,7 @@ private:
                               stack_.output_gradients(batch_), attention_ == nullptr ? nullptr : attention_->grad,
                               threads);
         T* const dx = stack_.backward(batch_, keys, last, spec_.embeds(), threads);
-        if (spec_.embeds()) input_.backward(batch_, dx, dlogits, threads);
+        if (spec_.embeds()) input_.backward(examples, batch_, dx, dlogits, threads);
     }
 
     void take_last(T* pooled) const {
