@@ -135,7 +135,7 @@ def tally(
         characters=len(text),
         log_prob=float(found.sum()),
         log_prob_known=float(found[~unknown].sum()),
-        impossible=list(dict.fromkeys(units[place] for place in np.flatnonzero(found == -np.inf))),
+        impossible=list(dict.fromkeys(units[place] for place in np.flatnonzero(found == -np.inf).tolist())),
     )
 
 
