@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include "trainer.h"
 
@@ -56,7 +57,7 @@ void bind_trainer(nb::module_& module, const char* name) {
                     const nb::gil_scoped_release unlocked;
                     r = self.trainer->gradients(examples, pointer<const Index>(rows), count, seed, drops, threads);
                 }
-                return std::make_tuple(r.loss, r.norm, r.right, r.weight);
+                return std::make_tuple(r.loss, r.norm, r.score, r.weight);
             })
         .def(
             "step",
@@ -68,7 +69,7 @@ void bind_trainer(nb::module_& module, const char* name) {
                     r = self.trainer->step(examples, pointer<const Index>(rows), count, seed, drops,
                                            {dense, table, wide, number}, threads);
                 }
-                return std::make_tuple(r.loss, r.norm, r.right, r.weight, r.taken);
+                return std::make_tuple(r.loss, r.norm, r.score, r.weight, r.taken);
             })
         .def(
             "settle", [](Self& self, int threads) { self.trainer->settle(threads); }, Unlocked())
@@ -79,7 +80,8 @@ void bind_trainer(nb::module_& module, const char* name) {
                  std::copy_n(bags.touched_rows(), bags.touched(), pointer<std::int32_t>(rows));
                  std::copy_n(bags.gradients(wide), bags.touched() * width, pointer<T>(values));
              })
-        .def("logits",  // of the last step, (rows, outputs)
+        .def("answers", [](const Self& self) { return self.trainer->answers(); })
+        .def("logits",  // of the last step, (answers, outputs)
              [](const Self& self, Index numbers, Address out) {
                  std::copy_n(self.trainer->logits(), numbers, pointer<T>(out));
              })
@@ -106,6 +108,10 @@ inline void bind_training(nanobind::module_& module) {
         .def_prop_rw(
             "pool", [](const NetworkSpec& s) { return Index(s.pool); },
             [](NetworkSpec& s, Index pool) { s.pool = static_cast<training::Pool>(pool); })
+        .def("set_loss",
+             [](NetworkSpec& s, Index loss, std::vector<double> quantiles) {
+                 s.loss = static_cast<LossKind>(loss), s.quantiles = std::move(quantiles);
+             })
         .def_rw("input_size", &NetworkSpec::input_size)
         .def_rw("embedding_size", &NetworkSpec::embedding_size)
         .def_rw("channels", &NetworkSpec::channels)
@@ -138,14 +144,14 @@ inline void bind_training(nanobind::module_& module) {
     nb::class_<training::Examples>(module, "Examples")
         .def("__init__", [](training::Examples* self, Address ids, Address numbers, Address offsets, Address bag_ids,
                             Address bag_offsets, Address phrase_ids, Address phrase_offsets, Address channels,
-                            Address linear, Address classes, Address soft, Address weights) {
+                            Address linear, Address classes, Address wanted, Address weights) {
             new (self) training::Examples{
                 pointer<const std::int32_t>(ids),        pointer<const float>(numbers),
                 pointer<const Index>(offsets),           pointer<const std::int32_t>(bag_ids),
                 pointer<const Index>(bag_offsets),       pointer<const std::int32_t>(phrase_ids),
                 pointer<const Index>(phrase_offsets),    pointer<const float>(channels),
                 pointer<const float>(linear),            pointer<const Index>(classes),
-                pointer<const float>(soft),              pointer<const float>(weights)};
+                pointer<const float>(wanted),            pointer<const float>(weights)};
         });
     bind_trainer<float>(module, "Trainer");
     bind_trainer<double>(module, "DoubleTrainer");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../recurrent/problem.h"
+#include "number_loss.h"
 
 namespace timesteps::training {
 
@@ -19,7 +20,7 @@ using Address = std::uintptr_t;
 using Index = std::int64_t;
 
 enum class Input : Index { kIds, kOneHot, kNumeric, kBag };
-enum class Pool : Index { kLast, kMean, kMax, kMeanMax, kAttention };
+enum class Pool : Index { kLast, kMean, kMax, kMeanMax, kAttention, kNone };
 
 /// One recurrent layer. For the backward pass it keeps `saved_each` numbers for each step of a row, and `saved_once`.
 struct LayerSpec {
@@ -45,6 +46,8 @@ struct NetworkSpec {
     std::vector<LayerSpec> layers;
     double input_dropout = 0, dropout = 0, recurrent_dropout = 0, feature_dropout = 0, word_dropout = 0,
            head_dropout = 0, initial_state_noise = 0, weight_drop = 0;
+    LossKind loss = LossKind::kCrossEntropy;
+    std::vector<double> quantiles;
     double label_smoothing = 0, consistency = 0;
 
     /// Whether a step in training draws a key a row, as `Network.draws` of nn/models.py says.
@@ -72,7 +75,8 @@ struct Slot {
     Index size() const { return rows * width; }
 };
 
-/// Rows of examples, laid end to end as in runtime/sequences.py; what a data set does not have is null.
+/// Rows of examples, laid end to end as in runtime/sequences.py; what a data set does not have is null. Targets are of
+/// rows or of steps: class numbers, or `wanted` (targets, columns), soft targets or numbers to predict, NaN for none.
 struct Examples {
     const std::int32_t* ids;
     const float* numbers;
@@ -83,7 +87,7 @@ struct Examples {
     const Index* phrase_offsets;
     const float *channels, *linear;
     const Index* classes;
-    const float* soft;
+    const float* wanted;
     const float* weights;
 };
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_problems import CELLS, DROPOUTS, INPUTS, POOLS, network_of, rates_for, rows_of, spec_of
+from engine_problems import CELLS, DROPOUTS, INPUTS, LOSSES, POOLS, network_of, rates_for, rows_of, spec_of
 from problems import weights
 
 from timesteps.runtime import native
@@ -80,7 +80,22 @@ def same(spec: NetworkSpec, rates: Regularization | None, rows: Examples, settin
 @pytest.mark.parametrize(("kind", "cell", "pool", "name", "outputs"), CASES)
 def test_the_same_losses_for_200_steps(kind: str, cell: str, pool: Any, name: str, outputs: int) -> None:
     spec = spec_of(kind, cell, pool, outputs=outputs, bidirectional=name != "plain")
-    same(spec, rates_for(cell), rows_of(kind, outputs=outputs), OPTIONS[name])
+    same(spec, rates_for(cell), rows_of(kind, outputs=outputs, per_step=pool == "none"), OPTIONS[name])
+
+
+@pytest.mark.parametrize("pool", ["mean+max", "none"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_losses_of_numbers(name: Any, pool: Any) -> None:
+    options = replace(OPTIONS["adamw"], loss=name, quantiles=LOSSES[name])
+    spec = spec_of("numeric", "gru", pool, outputs=options.criterion.outputs(4))
+    same(spec, DROPOUTS, rows_of("numeric", numbers=4, per_step=pool == "none"), options)
+
+
+@pytest.mark.parametrize("name", ["plain", "consistency", "tables"])
+@pytest.mark.parametrize("kind", ["ids", "bag", "one_hot"])
+def test_answers_at_every_step(kind: str, name: str) -> None:
+    spec = spec_of(kind, "lstm", "none", outputs=3, bidirectional=True)
+    same(spec, DROPOUTS, rows_of(kind, outputs=3, per_step=True), OPTIONS[name])
 
 
 @pytest.mark.parametrize("cell", NORMED)

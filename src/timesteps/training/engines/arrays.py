@@ -12,7 +12,7 @@ from timesteps.runtime import native
 from timesteps.runtime.layout import GATES
 from timesteps.runtime.native_scan import equation
 from timesteps.runtime.regularization import Regularization
-from timesteps.runtime.spec import InputKind, NetworkSpec, PoolName
+from timesteps.runtime.spec import InputKind, LossName, NetworkSpec, PoolName
 from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
 from timesteps.training.settings import OptimizerName, Settings
@@ -21,6 +21,7 @@ __all__ = ["NativeExamples", "native_network"]
 
 _INPUTS: tuple[InputKind, ...] = ("ids", "one_hot", "numeric", "bag")  # Input in native/training/network.h
 _POOLS: tuple[PoolName, ...] = get_args(PoolName)  # Pool, likewise
+_LOSSES: tuple[LossName, ...] = get_args(LossName)  # LossKind in native/training/number_loss.h
 _METHODS: tuple[OptimizerName, ...] = get_args(OptimizerName)  # Method in native/training/optimizer.h
 
 
@@ -55,7 +56,11 @@ class NativeExamples:
             raise UsageError("the batch has no channels", mend="encode the rows with the model's guide")
         if spec.share and rows.linear is None:
             raise UsageError("the batch has no linear logits", mend="encode the rows with the model's guide")
-        soft = examples.targets.ndim == 2
+        if examples.per_step != (spec.pool == "none"):
+            what = "steps" if examples.per_step else "rows"
+            mend = 'give targets of steps to a network with pool="none", and of rows to the others'
+            raise UsageError(f"targets of {what} for a network with pool={spec.pool!r}", mend=mend)
+        wanted = examples.targets.ndim == 2
         self._values, self._offsets = rows.values, rows.offsets
         self._kept = [
             None if numeric else _as(rows.values, np.int32),
@@ -67,8 +72,8 @@ class NativeExamples:
             None if rows.phrases is None else _as(rows.phrases.offsets, np.int64),
             _as(rows.channels, np.float32) if rows.channels is not None and spec.channels else None,
             None if rows.linear is None else _as(rows.linear, np.float32),
-            None if soft else _as(examples.targets, np.int64),
-            _as(examples.targets, np.float32) if soft else None,
+            None if wanted else _as(examples.targets, np.int64),
+            _as(examples.targets, np.float32) if wanted else None,
             _as(examples.weights, np.float32),
         ]
         self.core: Any = core.Examples(*map(_address, self._kept))
@@ -90,6 +95,7 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
         setattr(network, name, getattr(spec, name))
     for name, rate in vars(regularization).items():
         setattr(network, name, float(rate))
+    network.set_loss(_LOSSES.index(settings.loss), list(settings.quantiles))
     network.label_smoothing, network.consistency = float(settings.label_smoothing), float(settings.consistency)
     double = next(iter(moments.weights.values())).dtype == np.float64
     for layer in spec.layers:
