@@ -124,18 +124,22 @@ inline void bind_training(nanobind::module_& module) {
         .def_rw("feature_dropout", &NetworkSpec::feature_dropout)
         .def_rw("word_dropout", &NetworkSpec::word_dropout)
         .def_rw("head_dropout", &NetworkSpec::head_dropout)
+        .def_rw("initial_state_noise", &NetworkSpec::initial_state_noise)
+        .def_rw("weight_drop", &NetworkSpec::weight_drop)
         .def_rw("label_smoothing", &NetworkSpec::label_smoothing)
         .def_rw("consistency", &NetworkSpec::consistency)
         .def("add_layer", [](NetworkSpec& s, Index kind, Index option, Index inputs, Index hidden, Index gates,
-                             bool bidirectional, bool learned, Index saved_each, Index saved_once) {
-            s.layers.push_back({kind, option, inputs, hidden, gates, bidirectional, learned, saved_each, saved_once});
+                             bool bidirectional, bool learned, bool layer_norm, bool peephole, double zoneout,
+                             double zoneout_cell, Index saved_each, Index saved_once) {
+            s.layers.push_back({kind, option, inputs, hidden, gates, bidirectional, learned, layer_norm, peephole,
+                                zoneout, zoneout_cell, saved_each, saved_once});
         });
     nb::class_<OptimizerSpec>(module, "Optimizer")
         .def("__init__",
              [](OptimizerSpec* self, Index method, double beta1, double beta2, double momentum, double weight_decay,
-                double clip_norm, double ema) {
+                double clip_norm, double ema, bool nesterov) {
                  new (self) OptimizerSpec{static_cast<Method>(method), beta1,     beta2, momentum,
-                                          weight_decay,                clip_norm, ema};
+                                          weight_decay,                clip_norm, ema,   nesterov};
              });
     nb::class_<training::Examples>(module, "Examples")
         .def("__init__", [](training::Examples* self, Address ids, Address numbers, Address offsets, Address bag_ids,

@@ -43,7 +43,7 @@ public:
     /// logits of rows (count, outputs), or of their steps, as a trained network answers.
     void answer(const Examples& examples, const Index* rows, Index count, T* logits, int threads) {
         batch_.read(examples, rows, count, false);
-        forward(examples, nullptr, logits, threads);
+        forward(examples, {}, logits, threads);
         const Index K = spec_.outputs;
         if (spec_.share > 0)
             for (Index n = 0; n < count; ++n)
@@ -53,11 +53,11 @@ public:
                 }
     }
 
-    /// Loss and gradients of rows; the rows' keys of dropout are drawn by `seed`, or nothing is dropped.
+    /// Loss and gradients of rows; the keys of what is random are drawn by `seed`, or nothing is.
     StepResult gradients(const Examples& examples, const Index* rows, Index count, std::uint64_t seed, bool drops,
                          int threads) {
         batch_.read(examples, rows, count, spec_.consistency > 0);
-        const Index* const keys = drops ? draw_keys(seed) : nullptr;
+        const Keys keys = drops ? draw_keys(seed) : Keys{};
         if (spec_.input == Input::kIds) {
             input_.find_used(examples, batch_);
             deferred_.settle(optimizer_, *table_, used().data(), static_cast<Index>(used().size()), threads);
@@ -136,15 +136,17 @@ private:
 
     const std::vector<Index>& used() const { return input_.used(); }
 
-    /// One key a row, what `draw_keys` of nn/dropout.py draws from torch's generator when it has this seed.
-    const Index* draw_keys(std::uint64_t seed) {
+    /// What `draw_keys` of nn/dropout.py draws from torch's generator when it has this seed: a key for each row, where
+    /// anything is a function of it, and then one for dropped weights.
+    Keys draw_keys(std::uint64_t seed) {
+        const Index rows = spec_.draws() ? batch_.count() : 0, weights = spec_.weight_drop > 0 ? 1 : 0;
         std::mt19937 generator(static_cast<std::uint32_t>(seed));
-        Index* const keys = keys_.take(batch_.count());
-        for (Index n = 0; n < batch_.count(); ++n) {
+        Index* const keys = keys_.take(rows + weights);
+        for (Index n = 0; n < rows + weights; ++n) {
             const std::uint64_t high = generator(), low = generator();
             keys[n] = static_cast<Index>((high << 32 | low) & ~(std::uint64_t{1} << 63)) - (Index{1} << 62);
         }
-        return keys;
+        return {rows > 0 ? keys : nullptr, weights > 0 ? keys + rows : nullptr};
     }
 
     /// Whether lazy Adam trains it.
@@ -160,8 +162,8 @@ private:
         return sum;
     }
 
-    void forward(const Examples& examples, const Index* keys, T* logits, int threads, bool keep = false) {
-        input_.read(examples, batch_, keys, stack_, threads);
+    void forward(const Examples& examples, const Keys& keys, T* logits, int threads, bool keep = false) {
+        input_.read(examples, batch_, keys.rows, stack_, threads);
         stack_.forward(batch_, keys, keep, threads);
         const Index width = spec_.width(), K = spec_.outputs;
         T* pooled = pooled_.take(answers() * width);
@@ -172,17 +174,17 @@ private:
         else
             pooling_.forward(spec_.pool, batch_, stack_.outputs(), spec_.layers.back().outputs(),
                              attention_ == nullptr ? nullptr : attention_->value, pooled, threads);
-        drop(keys, pooled);
+        drop(keys.rows, pooled);
         dense_.forward(*head_, *bias_, pooled, answers(), logits, threads);
         if (!spec_.wide) return;
         for (Index place = 0; place < batch_.count() * K; ++place) logits[place] += input_.wide_terms()[place];
     }
 
-    void backward(const Index* keys, const T* dlogits, int threads) {
+    void backward(const Keys& keys, const T* dlogits, int threads) {
         const Index width = spec_.width();
         T* dpooled = dpooled_.take(answers() * width);
         dense_.backward(*head_, *bias_, pooled_.get(), dlogits, answers(), dpooled, threads);
-        drop(keys, dpooled);
+        drop(keys.rows, dpooled);
         const bool last = spec_.pool == Pool::kLast;
         if (last)
             give_last(dpooled);

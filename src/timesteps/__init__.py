@@ -22,14 +22,28 @@ if TYPE_CHECKING:
     from timesteps.runtime.text.sequences import one_hot, pad_sequences
     from timesteps.runtime.text.vocabulary import Vocabulary
     from timesteps.tasks.classify.estimator import Classifier
+    from timesteps.tasks.regress.estimator import Regressor
+    from timesteps.tasks.tag.estimator import Tagger
 
-__all__ = ["Classifier", "Session", "Vocabulary", "__version__", "load", "one_hot", "pad_sequences"]
+__all__ = [
+    "Classifier",
+    "Regressor",
+    "Session",
+    "Tagger",
+    "Vocabulary",
+    "__version__",
+    "load",
+    "one_hot",
+    "pad_sequences",
+]
 
 # Names are looked up when they are first used, so that `import timesteps` costs nothing and a small machine never
 # meets PyTorch.
 _WHERE = {
     "Classifier": "timesteps.tasks.classify.estimator",
+    "Regressor": "timesteps.tasks.regress.estimator",
     "Session": "timesteps.runtime.session",
+    "Tagger": "timesteps.tasks.tag.estimator",
     "load": "timesteps.runtime.session",
     "Vocabulary": "timesteps.runtime.text.vocabulary",
     "pad_sequences": "timesteps.runtime.text.sequences",

@@ -20,6 +20,15 @@ CELLS: dict[str, dict[str, Any]] = {
     "lstm": {"cell": "lstm"},
     "gru": {"cell": "gru"},
     "gru before": {"cell": "gru", "reset_after": False},
+    "mingru": {"cell": "mingru"},
+    "minlstm": {"cell": "minlstm"},
+    "normed rnn": {"cell": "rnn", "layer_norm": True, "zoneout": 0.2},
+    "normed lstm": {"cell": "lstm", "layer_norm": True},
+    "peephole": {"cell": "lstm", "peephole": True, "zoneout_cell": 0.3},
+    "all of lstm": {"cell": "lstm", "layer_norm": True, "peephole": True, "zoneout": 0.1, "zoneout_cell": 0.3},
+    "normed gru": {"cell": "gru", "layer_norm": True, "zoneout": 0.3},
+    "zoned gru before": {"cell": "gru", "reset_after": False, "zoneout": 0.3},
+    "normed gru before": {"cell": "gru", "reset_after": False, "layer_norm": True},
 }
 POOLS = ("last", "mean", "max", "mean+max", "attention", "none")
 LOSSES: dict[str, tuple[float, ...]] = {
@@ -38,7 +47,15 @@ DROPOUTS = Regularization(
     feature_dropout=0.4,
     word_dropout=0.1,
     head_dropout=0.3,
+    initial_state_noise=0.2,
+    weight_drop=0.3,
 )
+
+
+def rates_for(cell: str, rates: Regularization = DROPOUTS) -> Regularization:
+    """The rates that a cell can have: linear ones have no recurrent product."""
+    linear = CELLS[cell]["cell"] in ("mingru", "minlstm")
+    return replace(rates, recurrent_dropout=0.0, weight_drop=0.0) if linear else rates
 
 
 def spec_of(

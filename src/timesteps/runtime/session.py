@@ -44,7 +44,7 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
         ModelError: no model there, or one that is damaged, too new, or fails `verify`.
     """
     path = modelfile.find(run)
-    spec, tensors = modelfile.load(path)
+    spec, tensors = modelfile.load(path, modelfile.NETWORK)
     try:
         session = Session(spec, tensors)
         if verify:
@@ -72,7 +72,8 @@ class Session:
         spec: what the model is.
         tensors: all its tensors, as `modelfile.load` gives them.
         dtype: of the computation. By default float64 for numeric input, where it is cheap and a row's answer then
-            does not depend on the rows beside it beyond 1e-12, and float32 for texts and ids.
+            does not depend on the rows beside it beyond 1e-12, and float32 for texts, ids and int8 weights, which
+            know no other (`UsageError`).
 
     >>> from timesteps.runtime.layout import model_tensors
     >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec, NumericSpec
@@ -88,7 +89,7 @@ class Session:
         self.spec = spec
         self.tensors = dict(tensors)
         if dtype is None:
-            dtype = np.float32 if spec.numeric is None else np.float64
+            dtype = np.float32 if spec.numeric is None or spec.network.weights == "int8" else np.float64
         self.dtype = np.dtype(dtype)
         self._read = reader(spec, tensors)
         self._numbers = None if spec.targets is None else Numbers(spec.targets, tensors)
@@ -235,7 +236,10 @@ class Session:
         return self._numbers
 
     def evaluate(
-        self, inputs: Iterable[Any], labels: Sequence[Any], sample_weight: ArrayLike | None = None
+        self,
+        inputs: Iterable[Any],
+        labels: Sequence[Any] | NDArray[Any],
+        sample_weight: ArrayLike | None = None,
     ) -> Evaluation | TagEvaluation | NumberEvaluation:
         """How good the answers are where the truth is known: labels, a list of labels a row, or numbers, NaN where one
         is missing.

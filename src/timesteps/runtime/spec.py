@@ -129,6 +129,9 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
     `rnn.norm_hh_l0`, `rnn.norm_c_l0`, `rnn.norm_c_bias_l0` (layer norm), `rnn.weight_ch_l0` (peephole), `rnn.h0_l0`,
     `rnn.c0_l0` (learned initial state; the reverse direction's with `_reverse`), `attention.weight`, `head.weight`
     (outputs, features), `head.bias`.
+
+    With `weights` "int8", `embedding.weight` and all `rnn.weight_ih`, `rnn.weight_hh` are whole numbers from -127 to
+    127, and `embedding.scale`, `rnn.scale_ih_l0`, … (rows,) what to multiply their rows by; see `runtime.int8`.
     """
 
     input: InputKind
@@ -139,6 +142,7 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
     outputs: int  # 1 logit for two classes, else one a class; of numbers, the parameters of each, one after the other
     channels: int = 0  # of the guide; the first layer reads embedding_size + channels numbers
     share: float = 0.0  # of the guide's linear model in the logits, from 0 to 1
+    weights: Literal["float", "int8"] = "float"
     wide: bool = False  # bag: a scalar weight a feature, summed into the logits, by the root of the number of features
 
     @property

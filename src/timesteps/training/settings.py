@@ -35,6 +35,7 @@ class Settings:
             Decoupled for `adamw`, part of the gradient for the others, as in torch.
         betas: decay of the moments of Adam, AdamW and lazy Adam, each in [0, 1).
         momentum: of SGD and RMSprop, in [0, 1).
+        nesterov: SGD looks one step of its momentum ahead (Sutskever et al. 2013, ICML), in torch's form.
         clip_norm: largest norm of all gradients together, sparse ones included; None leaves them.
         schedule: factor on both rates after the warm-up: 1, falling to 0 in a line, or as half a cosine.
         warmup: share of all steps, in [0, 1), in which the factor rises from 0 to 1 in a line.
@@ -77,6 +78,7 @@ class Settings:
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.0
+    nesterov: bool = False
     clip_norm: float | None = 1.0
     schedule: ScheduleName = "constant"
     warmup: float = 0.0
@@ -118,6 +120,9 @@ class Settings:
             if getattr(self, name) and not self.criterion.is_classification:
                 what = f"{option(name)} is {getattr(self, name)!r} with {option('loss', self.loss)}"
                 raise UsageError(what, mend="leave it out: it is for classes")
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
+            found = f"{option('optimizer')} {self.optimizer} and {option('momentum')} {self.momentum}"
+            raise UsageError(f"{option('nesterov')} with {found}", mend="use it with sgd and a momentum above 0")
         if len(self.betas) != 2:
             raise UsageError(f"{option('betas')} is {self.betas!r}", mend="give two numbers")
         for beta in self.betas:

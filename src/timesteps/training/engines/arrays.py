@@ -17,10 +17,7 @@ from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
 from timesteps.training.settings import OptimizerName, Settings
 
-__all__ = ["NATIVE_CELLS", "NativeExamples", "native_network"]
-
-NATIVE_CELLS = ("rnn", "lstm", "gru")
-"""The cells of a `LayerSpec` that the native engine trains."""
+__all__ = ["NativeExamples", "native_network"]
 
 _INPUTS: tuple[InputKind, ...] = ("ids", "one_hot", "numeric", "bag")  # Input in native/training/network.h
 _POOLS: tuple[PoolName, ...] = get_args(PoolName)  # Pool, likewise
@@ -96,18 +93,20 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
     network.input, network.pool = _INPUTS.index(spec.input), _POOLS.index(spec.pool)
     for name in ("input_size", "embedding_size", "channels", "outputs", "wide", "share"):
         setattr(network, name, getattr(spec, name))
-    rates = ("input_dropout", "dropout", "recurrent_dropout", "feature_dropout", "word_dropout", "head_dropout")
-    for name in rates:
-        setattr(network, name, float(getattr(regularization, name)))
+    for name, rate in vars(regularization).items():
+        setattr(network, name, float(rate))
     network.set_loss(_LOSSES.index(settings.loss), list(settings.quantiles))
     network.label_smoothing, network.consistency = float(settings.label_smoothing), float(settings.consistency)
     double = next(iter(moments.weights.values())).dtype == np.float64
     for layer in spec.layers:
         kind, option = equation(layer)
-        saved = core.recurrent_saved(kind, layer.hidden_size, double, False)
-        learned = layer.initial_state == "learned"
+        regularised = layer.layer_norm or layer.peephole or layer.zoneout > 0 or layer.zoneout_cell > 0
+        saved = core.recurrent_saved(kind, layer.hidden_size, double, regularised, layer.layer_norm)
         sizes = layer.input_size, layer.hidden_size, GATES[layer.cell]
-        network.add_layer(kind, option, *sizes, layer.bidirectional, learned, *saved)
+        network.add_layer(
+            kind, option, *sizes, layer.bidirectional, layer.initial_state == "learned", layer.layer_norm,
+            layer.peephole, layer.zoneout, layer.zoneout_cell, *saved,
+        )  # fmt: skip
     trainer = (core.DoubleTrainer if double else core.Trainer)()
     for name, weight in moments.weights.items():
         parts = (moments.gradients, moments.first, moments.second, moments.row_steps, moments.averages, moments.marks)
@@ -116,7 +115,7 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
         trainer.add(_address(weight), *addresses, rows, width, weight.ndim > 1)
     optimizer = core.Optimizer(
         _METHODS.index(settings.optimizer), *settings.betas, settings.momentum, settings.weight_decay,
-        settings.clip_norm or 0.0, settings.ema,
+        settings.clip_norm or 0.0, settings.ema, settings.nesterov,
     )  # fmt: skip
     trainer.begin(network, optimizer)
     return trainer

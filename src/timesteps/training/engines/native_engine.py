@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime.regularization import Regularization
+from timesteps.runtime.regularization import Regularization, check_recurrent_products
 from timesteps.runtime.spec import NetworkSpec
 from timesteps.training.batches import evaluation_batches
 from timesteps.training.engines.arrays import NativeExamples, native_network
@@ -41,7 +41,7 @@ class NativeEngine:
 
     Args:
         spec: the network's.
-        regularization: what acts in training; `initial_state_noise` must be 0.
+        regularization: what acts in training.
         weights: by name, as `network_tensors` says; all float32 or all float64, contiguous. They are changed.
         train: rows to learn from.
         settings: how.
@@ -61,6 +61,7 @@ class NativeEngine:
         steps: int,
         network: nn.Module | None = None,
     ) -> None:
+        check_recurrent_products(spec, regularization)
         self._spec, self._regularization, self._settings, self._steps = spec, regularization, settings, steps
         self._module = network
         self._weights, self._train = dict(weights), NativeExamples(train, spec)
@@ -72,7 +73,6 @@ class NativeEngine:
         table_rate = settings.table_learning_rate or settings.learning_rate
         wide_rate = settings.wide_learning_rate or table_rate
         self._ratios = table_rate / settings.learning_rate, wide_rate / settings.learning_rate
-        self._draws = any(vars(regularization).values())
         self._taken = 0
         self._threads = settings.threads or os.cpu_count() or 1
 
@@ -110,7 +110,7 @@ class NativeEngine:
         rows = np.ascontiguousarray(rows, np.int64)
         rate = self.rate(step)
         loss, norm, score, weight, taken = self._trainer.step(
-            self._train.core, rows.ctypes.data, len(rows), step_seed(self._settings.seed, step), self._draws,
+            self._train.core, rows.ctypes.data, len(rows), step_seed(self._settings.seed, step), True,
             rate, rate * self._ratios[0], rate * self._ratios[1], self._taken + 1, self._threads,
         )  # fmt: skip
         if not taken:
@@ -123,7 +123,7 @@ class NativeEngine:
         """Loss and gradients of a batch by name, before clipping; those of tables are made dense."""
         rows = np.ascontiguousarray(rows, np.int64)
         seed = step_seed(self._settings.seed, step)
-        found = self._trainer.gradients(self._train.core, rows.ctypes.data, len(rows), seed, self._draws, self._threads)
+        found = self._trainer.gradients(self._train.core, rows.ctypes.data, len(rows), seed, True, self._threads)
         return found[0], {name: self._gradient(name) for name in self._weights}
 
     def _gradient(self, name: str) -> NDArray[Any]:
