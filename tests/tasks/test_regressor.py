@@ -17,7 +17,7 @@ from timesteps.errors import DataError, UsageError
 from timesteps.runtime import native
 
 
-@parametrize_with_checks([Regressor(hidden_size=8, epochs=80, batch_size=16)])
+@parametrize_with_checks([Regressor(pool="last", hidden_size=8, epochs=80, batch_size=16)])
 def test_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
 
