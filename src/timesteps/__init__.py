@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from timesteps.runtime.text.vocabulary import Vocabulary
     from timesteps.tasks.classify.estimator import Classifier
     from timesteps.tasks.ngram.estimator import NgramModel
+    from timesteps.tasks.regress.estimator import Regressor
+    from timesteps.tasks.tag.estimator import Tagger
 
 __all__ = [
     "Classifier",
     "NgramModel",
+    "Regressor",
     "Session",
+    "Tagger",
     "Vocabulary",
     "__version__",
     "load",
@@ -42,7 +46,9 @@ __all__ = [
 _WHERE = {
     "Classifier": "timesteps.tasks.classify.estimator",
     "NgramModel": "timesteps.tasks.ngram.estimator",
+    "Regressor": "timesteps.tasks.regress.estimator",
     "Session": "timesteps.runtime.session",
+    "Tagger": "timesteps.tasks.tag.estimator",
     "load": "timesteps.runtime.session",
     "load_language": "timesteps.runtime.language.loading",
     "Vocabulary": "timesteps.runtime.text.vocabulary",

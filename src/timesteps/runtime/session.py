@@ -236,7 +236,10 @@ class Session:
         return self._numbers
 
     def evaluate(
-        self, inputs: Iterable[Any], labels: Sequence[Any], sample_weight: ArrayLike | None = None
+        self,
+        inputs: Iterable[Any],
+        labels: Sequence[Any] | NDArray[Any],
+        sample_weight: ArrayLike | None = None,
     ) -> Evaluation | TagEvaluation | NumberEvaluation:
         """How good the answers are where the truth is known: labels, a list of labels a row, or numbers, NaN where one
         is missing.
