@@ -38,7 +38,9 @@ class Prepared:
     unknown: int  # tokens of the validation text that are not in the vocabulary
 
 
-def named_lines(corpus: Corpus, encoding: str | None = None, split: str = "train") -> tuple[str, Iterator[tuple[int, str]]]:
+def named_lines(
+    corpus: Corpus, encoding: str | None = None, split: str = "train"
+) -> tuple[str, Iterator[tuple[int, str]]]:
     """What a corpus is called, and its numbered lines."""
     if corpus is None or isinstance(corpus, str | os.PathLike):
         return corpus_name(corpus), corpus_lines(corpus, split=split, encoding=encoding)
