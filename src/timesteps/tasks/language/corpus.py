@@ -38,7 +38,9 @@ class Prepared:
     unknown: int  # tokens of the validation text that are not in the vocabulary
 
 
-def named_lines(corpus: Corpus, encoding: str | None = None, split: str = "train") -> tuple[str, Iterator[tuple[int, str]]]:
+def named_lines(
+    corpus: Corpus, encoding: str | None = None, split: str = "train"
+) -> tuple[str, Iterator[tuple[int, str]]]:
     """What a corpus is called, and its numbered lines."""
     if corpus is None or isinstance(corpus, str | os.PathLike):
         return corpus_name(corpus), corpus_lines(corpus, split=split, encoding=encoding)
@@ -67,7 +69,7 @@ def prepare(lines: Lines, choices: ModelChoices, valid: Lines | float, name: str
     if len(read.numbers) - choices.has_sentences < 2:
         found = len(read.numbers) - choices.has_sentences
         raise DataError(f"has {found} different units, too few for a language model", path=name, mend="give more text")
-    cut = len(ids) if not share else int(ends[min(np.searchsorted(ends, len(ids) * (1 - share)), len(ends) - 1)])
+    cut = len(ids) if not share else int(ends[min(int(np.searchsorted(ends, len(ids) * (1 - share))), len(ends) - 1)])
     counts = np.bincount(ids[:cut], minlength=len(read.numbers))
     words = list(read.numbers)
     known = {word: int(count) for word, count in zip(words, counts.tolist(), strict=True) if count and word is not None}
@@ -81,6 +83,7 @@ def prepare(lines: Lines, choices: ModelChoices, valid: Lines | float, name: str
     )
     numbers = np.array([vocabulary.end if word is None else vocabulary.encode([word])[0] for word in words], np.int32)
     tokens = numbers[ids]
+    held: Tokens | None
     if not isinstance(valid, float | int):
         held, characters = encode(vocabulary, valid)
     else:

@@ -64,7 +64,7 @@ class LanguageModel(RecurrentModel):
 
         Args:
             corpus: one sentence a line.
-            valid: another text to measure on after every epoch, or the share of this one's end that is held out; 0: none.
+            valid: another text to measure on after every epoch, or the share of this one's end that is held out.
             encoding: of files.
             progress: what to show; None is silent.
 

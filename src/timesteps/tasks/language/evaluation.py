@@ -1,4 +1,4 @@
-"""How well a recurrent model predicts a text that it reads from beginning to end, without forgetting at a line's end."""
+"""How well a recurrent model predicts a text that it reads from beginning to end, over the ends of lines."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""`python -m bench.language.memory native|torch`: the most memory that a process held that trained a few steps."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+from bench.language import model
+
+__all__ = ["peak_mib"]
+
+_STEPS = 8
+
+
+def peak_mib(name: str) -> float:
+    """In a process of its own, from its start, imports included."""
+    words = [sys.executable, "-m", "bench.language.memory", name]
+    return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+
+def main(name: str) -> None:
+    """Train, and say the peak in MiB."""
+    step = model.by_torch() if name == "torch" else model.by_engine(name, 1)
+    for window in model.text(model.zipfian(_STEPS)):
+        step(window)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
