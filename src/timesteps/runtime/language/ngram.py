@@ -110,9 +110,7 @@ class Ngram:
         except IndexError as error:
             raise self._no_token(error) from error
 
-    def sentence_log_probs(
-        self, sentences: Sequence[Sequence[int]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def sentence_log_probs(self, sentences: Sequence[Sequence[int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """log P of every token of many sentences, and of their ends, in one call.
 
         Args:

@@ -35,9 +35,7 @@ def sentences(corpus: Corpus, encoding: str | None = None) -> tuple[str, Iterato
     return Path(found).name if str(found) != "-" else "standard input", iter_lines(found, encoding)
 
 
-def blocks(
-    name: str, numbered: Iterable[tuple[int, str]], spec: UnitsSpec
-) -> Iterator[tuple[bytes, bool]]:
+def blocks(name: str, numbered: Iterable[tuple[int, str]], spec: UnitsSpec) -> Iterator[tuple[bytes, bool]]:
     """Blocks of sentences as `NgramCounter.add` takes them: UTF-8, a line each; units between blanks, or between NULs."""
     plain = spec.kind == "word" and not spec.apart  # the core splits at blanks by itself
     units = Units(spec)
