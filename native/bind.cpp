@@ -1,6 +1,6 @@
-// The module timesteps._core: with the bind.h of ngram, recurrent, stream and training the only file here that sees Python.
-// Arrays come in as numpy's or, for torch's tensors, as addresses, which the caller has checked. Every call that can be
-// long lets other threads of Python run.
+// The module timesteps._core: with language.cpp, ngram/bind.cpp and the bind.h of recurrent, stream and training the only
+// file here that sees Python. Arrays come in as numpy's or, for torch's tensors, as addresses, which the caller has checked.
+// Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
@@ -9,6 +9,7 @@
 #include "cbow.h"
 #include "dropout.h"
 #include "grams.h"
+#include "language.h"
 #include "ngram/bind.h"
 #include "ngrams.h"
 #include "peak.h"
@@ -242,4 +243,5 @@ NB_MODULE(_core, module) {
     bind_recurrent(module);
     bind_stream(module);
     bind_training(module);
+    bind_language(module);
 }

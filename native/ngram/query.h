@@ -42,7 +42,27 @@ public:
     /// log10 of the probabilities of words that follow each other.
     State run(const State& state, std::span<const std::uint32_t> words, double* logs) const;
 
+    /// The same for sentences, each from the same state: words[offsets[n]] … words[offsets[n + 1] - 1]. Several go on at a
+    /// time, so that the places in memory that they need are fetched together.
+    void sentences(const State& state, std::span<const std::uint32_t> words, std::span<const std::int64_t> offsets,
+                   double* logs) const;
+
 private:
+    /// The n-grams that end with a word, looked for from the shortest on.
+    struct Search {
+        const State* state;
+        State* next;
+        const std::uint32_t* at;  // the entry where looking for the next one begins
+        std::uint32_t parent;
+        float probability;
+        int matched;  // words of the state
+    };
+
+    void begin(Search& search, const State& state, std::uint32_t word, State& next) const;
+    const std::uint32_t* home(const Search& search) const;
+    bool look(Search& search) const;
+    double end(const Search& search) const;
+
     const float* unigrams_;
     std::uint32_t vocabulary_, begin_;
     std::vector<Table> tables_;

@@ -31,8 +31,12 @@ struct Table {
 
     /// The entry; null where there is none, or where a damaged table has no empty slot.
     const std::uint32_t* find(std::uint32_t parent, std::uint32_t word) const {
+        return find(parent, word, entry(home(parent, word)));
+    }
+
+    /// The same, `at` being the entry where looking begins.
+    const std::uint32_t* find(std::uint32_t parent, std::uint32_t word, const std::uint32_t* at) const {
         const std::uint32_t* const end = entries + slots * width;
-        const std::uint32_t* at = entry(home(parent, word));
         for (std::uint64_t tried = 0; tried < slots; ++tried) {
             if (at[1] == word && at[0] == parent) return at;
             if (at[1] == kEmpty) return nullptr;

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from timesteps.cli import options
+from timesteps.cli import options, train_ngram
 from timesteps.cli.fetch import fetch
 from timesteps.cli.talk import print_json, say
 
 if TYPE_CHECKING:  # msgspec would cost every --help some milliseconds
     from timesteps.tasks.classify.request import Request
 
-app = typer.Typer(no_args_is_help=True, help="Train a model: classify.", add_completion=False)
+app = typer.Typer(no_args_is_help=True, help="Train a model: classify, ngram.", add_completion=False)
 
 
 @app.command("classify")
@@ -152,3 +152,6 @@ def _run(request: Request, out: Path, resume: bool, as_json: bool) -> None:
         print_json(result.to_dict())
     else:
         typer.echo(str(result))
+
+
+app.command("ngram")(train_ngram.ngram)
