@@ -34,6 +34,7 @@ class Finder:
     """Finds candidates: words of a lexicon, and Hangul words in which one syllable is another.
 
     Korean words have so many endings that no list has all of them; a syllable in the place of another needs no list.
+    But a word that no list has is only taken for another such word if that shares more pieces with known words.
     `syllables` are those to choose from, the syllables of the lexicon if None.
     """
 
@@ -75,12 +76,15 @@ class Finder:
                     continue
                 word = written_like(typed, near[place])
                 found.setdefault(word, Candidate(word, float(channel[place]), near[place]))
+        attested = self.lexicon.attested(typed)
         for place, letter in enumerate(typed):
             if "가" <= letter <= "힣" and self._syllables:
                 for other, log_prob in self.like_syllable(letter):
                     word = typed[:place] + other + typed[place + 1 :]
-                    if word not in found:
-                        found[word] = Candidate(word, log_prob, word if word in self.lexicon else None)
+                    if word in self.lexicon:
+                        found.setdefault(word, Candidate(word, log_prob, word))
+                    elif exact is None and self.lexicon.attested(word) > attested:
+                        found.setdefault(word, Candidate(word, log_prob, None))
         return list(found.values())
 
 
