@@ -3,23 +3,58 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import DataError, UsageError
+from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.language.spelling.index import DeleteIndex
 from timesteps.runtime.language.spelling.strokes import strokes
 from timesteps.runtime.language.units import BEGIN, END, UNKNOWN, Units, UnitsSpec
 
-__all__ = ["WORDS", "Lexicon"]
+__all__ = ["WORDS", "Lexicon", "WordCounter"]
 
 WORDS = "words.txt"
 """What the list is called in a run's folder."""
 
 _MOST_COUNT = 1 << 62
+
+
+class WordCounter:
+    """Counts the words of sentences on their way to training, for a list beside the model.
+
+    >>> counter = WordCounter()
+    >>> list(counter.through([(1, "a bus, a bus")])), counter.counts["bus"]
+    ([(1, 'a bus, a bus')], 2)
+    """
+
+    def __init__(self, most: int = 1 << 21) -> None:
+        """When there are more than `most` words, those that occurred once are forgotten, so memory is bounded."""
+        self.counts: Counter[str] = Counter()
+        self._most = most
+        self._units = Units(UnitsSpec("word", apart=True))
+
+    def through(self, sentences: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """The sentences, which are counted as they pass."""
+        for number, sentence in sentences:
+            self.counts.update(self._units.cut(sentence))
+            least = 1
+            while len(self.counts) > self._most:
+                self.counts = Counter({word: n for word, n in self.counts.items() if n > least})
+                least += 1
+            yield number, sentence
+
+    def write(self, folder: str | PathLike[str]) -> None:
+        """Leave the list in a run's folder; nothing if no word has a letter. `UsageError` if it cannot be written."""
+        words = {word: n for word, n in self.counts.items() if any(map(str.isalpha, word))}
+        if words:
+            with atomic_write(Path(folder) / WORDS) as file:
+                file.writelines(f"{line}\n".encode() for line in Lexicon(words).lines())
 
 
 class Lexicon:
