@@ -31,7 +31,7 @@ from timesteps.runtime.language.spelling.corrector import Corrector, Settings
 from timesteps.runtime.language.spelling.lexicon import Lexicon
 from timesteps.tasks.ngram.estimator import NgramModel
 
-SENTENCES, SHARE = 400, 0.15  # judged, and of their words damaged
+SENTENCES, TUNED, SHARE = 400, 100, 0.15  # judged, tuned on, and how many of their words are damaged
 KOREAN_EXAMPLES = (
     ("나는 버스를 탔다", "나는 버스를 태운다"),
     ("선생님이 교실로 부리나케 달려갔다", "선생님이 교실로 부리나케 잘려갔다"),
@@ -100,10 +100,10 @@ def main() -> None:
     }
     if "--tune" in sys.argv:
         for name, (of, listed, sentences, _) in languages.items():
-            for caution in (0.0, 1.0, 2.0, 3.0, 5.0):
-                for weight in (0.0, 0.7, 1.0, 1.3):
+            for caution in (0.0, 1.0, 2.0, 4.0):
+                for weight in (0.0, 0.8, 1.0, 1.2):
                     settings = Settings(caution=caution, weight=weight or 1.0)
-                    found = mend(Corrector(of if weight else None, listed, settings=settings), sentences)
+                    found = mend(Corrector(of if weight else None, listed, settings=settings), sentences[:TUNED])
                     figures = " ".join(
                         f"{key} {found[key]:.4f}" for key in ("restored_share", "spoiled_share", "right_after")
                     )

@@ -121,10 +121,15 @@ def test_candidates_and_capitals() -> None:
     assert written_like("Tree", "tree") == "Tree" and written_like("TREE", "tree") == "TREE"
 
 
-def test_korean_words_of_other_syllables_need_no_list() -> None:
-    finder = Finder(Lexicon({"달": 1, "려": 1, "갔다": 1}))
-    assert "달려갔다" not in finder.lexicon
-    assert "달려갔다" in {each.word for each in finder.find("잘려갔다")}
+def test_korean_words_of_other_syllables_need_no_list_but_pieces_of_known_words() -> None:
+    def found(*words: str, typed: str = "잘려갔다") -> set[str]:
+        return {each.word for each in Finder(Lexicon(dict.fromkeys(words, 1))).find(typed)}
+
+    assert "달려갔다" in found("달려갔을", "갔다")
+    assert "달려갔다" not in found("달", "려", "갔다")
+    assert "달려갔다" not in found("달려갔을", "잘려갔을"), "as much is known of what was typed"
+    assert "달려갔다" not in found("달려갔을", "잘려갔다"), "what was typed is a word"
+    assert "달려갔다" in found("달려갔다", "잘려갔다")
 
 
 @pytest.mark.parametrize("kind", ["word", "syllable", "jamo", "char"])
