@@ -9,6 +9,7 @@
 #include "cbow.h"
 #include "dropout.h"
 #include "grams.h"
+#include "language.h"
 #include "ngrams.h"
 #include "peak.h"
 #include "recurrent/bind.h"
@@ -240,4 +241,5 @@ NB_MODULE(_core, module) {
     bind_recurrent(module);
     bind_stream(module);
     bind_training(module);
+    bind_language(module);
 }

@@ -6,9 +6,6 @@
 
 namespace timesteps::TIMESTEPS_TARGET {
 
-template <class T>
-constexpr int kWidth = TIMESTEPS_BYTES / sizeof(T);  // numbers of a vector
-
 constexpr int kMostSlots = 4;
 
 template <class T>

@@ -22,6 +22,7 @@ constexpr Index kInner = 128;  // k of a block of weights that stays in the firs
 
 /// How many of `left` rows the next tile takes, so that the tiles are of nearly equal size.
 TIMESTEPS_ALWAYS Index next_tile(Index left, Index most) {
+    if (left <= most) return left;
     const Index tiles = (left + most - 1) / most;
     return (left + tiles - 1) / tiles;
 }
@@ -62,6 +63,19 @@ template <class T, int W, int R, int V>
         }
 }
 
+/// `lanes` numbers of some rows, from `column` on, to or from vectors side by side.
+template <class T, int W>
+[[gnu::noinline]] void fetch_lanes(T* const* rows, Index count, Index column, Index lanes, T* to) {
+    for (Index r = 0; r < count; ++r)
+        for (Index n = 0; n < W; ++n) to[r * W + n] = n < lanes ? rows[r][column + n] : 0;
+}
+
+template <class T, int W>
+[[gnu::noinline]] void put_lanes(const T* from, Index count, Index column, Index lanes, T* const* rows) {
+    for (Index r = 0; r < count; ++r)
+        for (Index n = 0; n < lanes; ++n) rows[r][column + n] = from[r * W + n];
+}
+
 /// The same over rows of `panels`: k runs through `length` numbers of each of several panels. c[r] + column is a row of
 /// V vectors, the last with `lanes` numbers; `add` goes on from what is there.
 template <class T, int W, int R, int V>
@@ -70,16 +84,15 @@ template <class T, int W, int R, int V>
     using Vec = Vector<T, W>;
     Vec sums[R][V];
     const T* row[R];
+    T last[R * W];  // the last vectors, where they are not whole
+    const bool whole = lanes >= W;
+    const auto place = [&](int r, int v) { return v < V - 1 || whole ? c[r] + column + v * W : last + r * W; };
+    if (add && !whole) fetch_lanes<T, W>(c, R, column + (V - 1) * W, lanes, last);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
         row[r] = a + r * row_stride;
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) {
-            if (!add)
-                sums[r][v] = Vec{};
-            else
-                sums[r][v] = load_some<Vec>(c[r] + column + v * W, v == V - 1 ? lanes : W);
-        }
+        for (int v = 0; v < V; ++v) sums[r][v] = add ? load<Vec>(place(r, v)) : Vec{};
     }
     Index first = 0;
     do {
@@ -101,7 +114,8 @@ template <class T, int W, int R, int V>
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) store_some(c[r] + column + v * W, sums[r][v], v == V - 1 ? lanes : W);
+        for (int v = 0; v < V; ++v) store(place(r, v), sums[r][v]);
+    if (!whole) put_lanes<T, W>(last, R, column + (V - 1) * W, lanes, c);
 }
 
 /// c[k] (R rows of V vectors) = or += sum over n rows of b[row][k] * d[row].
