@@ -239,6 +239,21 @@ public:
         return keys;
     }
 
+    /// All hashes, ascending, with their counts.
+    std::pair<std::vector<std::uint64_t>, std::vector<std::int64_t>> entries() const {
+        std::vector<Entry> kept;
+        kept.reserve(size_);
+        for (const Entry& entry : entries_)
+            if (entry.second > 0) kept.push_back(entry);
+        std::sort(kept.begin(), kept.end());
+        std::pair<std::vector<std::uint64_t>, std::vector<std::int64_t>> found;
+        for (const auto& [key, count] : kept) {
+            found.first.push_back(key);
+            found.second.push_back(count);
+        }
+        return found;
+    }
+
 private:
     Entry& find(std::uint64_t key) {
         const std::size_t mask = entries_.size() - 1;

@@ -13,6 +13,7 @@ from timesteps.runtime.embedding import bag_sums
 from timesteps.runtime.spec import GuideSpec
 from timesteps.runtime.text.bags import Features
 from timesteps.runtime.text.grams import Found, look_up_grams
+from timesteps.runtime.text.numbered import Numbered
 
 _FLOAT = np.dtype(np.float32)
 
@@ -60,7 +61,7 @@ class Guide:
             "guide.bias": self.bias,
         }
 
-    def find(self, rows: Sequence[Sequence[str]]) -> Found:
+    def find(self, rows: Sequence[Sequence[str]] | Numbered) -> Found:
         """The known n-grams of rows, as `TextProcessor.units` gives them."""
         return look_up_grams(rows, self.spec, self.features)
 
