@@ -73,9 +73,9 @@ def test_the_core_splits_as_the_definition_says(texts, name, lowercase, squeeze,
 def test_every_plain_character_beside_each_kind_of_neighbour() -> None:
     spec = TextSpec(squeeze=2, bag=BagSpec(piece=2))
     compiled, plain = both(spec, GuideSpec(unit="character"))
-    texts = []
-    for code in [*range(0xD800), *range(0xE000, 0x10000), 0x1F600]:
-        texts.append(" ".join(f"{left}{chr(code)}{right}" for left, right in ("aa", "가가", "ㅋㅋ", "11", "!!", "__", "  ")))
+    pairs = ("aa", "가가", "ㅋㅋ", "11", "!!", "__", "  ")
+    codes = [*range(0xD800), *range(0xE000, 0x10000), 0x1F600]
+    texts = [" ".join(f"{left}{chr(code)}{right}" for left, right in pairs) for code in codes]
     check(compiled(texts), plain(texts))
 
 

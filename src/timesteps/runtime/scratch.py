@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from timesteps.errors import UsageError
 
-__all__ = ["Column", "Scratch"]
+__all__ = ["Column", "Kept", "Scratch"]
 
 
 class Scratch:
@@ -99,6 +99,48 @@ class Column:
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
+
+
+class Kept:
+    """Arrays that are put away, some at a time, and read again in the same order: in memory, or in a scratch folder.
+
+    >>> with Scratch(memory=1 << 20) as scratch:
+    ...     for kept in (Kept(None), Kept(scratch)):
+    ...         kept.append(np.arange(2), np.zeros(1))
+    ...         kept.append(np.arange(3), np.ones(2))
+    ...         [tuple(part.tolist() for part in parts) for parts in kept]
+    [([0, 1], [0.0]), ([0, 1, 2], [1.0, 1.0])]
+    [([0, 1], [0.0]), ([0, 1, 2], [1.0, 1.0])]
+    """
+
+    def __init__(self, scratch: Scratch | None) -> None:
+        self._scratch = scratch
+        self._parts: list[tuple[NDArray[Any], ...]] = []
+        self._columns: list[Column] = []
+        self._ends: list[tuple[int, ...]] = []
+
+    def append(self, *arrays: NDArray[Any]) -> None:
+        """Put arrays away; each time as many, of the same types and widths."""
+        if self._scratch is None:
+            self._parts.append(arrays)
+            return
+        if not self._columns:
+            self._columns = [self._scratch.column(array.dtype, *array.shape[1:]) for array in arrays]
+        for column, array in zip(self._columns, arrays, strict=True):
+            column.append(array)
+        self._ends.append(tuple(map(len, self._columns)))
+
+    def __iter__(self) -> Iterator[tuple[NDArray[Any], ...]]:
+        yield from self._parts
+        begins = (0,) * len(self._columns)
+        for ends in self._ends:
+            ranges = zip(self._columns, begins, ends, strict=True)
+            yield tuple(column.read(first, last) for column, first, last in ranges)
+            begins = ends
+
+    def clear(self) -> None:
+        """Let what is in memory go."""
+        self._parts.clear()
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -18,8 +18,11 @@ from timesteps.runtime.spec import ModelSpec, NumericSpec, TextSpec
 from timesteps.runtime.text.processor import TextProcessor
 from timesteps.runtime.text.vocabulary import UNKNOWN
 from timesteps.tasks.classify.guide import MOST_CLASSES, guide_spec, learn_guide
-from timesteps.tasks.classify.inputs import Kind
 from timesteps.tasks.classify.options import Options
+from timesteps.tasks.classify.source import Listed
+
+if TYPE_CHECKING:
+    from timesteps.tasks.classify.inputs import Kind
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,11 @@ def prepare(
                 raise UsageError("a guide needs the rows' classes", mend="pass targets")
             weights = np.ones(len(rows)) if weights is None else weights
             guide = guide_spec(options.guide, options.guide_longest, rows, options.tokenizer)
-            processor, train = learn_guide(processor, rows, targets, weights, len(classes), guide, options.seed)
+            train = processor.steps(rows)
+            guided = learn_guide(processor, Listed(rows, targets, weights), len(classes), guide, options.seed)
+            if guided is not None:
+                processor, heard = guided
+                train = replace(train, channels=heard.channels(len(train.values)), linear=heard.linear)
         text, tensors, size = processor.spec, processor.tensors(), processor.input_size
     elif kind == "ids":
         if options.input not in ("ids", "one_hot"):
@@ -96,15 +103,15 @@ def prepare(
         tensors = _scaler(rows)
         size = len(tensors["scaler.mean"])
         numeric = NumericSpec(features=size, steps=flat_steps)
-    guided = None if text is None else text.guide
+    told = None if text is None else text.guide
     spec = ModelSpec(
         task="classify",
         classes=tuple(classes),
         text=text,
         numeric=numeric,
-        network=options.network_spec(size, len(classes), guided),
+        network=options.network_spec(size, len(classes), told),
         members=options.members,
-        unguided=0 if guided is None else min(options.unguided, options.members),
+        unguided=0 if told is None else min(options.unguided, options.members),
         training={name: value for name, value in options.as_dict().items() if not isinstance(value, tuple)},
     )
     return Prepared(spec, tensors, reader(spec, tensors)(rows, 0) if train is None else train, corpus)
