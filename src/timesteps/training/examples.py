@@ -15,6 +15,8 @@ from timesteps.runtime.sequences import Sequences
 
 __all__ = ["Examples"]
 
+_FEATURES = 16  # of a bag, about
+
 
 @dataclass(frozen=True, init=False)
 class Examples:
@@ -68,6 +70,18 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def steps(self) -> int:
+        """Of all rows together."""
+        return len(self.sequences.values)
+
+    @property
+    def step_bytes(self) -> int:
+        """About what a step takes in memory: its number or numbers, its channels, the features that it has."""
+        given = self.sequences
+        width = int(np.prod(given.values.shape[1:])) + (0 if given.channels is None else given.channels.shape[1])
+        return 4 * (width + (0 if given.bags is None else _FEATURES))
 
     def take(self, rows: Iterable[int] | NDArray[np.integer[Any]]) -> Examples:
         """The given rows, in the given order (repeats allowed).

@@ -172,6 +172,8 @@ class TextProcessor:
 
     def splitter(self, guide: GuideSpec | None = None) -> Splitter:
         """What makes steps of texts, chunk by chunk, by the units that a guide reads, too, if one is given."""
+        if guide is not None:
+            check_text(msgspec.structs.replace(self.spec, guide=guide))
         return Splitter(self._rules, guide, compiled=True)
 
     def units(self, texts: Sequence[str], spec: GuideSpec) -> list[list[str]]:

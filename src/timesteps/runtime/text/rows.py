@@ -41,7 +41,7 @@ class IdReader:
 
     def rows(self) -> Sequences:
         """All that was read; the reader may not be used again."""
-        return Sequences(_joined(self._values), np.cumsum(_joined(self._lengths)))
+        return Sequences(_joined(self._values), np.cumsum(_joined(self._lengths), dtype=np.int64))
 
 
 class BagReader:
@@ -71,7 +71,7 @@ class BagReader:
 
     def rows(self) -> Sequences:
         """All that was read; the reader may not be used again."""
-        offsets = np.cumsum(_joined(self._lengths))
+        offsets = np.cumsum(_joined(self._lengths), dtype=np.int64)
         phrases = _joined_bags(self._phrases) if self._spec.phrase > 1 else None
         return Sequences(_joined(self._values), offsets, _joined_bags(self._bags), phrases)
 

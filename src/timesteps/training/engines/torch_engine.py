@@ -93,6 +93,10 @@ class TorchEngine:
             self._average.after_step()
         return Step(numbers[0], numbers[2], numbers[3])
 
+    def use(self, train: Examples) -> None:
+        """Learn from these rows from here on."""
+        self._train, self._checked = train, False
+
     def settle(self) -> None:
         """Nothing is put off."""
 
