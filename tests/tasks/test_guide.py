@@ -36,7 +36,8 @@ def learned(texts=TEXTS, targets=TARGETS, weights=None, spec=SPEC, classes=2):
     if found is None:
         return processor, steps
     guided, heard = found
-    return guided, replace(steps, channels=heard.channels(len(steps.values)), linear=heard.linear)
+    channels, linear = heard.whole(len(steps.values))
+    return guided, replace(steps, channels=channels, linear=linear)
 
 
 @pytest.mark.parametrize("spec", [SPEC, GuideSpec(unit="character", longest=3)])

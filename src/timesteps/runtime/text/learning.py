@@ -44,9 +44,13 @@ class _UnitCounts:
 
 
 def learn_features(
-    splitter: Splitter, chunks: Iterable[list[str]], spec: TextSpec, scratch: Scratch | None = None
+    splitter: Splitter,
+    chunks: Iterable[list[str]],
+    spec: TextSpec,
+    scratch: Scratch | None = None,
+    most: int | None = None,
 ) -> Features:
-    """The features of bags that are frequent enough.
+    """The features of bags that are frequent enough; at most `spec.num_words` or, if that is None, `most`.
 
     Raises:
         DataError: there is none.
@@ -63,7 +67,7 @@ def learn_features(
         if len(splitter) > splitting.MOST_UNITS:
             counter.add(splitter.units(), counts.take())
     counter.add(splitter.units(), counts.take())
-    features = counter.features(most=spec.num_words)
+    features = counter.features(most=most if spec.num_words is None else spec.num_words)
     if not len(features):
         raise DataError(
             f"no n-gram occurs {bag.min_count} times in these {texts} texts",

@@ -94,14 +94,18 @@ class TextProcessor:
         return cls.fit_chunks(lambda: chunks_of(texts), spec)
 
     @classmethod
-    def fit_chunks(cls, chunks: Chunks, spec: TextSpec, scratch: Scratch | None = None) -> TextProcessor:
-        """The same from texts that come in lists, as often as `chunks` is called; with `scratch` in bounded memory."""
+    def fit_chunks(
+        cls, chunks: Chunks, spec: TextSpec, scratch: Scratch | None = None, most: int | None = None
+    ) -> TextProcessor:
+        """The same from texts that come in lists, as often as `chunks` is called; with `scratch` in bounded memory, and
+        with at most the `most` frequent features, if the specification does not say how many.
+        """
         spec = msgspec.structs.replace(spec, words=(), guide=None)
         check_text(spec)
         subword = learn_subwords(chain.from_iterable(chunks()), spec) if spec.tokenizer == "subword" else None
         learner = cls(msgspec.structs.replace(spec, mask=True), None, subword)  # padding is nothing to learn from
         if spec.bag is not None:
-            return cls(spec, learn_features(learner.splitter(), chunks(), spec, scratch), subword)
+            return cls(spec, learn_features(learner.splitter(), chunks(), spec, scratch, most), subword)
         if spec.tokenizer not in ("subword", "byte"):
             spec = msgspec.structs.replace(spec, words=learn_words(learner.splitter(), chunks(), spec))
         return cls(spec, None, subword)

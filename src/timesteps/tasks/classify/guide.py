@@ -82,39 +82,37 @@ def learn_guide(
     heard, scale = learner.hear(counts)
     weight, bias = learner.separate(counts, distinct)
     guide = Guide(spec, learner.features, counts.ratios(spec.min_count) / scale, weight, bias)
-    linear = np.concatenate([guide.linear_of(Bags(*bags)) for bags in distinct])
+    linear = Kept(scratch)
+    for bags in distinct:
+        linear.append(guide.linear_of(Bags(*bags)))
     return processor.guided_by(guide), Heard(heard, scale, linear)
 
 
 class Heard:
-    """What the guide says of the training texts.
+    """What the guide says of the training texts."""
 
-    Attributes:
-        linear: (R, outputs) logits of the linear model.
-    """
+    def __init__(self, heard: Kept, scale: np.float32, linear: Kept) -> None:
+        self._heard, self._scale, self._linear = heard, scale, linear
 
-    def __init__(self, heard: Kept, scale: np.float32, linear: NDArray[np.float32]) -> None:
-        self.linear = linear
-        self._heard, self._scale = heard, scale
-
-    def parts(self) -> Iterator[NDArray[np.float32]]:
-        """Channels of the steps, part by part."""
-        for (part,) in self._heard:
+    def parts(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Channels (N, C) of the steps and logits (R, outputs) of the linear model, part by part. May be used once."""
+        for (part,), (linear,) in zip(self._heard, self._linear, strict=True):
             part /= self._scale
-            yield part
+            yield part, linear
 
-    def channels(self, steps: int) -> NDArray[np.float32]:
-        """Channels (N, C) of all steps. May be called once: the parts are let go."""
-        whole: NDArray[np.float32] | None = None
-        place = 0
-        for part in self.parts():
-            if whole is None:
-                whole = np.empty((steps, part.shape[1]), np.float32)
-            whole[place : place + len(part)] = part
+    def whole(self, steps: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same of all texts, which have so many steps. May be used once."""
+        channels: NDArray[np.float32] | None = None
+        linear, place = [], 0
+        for part, logits in self.parts():
+            if channels is None:
+                channels = np.empty((steps, part.shape[1]), np.float32)
+            channels[place : place + len(part)] = part
+            linear.append(logits)
             place += len(part)
-        assert whole is not None
+        assert channels is not None
         self._heard.clear()
-        return whole
+        return channels, np.concatenate(linear)
 
 
 class _Learner:
