@@ -74,7 +74,7 @@ class Column:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Write further rows. `UsageError` where the disk is full."""
-        data = memoryview(np.ascontiguousarray(rows, self.dtype).reshape(-1).view(np.uint8))
+        data = np.ascontiguousarray(rows, self.dtype).reshape(-1).view(np.uint8).data
         with _disk(self._path.parent):
             self._file.seek(0, 2)
             while data:
@@ -86,7 +86,7 @@ class Column:
         if not 0 <= first <= last <= self._rows:
             raise IndexError(f"rows {first} to {last} of {self._rows}")
         found = np.empty((last - first, *self.width), self.dtype)
-        data = memoryview(found.reshape(-1).view(np.uint8))
+        data = found.reshape(-1).view(np.uint8).data
         with _disk(self._path):
             self._file.seek(first * self._size)
             while data:

@@ -72,6 +72,11 @@ class Examples:
         return len(self.targets)
 
     @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Steps of each row (R,)."""
+        return self.sequences.lengths
+
+    @property
     def steps(self) -> int:
         """Of all rows together."""
         return len(self.sequences.values)

@@ -247,7 +247,8 @@ class _Counts:
         total = weights.sum(axis=0)
         numbers = _outputs(len(weights))
         parts = [ratio_of_counts(weights[k], np.maximum(total - weights[k], 0.0)) for k in numbers]
-        return np.stack(parts, axis=1) * (self._rows.sum(axis=0) >= min_count)[:, None]
+        known: NDArray[np.bool_] = self._rows.sum(axis=0) >= min_count
+        return np.asarray(np.stack(parts, axis=1) * known[:, None], np.float32)
 
 
 def _add(bags: Bags, groups: NDArray[np.int64], weights: NDArray[np.float64], table: NDArray[np.float64]) -> None:

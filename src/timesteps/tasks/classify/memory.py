@@ -9,8 +9,9 @@ from pathlib import Path
 from timesteps.data.source import resolve
 from timesteps.data.streams import COMPRESSED_SUFFIXES, is_stdin
 from timesteps.errors import UsageError, option
+from timesteps.tasks.classify.request import Request
 
-__all__ = ["available", "bytes_of", "too_large"]
+__all__ = ["available", "bytes_of", "memory_for", "too_large"]
 
 LEAST = 64 << 20
 """Less than this would not hold a window of rows and a table worth training."""
@@ -63,6 +64,11 @@ def too_large(source: str | None, memory: str | int | None) -> int | None:
         return None
     size = found.stat().st_size * (_EXPANSION if found.suffix.lower() in COMPRESSED_SUFFIXES else 1)
     return limit if size * _FACTOR > limit else None
+
+
+def memory_for(request: Request) -> int | None:
+    """The memory to train in from the disk; None: the data fit. Once decided, it is for good: see `Request`."""
+    return None if request.memory == "none" else too_large(request.place(request.data), request.memory)
 
 
 def _number(path: Path, pattern: str) -> int:

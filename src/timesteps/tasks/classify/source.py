@@ -25,7 +25,9 @@ class Part(NamedTuple):
 class Labelled(Protocol):
     """Labelled texts in a fixed order."""
 
-    mean_weight: float
+    @property
+    def mean_weight(self) -> float:
+        """Of all rows."""
 
     def __len__(self) -> int:
         """How many rows there are."""
