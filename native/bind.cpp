@@ -10,6 +10,7 @@
 #include "cbow.h"
 #include "dropout.h"
 #include "grams.h"
+#include "language.h"
 #include "ngrams.h"
 #include "peak.h"
 #include "recurrent/bind.h"
@@ -231,4 +232,5 @@ NB_MODULE(_core, module) {
     bind_stream(module);
     bind_training(module);
     bind_text(module);
+    bind_language(module);
 }

@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t kMaxSize = std::numeric_limits<std::int32_t>::max();  // ids are int32
 constexpr std::int64_t kMaxLayers = 1000, kMaxMembers = 1000, kMaxOrder = 64, kMaxLength = 1'000'000;
 constexpr std::int64_t kMaxTensors = 65536;
+constexpr std::int64_t kMaxTerms = 1 << 16;  // of a sum of products of int8, which 32 bits hold
 
 void refuse_if(bool wrong, const std::string& what) {
     if (wrong) throw Refused("the specification contradicts itself: " + what);
@@ -91,6 +92,13 @@ void check_network(const ModelSpec& spec) {
     }
     refuse_if(!(network.share >= 0 && network.share <= 1) || (network.share > 0 && network.channels == 0), "share");
     refuse_if(network.wide && network.input != "bag", "a wide term without bags");
+    for (const LayerSpec& layer : network.layers) {
+        if (!network.int8) break;
+        const bool looked_up = network.input == "one_hot" && &layer == &network.layers.front();
+        refuse_if(layer.linear() || layer.layer_norm || layer.peephole || layer.zoneout > 0 || layer.zoneout_cell > 0,
+                  "int8 weights of a cell that is no plain rnn, lstm or gru");
+        refuse_if((!looked_up && layer.input_size > kMaxTerms) || layer.hidden_size > kMaxTerms, "int8 sums too long");
+    }
 }
 
 void check_text(const ModelSpec& spec) {
@@ -165,7 +173,17 @@ void expect_network(const NetworkSpec& network, const std::string& prefix, std::
     const auto expect = [&](const std::string& name, std::vector<std::int64_t> shape) {
         to.push_back({prefix + name, true, TensorType::kFloat32, std::move(shape)});
     };
-    if (network.embeds()) expect("embedding.weight", {network.input_size, network.embedding_size});
+    /// Weights that are int8, with a scale a row, where the network's are.
+    const auto expect_rows = [&](const std::string& name, const std::string& scale, std::int64_t rows,
+                                 std::int64_t columns) {
+        expect(name, {rows, columns});
+        if (!network.int8) return;
+        to.back().is_float = false, to.back().type = TensorType::kInt8;
+        expect(scale, {rows});
+        to.back().is_float = false;  // exactly float32
+    };
+    if (network.embeds())
+        expect_rows("embedding.weight", "embedding.scale", network.input_size, network.embedding_size);
     if (network.wide) expect("embedding.wide", {network.input_size, network.outputs});
     for (std::size_t number = 0; number < network.layers.size(); ++number) {
         const LayerSpec& layer = network.layers[number];
@@ -173,10 +191,11 @@ void expect_network(const NetworkSpec& network, const std::string& prefix, std::
         const std::int64_t rows = gates_of(layer.cell) * layer.hidden_size;
         for (int way = 0; way < (layer.bidirectional ? 2 : 1); ++way) {
             const std::string end = "_l" + std::to_string(number) + (way == 1 ? "_reverse" : "");
-            expect("rnn.weight_ih" + end, {rows, layer.input_size});
+            expect_rows("rnn.weight_ih" + end, "rnn.scale_ih" + end, rows, layer.input_size);
             expect("rnn.bias_ih" + end, {rows});
             if (!layer.linear())
-                expect("rnn.weight_hh" + end, {rows, layer.hidden_size}), expect("rnn.bias_hh" + end, {rows});
+                expect_rows("rnn.weight_hh" + end, "rnn.scale_hh" + end, rows, layer.hidden_size),
+                    expect("rnn.bias_hh" + end, {rows});
             if (layer.layer_norm) expect("rnn.norm_ih" + end, {rows}), expect("rnn.norm_hh" + end, {rows});
             if (layer.layer_norm && lstm)
                 expect("rnn.norm_c" + end, {layer.hidden_size}), expect("rnn.norm_c_bias" + end, {layer.hidden_size});
@@ -224,6 +243,8 @@ void check_tensor(const Expected& wanted, const TensorView& tensor) {
                       shown(wanted.shape));
     for (std::int64_t k = 0; real && k < tensor.count; ++k)
         if (!std::isfinite(tensor.number(k))) throw Refused(what + " holds NaN or infinite numbers");
+    if (tensor.type == TensorType::kInt8 && std::find(tensor.data, tensor.data + tensor.count, 0x80) != tensor.data + tensor.count)
+        throw Refused(what + " holds -128, int8 weights are from -127 to 127");
 }
 
 }  // namespace

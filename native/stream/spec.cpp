@@ -186,6 +186,9 @@ NetworkSpec network_of(const Json& json) {
     fields.word("pool", network.pool, {"last", "mean", "max", "mean+max", "attention"});
     fields.integer("outputs", network.outputs, true), fields.integer("channels", network.channels);
     fields.real("share", network.share), fields.boolean("wide", network.wide);
+    std::string weights;
+    fields.word("weights", weights, {"float", "int8"});
+    network.int8 = weights == "int8";
     fields.finish();
     return network;
 }

@@ -49,7 +49,7 @@ struct NetworkSpec {
     std::int64_t input_size = 0, embedding_size = 0, outputs = 0, channels = 0;
     std::vector<LayerSpec> layers;
     double share = 0;
-    bool wide = false;
+    bool wide = false, int8 = false;
 
     bool embeds() const { return input == "ids" || input == "bag"; }
 };

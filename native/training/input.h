@@ -41,19 +41,19 @@ public:
     /// The first layer's input (rows, steps, size), dropped from; padding holds anything.
     void read(const Examples& examples, const Batch& batch, const Index* keys, Stack<T>& stack, int threads) {
         const Index inputs = spec_.first_inputs(), steps = batch.steps(), D = spec_.embedding_size;
-        const bool one_hot = spec_.input == Input::kOneHot;
+        const bool one_hot = spec_.input == Input::kOneHot, looked_up = spec_.looks_up();
         mask_ = one_hot ? nullptr : stack.input_mask(batch, keys, spec_.channels);
         words_ = keys != nullptr && spec_.word_dropout > 0 ? word_.take(batch.count() * steps) : nullptr;
-        T* x = one_hot ? nullptr : stack.input(batch);
+        T* x = looked_up ? nullptr : stack.input(batch);
         if (spec_.input == Input::kBag) {
             wide_scale_ = static_cast<T>(keys != nullptr ? 1 / (1 - spec_.feature_dropout) : 1.0);
             bags_.read(examples, batch, keys, spec_.feature_dropout, threads);
             bags_.forward(batch, table_->value, D, inputs, spec_.wide ? wide_->value : nullptr, spec_.outputs,
                           wide_scale_, x, wide_terms_.take(batch.count() * spec_.outputs), threads);
         }
-        Index* ids = one_hot ? stack.ids(batch) : nullptr;
+        Index* ids = looked_up ? stack.ids(batch) : nullptr;
         if (spec_.input == Input::kIds) ids = id_.take(batch.count() * steps);
-        T* const scales = one_hot ? stack.scales(batch) : nullptr;
+        T* const scales = looked_up ? stack.scales(batch) : nullptr;
         parallel(batch.count(), steps * inputs * 8, threads, [&](Index first, Index last) {
             for (Index n = first; n < last; ++n) {
                 const Index begin = examples.offsets[batch.row(n)];
@@ -63,10 +63,15 @@ public:
                     const Index step = begin + t, place = n * steps + t;
                     const bool kept = words_ == nullptr || words_[place] != 0;
                     if (one_hot) {
-                        ids[place] = kept ? examples.ids[step] : -1;
-                        scales[place] = keys != nullptr && spec_.input_dropout > 0
-                                            ? Dropout<T>(spec_.input_dropout)(dropped, examples.ids[step])
-                                            : T(1);
+                        const Index id = examples.ids[step];
+                        const bool drops = keys != nullptr && spec_.input_dropout > 0;
+                        const T scale = drops ? Dropout<T>(spec_.input_dropout)(dropped, id) : T(1);
+                        if (looked_up) {
+                            ids[place] = kept ? id : -1, scales[place] = scale;
+                        } else {
+                            std::fill_n(x + place * inputs, inputs, T(0));
+                            x[place * inputs + id] = kept ? scale : T(0);
+                        }
                         continue;
                     }
                     T* const to = x + place * inputs;

@@ -19,7 +19,7 @@ __all__ = ["Inputs", "bag_sums"]
 _GATHER = 2**17  # numbers copied out of a table at once, to be summed
 
 
-def bag_sums(table: NDArray[Any], bags: Bags, dtype: np.dtype[Any]) -> Array:
+def bag_sums(table: Any, bags: Bags, dtype: np.dtype[Any]) -> Array:
     """Sums of the table's rows over each bag: table (V, D), U bags -> (U, D). An empty bag gives zeros.
 
     >>> bag_sums(np.eye(3), Bags(np.array([0, 2, 2], np.int32), np.array([0, 0, 3])), np.dtype(np.float32))
@@ -54,7 +54,7 @@ class Inputs:
     """
 
     def __init__(
-        self, spec: NetworkSpec, tables: Mapping[str, NDArray[Any]], sequences: Sequences, dtype: np.dtype[Any]
+        self, spec: NetworkSpec, tables: Mapping[str, Any], sequences: Sequences, dtype: np.dtype[Any]
     ) -> None:
         self._spec, self._tables, self._dtype = spec, tables, dtype
         self._values, self._offsets = sequences.values, sequences.offsets
@@ -101,6 +101,10 @@ class Inputs:
             return x
         return np.concatenate([x, self._channels[steps].astype(self._dtype)], axis=1)
 
+    def ids(self, steps: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The ids at the given steps, (N, 1)."""
+        return self._values[steps][:, None].astype(np.int32, copy=False)
+
     def products(self, ways: Sequence[Mapping[str, Array]], steps: NDArray[np.int64]) -> Array:
         """W_ih x of one-hot inputs, for each direction beside the others: (N, ways * G * H)."""
         distinct, place = _distinct(self._values[steps], self._spec.input_size)
@@ -109,7 +113,8 @@ class Inputs:
 
     def gates(self, cells: list[Cell], steps: NDArray[np.int64]) -> list[Gates]:
         """For each cell, the input's share of its gates at the given steps."""
-        if self._spec.input == "numeric" or self._phrases is not None:
+        whole = self._channels is not None and self._spec.weights == "int8"  # a vector is quantised as one
+        if self._spec.input == "numeric" or self._phrases is not None or whole:
             x = self.vectors(steps)
             return [projection(cell, x) for cell in cells]
         # A text repeats itself: multiply each distinct vector once and look the product up.

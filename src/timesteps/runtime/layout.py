@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from timesteps.errors import ModelError
 from timesteps.runtime.spec import FORMAT_VERSION, LayerSpec, ModelSpec, NetworkSpec
 
-__all__ = ["check_model", "model_tensors", "network_tensors"]
+__all__ = ["check_model", "int8_scales", "model_tensors", "network_tensors"]
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3}  # row blocks of weight_ih and weight_hh
 LINEAR = ("mingru", "minlstm")  # cells without a recurrent product, so without weight_hh and bias_hh
@@ -26,6 +26,8 @@ _MAX_SIZE = 2**31 - 1  # ids are int32
 _MAX_LAYERS = 1000
 _MAX_MEMBERS = 1000
 _MAX_ORDER = 64  # of n-grams
+_INT8 = 127
+_MAX_TERMS = 2**16  # of a sum of products of int8, which 32 bits hold
 _MAX_LENGTH = 1_000_000  # a text without a mask is padded to so many steps
 
 
@@ -67,6 +69,22 @@ def directions(layer: LayerSpec) -> tuple[str, ...]:
     return ("", "_reverse") if layer.bidirectional else ("",)
 
 
+def int8_scales(network: NetworkSpec) -> dict[str, str]:
+    """The tensors that are int8, with the names of their scales, (rows,) float32; none in a network of floats.
+
+    >>> layer = LayerSpec(cell="gru", input_size=2, hidden_size=4)
+    >>> int8_scales(NetworkSpec(input="numeric", input_size=2, layers=(layer,), outputs=1, weights="int8"))
+    {'rnn.weight_ih_l0': 'rnn.scale_ih_l0', 'rnn.weight_hh_l0': 'rnn.scale_hh_l0'}
+    """
+    if network.weights != "int8":
+        return {}
+    names = ["embedding.weight"] if network.embedding_size else []
+    for number, layer in enumerate(network.layers):
+        for way in ("", "_reverse") if layer.bidirectional else ("",):
+            names += [f"rnn.weight_{side}_l{number}{way}" for side in ("ih", "hh")]
+    return {name: name.replace("weight", "scale") for name in names}
+
+
 def _layer_tensors(layer: LayerSpec, suffix: str) -> dict[str, tuple[int, ...]]:
     rows = GATES[layer.cell] * layer.hidden_size
     recurrent = layer.cell not in LINEAR
@@ -104,12 +122,15 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
     if spec.numeric is not None:
         expected["scaler.mean"] = expected["scaler.scale"] = (("float64",), (spec.numeric.features,))
     network: dict[str, tuple[int, ...]] = {}
+    scales = int8_scales(spec.network)
     for member in range(spec.members):
         prefix = member_prefix(spec, member)
         if member in (0, spec.members - spec.unguided):  # from here on all are alike
             network = network_tensors(member_network(spec, member))
         for name, shape in network.items():
-            expected[prefix + name] = (_FLOAT, shape)
+            expected[prefix + name] = (("int8",) if name in scales else _FLOAT, shape)
+            if name in scales:
+                expected[prefix + scales[name]] = (("float32",), shape[:1])
     return expected
 
 
@@ -131,7 +152,7 @@ def member_network(spec: ModelSpec, member: int) -> NetworkSpec:
 def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
     """`ModelError` unless the specification is sound and the tensors are exactly those it calls for, all finite."""
     check_spec(spec)
-    needed = spec.members * len(network_tensors(spec.network))
+    needed = spec.members * (len(network_tensors(spec.network)) + len(int8_scales(spec.network)))
     if needed > MAX_TENSORS:  # before millions of names are made
         raise ModelError(f"the specification calls for {needed} tensors, at most {MAX_TENSORS} are read")
     expected = model_tensors(spec)
@@ -152,6 +173,8 @@ def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
             raise ModelError(f"tensor {name} has shape {tensor.shape}, the specification calls for {wanted}")
         if tensor.dtype.kind == "f" and not all_finite(tensor):
             raise ModelError(f"tensor {name} holds NaN or infinite numbers", mend="train the model again")
+        if tensor.dtype == np.int8 and tensor.min() < -_INT8:
+            raise ModelError(f"tensor {name} holds -128, int8 weights are from -127 to 127")
     if "guide.features" in expected and len({len(tensors[f"guide.{name}"]) for name in _PER_NGRAM}) > 1:
         raise ModelError("the guide's tensors do not have one row an n-gram each", mend="train the model again")
     if spec.numeric is not None and not (tensors["scaler.scale"] > 0).all():
@@ -197,6 +220,7 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
         (embeds != (0 < network.embedding_size <= _MAX_SIZE), f"embedding_size is {network.embedding_size}"),
         (inputs != [first, *outputs[:-1]], f"the layers' input sizes {inputs} do not follow from what is below them"),
         *(_layer_contradiction(layer) for layer in layers),
+        *(_int8_contradiction(network, number) for number in range(len(layers)) if network.weights == "int8"),
         (network.channels != _channels(spec), f"{network.channels} channels, its guide"),
         (not 0 <= network.share <= 1 or (network.share > 0 and _channels(spec) == 0), f"share is {network.share}"),
         (network.wide and network.input != "bag", f"a wide term with input {network.input}"),
@@ -252,6 +276,14 @@ def _layer_contradiction(layer: LayerSpec) -> tuple[bool, str]:
     if layer.cell in LINEAR and layer.layer_norm:
         return True, f"a {layer.cell} with layer_norm"
     return layer.cell != "lstm" and (layer.peephole or rates[1] > 0), f"a {layer.cell} with peephole or zoneout_cell"
+
+
+def _int8_contradiction(network: NetworkSpec, number: int) -> tuple[bool, str]:
+    layer = network.layers[number]
+    if layer.cell in LINEAR or layer.layer_norm or layer.peephole or layer.zoneout or layer.zoneout_cell:
+        return True, "int8 weights of a cell that is no plain rnn, lstm or gru"
+    read = 0 if number == 0 and network.input == "one_hot" else layer.input_size
+    return max(read, layer.hidden_size) > _MAX_TERMS, "int8 sums too long"
 
 
 def _channels(spec: ModelSpec) -> int:

@@ -41,7 +41,7 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
         ModelError: no model there, or one that is damaged, too new, or fails `verify`.
     """
     path = modelfile.find(run)
-    spec, tensors = modelfile.load(path)
+    spec, tensors = modelfile.load(path, modelfile.NETWORK)
     try:
         session = Session(spec, tensors)
         if verify:
@@ -64,7 +64,8 @@ class Session:
         spec: what the model is.
         tensors: all its tensors, as `modelfile.load` gives them.
         dtype: of the computation. By default float64 for numeric input, where it is cheap and a row's answer then
-            does not depend on the rows beside it beyond 1e-12, and float32 for texts and ids.
+            does not depend on the rows beside it beyond 1e-12, and float32 for texts, ids and int8 weights, which
+            know no other (`UsageError`).
 
     >>> from timesteps.runtime.layout import model_tensors
     >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec, NumericSpec
@@ -80,7 +81,7 @@ class Session:
         self.spec = spec
         self.tensors = dict(tensors)
         if dtype is None:
-            dtype = np.float32 if spec.numeric is None else np.float64
+            dtype = np.float32 if spec.numeric is None or spec.network.weights == "int8" else np.float64
         self.dtype = np.dtype(dtype)
         self._read = reader(spec, tensors)
         self._members = []

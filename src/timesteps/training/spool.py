@@ -13,7 +13,7 @@ from timesteps.errors import DataError
 from timesteps.runtime.scratch import Column, Scratch
 from timesteps.runtime.sequences import Bags, Sequences
 from timesteps.training.batches import BLOCK
-from timesteps.training.examples import Examples
+from timesteps.training.examples import Examples, TargetKind
 
 __all__ = ["SpooledExamples"]
 
@@ -39,9 +39,10 @@ class SpooledExamples:
         self._hash = hashlib.blake2b(digest_size=16)
         self.steps = 0
         self.step_bytes = 0
+        self._kind: tuple[TargetKind, bool] = "classes", False
 
     def __len__(self) -> int:
-        return len(self._columns["targets"]) if self._columns else 0
+        return len(self._columns["lengths"]) if self._columns else 0
 
     @property
     def blocks(self) -> int:
@@ -60,6 +61,7 @@ class SpooledExamples:
         self._hash.update(examples.digest().encode())
         self.steps += len(examples.sequences.values)
         self.step_bytes = examples.step_bytes
+        self._kind = examples.kind, examples.per_step
         for first in range(0, len(examples), BLOCK):
             arrays = _arrays(examples, first, min(first + BLOCK, len(examples)))
             if not self._columns:
@@ -86,7 +88,7 @@ class SpooledExamples:
         joined: dict[str, NDArray[Any]] = {}
         for name in list(parts):
             joined[name] = np.concatenate(parts.pop(name))
-        return _examples(joined)
+        return _examples(joined, *self._kind)
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Examples:
         """Some rows, ascending, in memory."""
@@ -121,10 +123,11 @@ def _arrays(examples: Examples, first: int, last: int) -> dict[str, NDArray[Any]
     """What is written of a block; its bags are numbered anew."""
     rows = examples.sequences
     steps = slice(int(rows.offsets[first]), int(rows.offsets[last]))
+    units = examples.units(np.arange(first, last))
     arrays: dict[str, NDArray[Any]] = {
         "lengths": rows.lengths[first:last].astype(np.int32),
-        "targets": examples.targets[first:last],
-        "weights": examples.weights[first:last],
+        "targets": examples.targets[units],
+        "weights": examples.weights[units],
         "values": rows.values[steps],
     }
     if rows.bags is not None:
@@ -143,7 +146,7 @@ def _arrays(examples: Examples, first: int, last: int) -> dict[str, NDArray[Any]
     return arrays
 
 
-def _examples(arrays: dict[str, NDArray[Any]]) -> Examples:
+def _examples(arrays: dict[str, NDArray[Any]], kind: TargetKind, per_step: bool) -> Examples:
     rows = Sequences(
         arrays["values"],
         _offsets(arrays["lengths"]),
@@ -152,7 +155,7 @@ def _examples(arrays: dict[str, NDArray[Any]]) -> Examples:
         arrays.get("channels"),
         arrays.get("linear"),
     )
-    return Examples(rows, arrays["targets"], arrays["weights"])
+    return Examples(rows, arrays["targets"], arrays["weights"], kind=kind, per_step=per_step, missing="mask")
 
 
 def _offsets(sizes: NDArray[Any]) -> NDArray[np.int64]:
