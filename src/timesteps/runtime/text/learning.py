@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,13 @@ from timesteps.runtime.spec import TextSpec
 from timesteps.runtime.text import splitting
 from timesteps.runtime.text.bags import FeatureCounter, Features
 from timesteps.runtime.text.normalize import normalize
-from timesteps.runtime.text.splitting import Splitter
+from timesteps.runtime.text.splitting import Splitter, Text
 from timesteps.runtime.text.subword import SubwordModel
 from timesteps.runtime.text.vocabulary import Vocabulary
 
 __all__ = ["Chunks", "learn_features", "learn_subwords", "learn_words", "words_of"]
 
-Chunks = Callable[[], Iterable[list[str]]]
+Chunks = Callable[[], Iterable[Sequence[Text]]]
 """Gives all texts anew, some at a time, whenever it is called."""
 
 
@@ -45,7 +45,7 @@ class _UnitCounts:
 
 def learn_features(
     splitter: Splitter,
-    chunks: Iterable[list[str]],
+    chunks: Iterable[Sequence[Text]],
     spec: TextSpec,
     scratch: Scratch | None = None,
     most: int | None = None,
@@ -76,7 +76,7 @@ def learn_features(
     return features
 
 
-def learn_words(splitter: Splitter, chunks: Iterable[list[str]], spec: TextSpec) -> tuple[str, ...]:
+def learn_words(splitter: Splitter, chunks: Iterable[Sequence[Text]], spec: TextSpec) -> tuple[str, ...]:
     """The words by frequency. `DataError` where there is none."""
     counter: Counter[str] = Counter()
     counts, texts = _UnitCounts(splitter), 0
@@ -102,7 +102,7 @@ def words_of(counter: Counter[str], spec: TextSpec, texts: int) -> tuple[str, ..
     return vocabulary.words
 
 
-def learn_subwords(texts: Iterable[str], spec: TextSpec) -> SubwordModel:
+def learn_subwords(texts: Iterable[Text], spec: TextSpec) -> SubwordModel:
     """A sentencepiece model of normal texts."""
-    normal = (normalize(text, lowercase=spec.lowercase, squeeze=spec.squeeze) for text in texts)
+    normal = (normalize(str(text), lowercase=spec.lowercase, squeeze=spec.squeeze) for text in texts)
     return SubwordModel.train(normal, None if spec.bag else spec.num_words)

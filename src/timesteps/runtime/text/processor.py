@@ -22,7 +22,7 @@ from timesteps.runtime.text.guide import Guide
 from timesteps.runtime.text.learning import Chunks, learn_features, learn_subwords, learn_words, words_of
 from timesteps.runtime.text.ngrams import parse_piece
 from timesteps.runtime.text.rows import BagReader, IdReader
-from timesteps.runtime.text.splitting import Splitter, TextRules, chunks_of
+from timesteps.runtime.text.splitting import Splitter, Text, TextRules, chunks_of
 from timesteps.runtime.text.subword import SubwordModel
 from timesteps.runtime.text.tokenizers import tokenizer
 from timesteps.runtime.text.vocabulary import PADDING, START, Vocabulary
@@ -39,6 +39,8 @@ def cut(ids: Sequence[int] | NDArray[np.integer[Any]], spec: TextSpec) -> NDArra
 
 class TextProcessor:
     """Normalises, tokenises, truncates and encodes texts, as its `spec` says.
+
+    A text is a string or, for the tokenizer "tokens", a list of tokens: every one is a step, whatever is in it.
 
     `fit` learns words, features or subwords from texts; `load` takes what was learned from a model file: `spec` and
     `tensors()` are all of it. Words and features are learned from the steps that truncation leaves, since others would
@@ -72,7 +74,7 @@ class TextProcessor:
                 raise ModelError("the tokenizer subword has no model", mend="pass the tensor text.subword")
             self._rules = TextRules(spec, subword.tokenize)
         else:
-            self._rules = TextRules(spec, tokenizer(spec.tokenizer))
+            self._rules = TextRules(spec, None if spec.tokenizer == "tokens" else tokenizer(spec.tokenizer))
         self._encode: Callable[[Sequence[str]], list[int]] | None = None
         if spec.bag is not None:
             self.input_size = 0 if features is None else len(features)
@@ -84,7 +86,7 @@ class TextProcessor:
             self._encode, self.input_size = vocabulary.encode, len(vocabulary)
 
     @classmethod
-    def fit(cls, texts: Sequence[str], spec: TextSpec) -> TextProcessor:
+    def fit(cls, texts: Sequence[Text], spec: TextSpec) -> TextProcessor:
         """Learns from texts what the specification leaves open; the completed one is `spec` of what is returned.
 
         A guide is learned from labels, too: add it with `guided_by`.
@@ -111,7 +113,7 @@ class TextProcessor:
         return cls(spec, None, subword)
 
     @classmethod
-    def fit_whole(cls, texts: Sequence[str], spec: TextSpec) -> tuple[TextProcessor, Sequences]:
+    def fit_whole(cls, texts: Sequence[Text], spec: TextSpec) -> tuple[TextProcessor, Sequences]:
         """The same from whole texts, for ids only; and the ids of all their tokens, without truncation and padding.
 
         For word vectors that are trained on all of a text, so that words beyond the cut have one, too. Each text is
@@ -180,7 +182,7 @@ class TextProcessor:
             check_text(msgspec.structs.replace(self.spec, guide=guide))
         return Splitter(self._rules, guide, compiled=True)
 
-    def units(self, texts: Sequence[str], spec: GuideSpec) -> list[list[str]]:
+    def units(self, texts: Sequence[Text], spec: GuideSpec) -> list[list[str]]:
         """What a guide reads of each text: for every step, before truncation, its token, or the characters from the
         end of the token before it to its own, with a mark before the first and one behind the last.
 
@@ -190,12 +192,12 @@ class TextProcessor:
         check_text(msgspec.structs.replace(self.spec, guide=spec))
         return [self._rules.whole(text, spec) for text in texts]
 
-    def tokens(self, texts: Sequence[str]) -> list[list[str]]:
+    def tokens(self, texts: Sequence[Text]) -> list[list[str]]:
         """The token of each step, after truncation: as many as `steps` has, marks of start and padding included."""
         rows = (self._rules.row(self._rules.split(text)[1])[0] for text in texts)
         return [[token[begin:end] for token, begin, end in map(parse_piece, row)] for row in rows]
 
-    def steps(self, texts: Sequence[str]) -> Sequences:
+    def steps(self, texts: Sequence[Text]) -> Sequences:
         """Rows of steps: ids of tokens, or numbers of bags (one bag a distinct unit).
 
         A text without any token is a row of zero steps, unless a start step or padding is asked for.

@@ -12,7 +12,7 @@ from timesteps.runtime.sequences import Bags, Sequences
 from timesteps.runtime.spec import BagSpec
 from timesteps.runtime.text import splitting
 from timesteps.runtime.text.bags import Features, look_up, look_up_phrases
-from timesteps.runtime.text.splitting import Chunk, Splitter
+from timesteps.runtime.text.splitting import Chunk, Splitter, Text
 
 __all__ = ["BagReader", "IdReader"]
 
@@ -27,7 +27,7 @@ class IdReader:
         self._ids = np.zeros(0, np.int32)  # of the splitter's units
         self._values, self._lengths = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
 
-    def add(self, texts: list[str]) -> Chunk:
+    def add(self, texts: Sequence[Text]) -> Chunk:
         """Read further texts."""
         chunk = self._splitter(texts)
         new = self._splitter.units(len(self._ids)).strings()
@@ -54,7 +54,7 @@ class BagReader:
         none = Bags(np.zeros(0, np.int32), np.zeros(1, np.int64))
         self._bags, self._phrases = [none], [none]
 
-    def add(self, texts: list[str]) -> Chunk:
+    def add(self, texts: Sequence[Text]) -> Chunk:
         """Read further texts."""
         chunk = self._splitter(texts)
         self._bags.append(look_up(self._splitter.units(self._known), self._spec, self._features))

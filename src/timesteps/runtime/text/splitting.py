@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,12 @@ from timesteps.runtime.text.normalize import normalize
 from timesteps.runtime.text.numbered import Numbered, Packed, packed
 from timesteps.runtime.text.vocabulary import PADDING_MARK, START_MARK
 
-__all__ = ["CHUNK", "MOST_UNITS", "Chunk", "Splitter", "TextRules", "chunks_of"]
+__all__ = ["CHUNK", "MOST_UNITS", "Chunk", "Splitter", "Text", "TextRules", "chunks_of"]
+
+T = TypeVar("T")
+
+Text = str | Sequence[str]
+"""A string or, for the tokenizer "tokens", a list of tokens, each of which is a step."""
 
 CHUNK = 8192
 """Texts whose tokens are in memory at one time."""
@@ -30,7 +35,7 @@ _NO_UNIT = ""  # a padding step of bag input: no text has this unit, so it has n
 _WHOLE = {None: 0, "token": 1, "character": 2}  # Whole in native/split.h
 
 
-def chunks_of(texts: Sequence[str]) -> Iterator[list[str]]:
+def chunks_of(texts: Sequence[T]) -> Iterator[list[T]]:
     """The texts, so many at a time."""
     for first in range(0, len(texts), CHUNK):
         yield list(texts[first : first + CHUNK])
@@ -41,20 +46,24 @@ class TextRules:
 
     Args:
         spec: how texts become steps.
-        tokenize: a normal text to tokens.
+        tokenize: a normal text to tokens; None where texts come as tokens.
     """
 
-    def __init__(self, spec: TextSpec, tokenize: Callable[[str], list[str]]) -> None:
+    def __init__(self, spec: TextSpec, tokenize: Callable[[str], list[str]] | None) -> None:
         self.spec, self._tokenize = spec, tokenize
 
-    def split(self, text: str) -> tuple[str, list[str]]:
-        """The normal form of a text, and its tokens or their pieces, one a step."""
+    def split(self, text: Text) -> tuple[str, list[str]]:
+        """The normal form of a text, and its tokens or their pieces, one a step; given tokens stay one step each."""
+        if self._tokenize is None:
+            clean = [token.replace(PIECE, "") for token in text]
+            return "", [normalize(token, lowercase=self.spec.lowercase, squeeze=self.spec.squeeze) for token in clean]
+        assert isinstance(text, str)
         normal = normalize(text, lowercase=self.spec.lowercase, squeeze=self.spec.squeeze)
         tokens = self._tokenize(normal)
         size = None if self.spec.bag is None else self.spec.bag.piece
         return normal, tokens if size is None else [piece for token in tokens for piece in pieces(token, size)]
 
-    def whole(self, text: str, spec: GuideSpec) -> list[str]:
+    def whole(self, text: Text, spec: GuideSpec) -> list[str]:
         """What a guide reads of a text, before truncation."""
         return self.read(*self.split(text), spec)
 
@@ -104,12 +113,12 @@ class Splitter:
         self._numbers: dict[str, int] = {}
         self._core: Any = _compiled(rules.spec) if compiled else None
 
-    def __call__(self, texts: list[str]) -> Chunk:
+    def __call__(self, texts: Sequence[Text]) -> Chunk:
         """The rows of texts."""
         if self._core is None:
             return self._plain(texts)
         whole = _WHOLE[None if self._guide is None else self._guide.unit]
-        steps, offsets, cuts, text, lengths, wholes, whole_offsets = self._core.split(texts, self._other, whole)
+        steps, offsets, cuts, text, lengths, wholes, whole_offsets = self._core.split(list(texts), self._other, whole)
         heard = None if self._guide is None else Numbered(Packed(text, lengths), wholes, whole_offsets)
         segments = np.sort(np.concatenate([offsets, offsets[:-1] + cuts]))
         return Chunk(steps, np.diff(offsets), segments, heard)
@@ -134,7 +143,7 @@ class Splitter:
         normal, names = self._rules.split(text)
         return names, None if self._guide is None else self._rules.read(normal, names, self._guide)
 
-    def _plain(self, texts: Iterable[str]) -> Chunk:
+    def _plain(self, texts: Iterable[Text]) -> Chunk:
         split = [self._rules.split(text) for text in texts]
         rows = [self._rules.row(names) for _, names in split]
         guide, numbers = self._guide, self._numbers
