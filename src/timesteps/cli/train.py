@@ -94,6 +94,7 @@ def classify(
     seed: options.Seed = None,
     out: options.Out = Path("run"),
     threads: options.Threads = None,
+    memory: options.Memory = None,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
