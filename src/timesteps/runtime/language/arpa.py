@@ -72,7 +72,8 @@ def read_arpa(path: str | os.PathLike[str], *, units: str = "word") -> Ngram:
 
     Raises:
         ModelError: a missing or damaged file: counts that are not those of the sections, orders out of order, n-grams
-            that occur twice or go on from what is not there, numbers that are none, probabilities above 1. With the line.
+            that occur twice or go on from what is not there, numbers that are none, probabilities above 1; with the
+            line.
         UsageError: no such kind of units.
     """
     if units not in KINDS or units == "subword":
