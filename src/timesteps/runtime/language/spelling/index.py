@@ -68,7 +68,7 @@ class DeleteIndex:
 def _kept(letters: int, most: int) -> list[NDArray[np.int64]]:
     """Which letters stay when none, one, … at most so many of them are left out: an array a number, a row a choice."""
     choices = [list(combinations(range(letters), letters - left_out)) for left_out in range(min(most, letters) + 1)]
-    return [np.array(chosen, np.int64).reshape(len(chosen), -1) for chosen in choices]
+    return [np.array(chosen, np.int64) for chosen in choices]
 
 
 def _subsets(letters: int, most: int) -> list[tuple[int, ...]]:
