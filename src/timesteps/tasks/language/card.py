@@ -28,8 +28,8 @@ def card(figures: Mapping[str, Any], choices: Mapping[str, Any], rows: Sequence[
     lines = [
         f"# Language model: {figures['corpus']}",
         "",
-        f"A recurrent language model of {figures['parameters']} parameters over {figures['vocabulary']} tokens, trained "
-        f"on {figures['train_tokens']} tokens of {figures['corpus']} by the recipe {figures['recipe']} "
+        f"A recurrent language model of {figures['parameters']} parameters over {figures['vocabulary']} tokens, "
+        f"trained on {figures['train_tokens']} tokens of {figures['corpus']} by the recipe {figures['recipe']} "
         f"({figures['engine']} engine, {figures['seconds']} s).",
         "",
         "## How well it predicts",

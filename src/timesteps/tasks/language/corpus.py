@@ -50,8 +50,8 @@ def named_lines(
 def prepare(lines: Lines, choices: ModelChoices, valid: Lines | float, name: str = "the text") -> Prepared:
     """Read a text once, and number its units by the vocabulary of its training part.
 
-    `valid` is another text, or the share of this one's tokens that is held out from its end, on to the next line; 0 holds
-    nothing out. Blank lines of texts with sentences are left out.
+    `valid` is another text, or the share of this one's tokens at its end, whole lines, that is held out. Blank lines of
+    texts with sentences are left out.
 
     Raises:
         DataError: no text, or a text of one unit.
