@@ -73,7 +73,7 @@ def check_gradients(cell: str, tied: bool, sizes: Any, options: dict[str, Any], 
 @pytest.mark.parametrize("tied", [False, True])
 def test_losses_over_two_hundred_steps(options: dict[str, Any], tied: bool) -> None:
     ours, torchs = engines("lstm", (24, 24, 2, 60), tied, False, batch_size=5, bptt=8, epochs=4, **options)
-    text = Text(tokens_of(60, 2000), 5)
+    text = Text(tokens_of(60, 2200), 5)
     losses: list[list[float]] = [[], []]
     for epoch in range(4):
         for engine, found in zip((ours, torchs), losses, strict=True):

@@ -73,7 +73,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
 def test_another_text_or_other_settings_are_refused(tmp_path: Path) -> None:
     train_language(network_of("gru", 12, 12, 1, 50), TRAIN, VALID, replace(QUICK, epochs=1), folder=tmp_path)
-    with pytest.raises(UsageError, match="training text"):
+    with pytest.raises(UsageError, match="digest was"):
         train_language(network_of("gru", 12, 12, 1, 50), TRAIN[:-50], VALID, QUICK, folder=tmp_path, resume=True)
     with pytest.raises(UsageError, match="dropout"):
         other = replace(QUICK, dropout=0.5)
@@ -100,7 +100,7 @@ def test_nan_stops_with_the_tensors_name(engine: Any) -> None:
 
 
 def test_a_rate_that_is_too_high_stops_in_words() -> None:
-    settings = replace(QUICK, learning_rate=1e30, clip_norm=None, epochs=2)
+    settings = replace(QUICK, learning_rate=1e38, clip_norm=None, epochs=2)
     with pytest.raises(NonFiniteError, match=r"in epoch 1, tokens \d+ to \d+ of the streams"):
         train_language(network_of("lstm", 12, 12, 2, 50), TRAIN, None, settings)
 
