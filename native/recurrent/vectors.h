@@ -84,7 +84,7 @@ TIMESTEPS_ALWAYS Exponential<Vector<float, W>> exponential(Vector<float, W> x) {
     bits <<= 23;
     V power;
     __builtin_memcpy(&power, &bits, sizeof power);
-#if defined(__FMA__) || defined(__aarch64__)
+#if (defined(__FMA__) || defined(__aarch64__)) && !defined(TIMESTEPS_PLAIN_PRODUCTS)
     const V r = x - n * 0.693147182f;
 #else  // the first part of ln 2 times n is exact
     const V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;

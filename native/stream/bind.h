@@ -10,35 +10,50 @@
 #include "../recurrent/bind.h"
 #include "load.h"
 #include "refused.h"
+#include "sequences.h"
 
 namespace timesteps {
 
 namespace nb = nanobind;
 
-using DirectionAddresses = std::tuple<Address, Address, Address, Address, Address, Address>;
+/// w_ih, w_hh, b_ih, b_hh, and of int8 weights, whose w are null, q_ih, q_hh, s_ih, s_hh; then h0 and c0.
+using DirectionAddresses =
+    std::tuple<Address, Address, Address, Address, Address, Address, Address, Address, Address, Address>;
 using LayerNumbers =
     std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::vector<DirectionAddresses>>;
 
-using NetworkNumbers = std::tuple<std::int64_t, std::int64_t, std::int64_t, Address, std::vector<LayerNumbers>,
-                                  std::int64_t, Address, std::int64_t, Address, Address>;
+using NetworkNumbers = std::tuple<std::int64_t, std::int64_t, std::int64_t, Address, Address, Address,
+                                  std::vector<LayerNumbers>, std::int64_t, Address, std::int64_t, Address, Address>;
+
+inline const float* floats_at(Address address) { return reinterpret_cast<const float*>(address); }
+
+inline DirectionParts direction_parts(const DirectionAddresses& addresses) {
+    const auto int8_at = [](Address address) { return reinterpret_cast<const std::int8_t*>(address); };
+    const auto& [w_ih, w_hh, b_ih, b_hh, q_ih, q_hh, s_ih, s_hh, h0, c0] = addresses;
+    return {{floats_at(w_ih), floats_at(w_hh), floats_at(b_ih), floats_at(b_hh), int8_at(q_ih), int8_at(q_hh),
+             floats_at(s_ih), floats_at(s_hh)},
+            floats_at(h0),
+            floats_at(c0)};
+}
 
 inline NetworkParts network_parts(const NetworkNumbers& numbers) {
-    const auto at = [](Address address) { return reinterpret_cast<const float*>(address); };
-    const auto& [input, input_size, embedding_size, embedding, layers, pool, attention, outputs, head, bias] = numbers;
+    const auto& [input, input_size, embedding_size, embedding, embedding_int8, embedding_scale, layers, pool, attention,
+                 outputs, head, bias] = numbers;
     NetworkParts parts{.input = static_cast<InputKind>(input),
                        .input_size = input_size,
                        .embedding_size = embedding_size,
-                       .embedding = at(embedding),
+                       .embedding = floats_at(embedding),
+                       .embedding_int8 = reinterpret_cast<const std::int8_t*>(embedding_int8),
+                       .embedding_scale = floats_at(embedding_scale),
                        .layers = {},
                        .pool = static_cast<Pool>(pool),
-                       .attention = at(attention),
+                       .attention = floats_at(attention),
                        .outputs = outputs,
-                       .head = at(head),
-                       .head_bias = at(bias)};
+                       .head = floats_at(head),
+                       .head_bias = floats_at(bias)};
     for (const auto& [kind, option, inputs, hidden, directions] : layers) {
         LayerParts layer{static_cast<CellKind>(kind), option, inputs, hidden, {}};
-        for (const auto& [w_ih, w_hh, b_ih, b_hh, h0, c0] : directions)
-            layer.directions.push_back({at(w_ih), at(w_hh), at(b_ih), at(b_hh), at(h0), at(c0)});
+        for (const DirectionAddresses& each : directions) layer.directions.push_back(direction_parts(each));
         parts.layers.push_back(std::move(layer));
     }
     return parts;
@@ -158,6 +173,20 @@ inline void bind_stream(nb::module_& module) {
             for (const Field& field : model.fields())
                 fields.emplace_back(field.name, field.offset, field.count, field.in_double);
             return fields;
+        });
+    nb::class_<Direction>(module, "StepLayer")
+        .def("__init__",
+             [](Direction* self, std::int64_t kind, std::int64_t option, std::int64_t input_size,
+                std::int64_t hidden_size, bool looked_up, const DirectionAddresses& weights) {
+                 new (self) Direction(static_cast<CellKind>(kind), {input_size, hidden_size, option, !looked_up},
+                                      direction_parts(weights));
+             })
+        .def("run", [](const Direction& layer, Address x, Address ids, Address lengths, std::int64_t steps,
+                       std::int64_t batch, Address y, std::int64_t stride, bool reverse) {
+            const nb::gil_scoped_release unlocked;
+            run_sequences(layer, {floats_at(x), reinterpret_cast<const std::int32_t*>(ids),
+                                  reinterpret_cast<const std::int64_t*>(lengths), steps, batch,
+                                  reinterpret_cast<float*>(y), stride, reverse});
         });
     // The reader of the C library, which answers as its timesteps_load does: the model, or None, a status and why.
     module.def("read_model", [](const nb::bytes& file) -> std::tuple<nb::object, int, std::string> {

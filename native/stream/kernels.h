@@ -14,9 +14,11 @@ struct StepShape {
     bool product;
 };
 
-/// Weights as torch has them.
+/// Weights as torch has them. Kernels of whole numbers read q and s in the place of w: w = s[row] q[row].
 struct StepWeights {
     const float *w_ih, *w_hh, *b_ih, *b_hh;
+    const std::int8_t *q_ih, *q_hh;
+    const float *s_ih, *s_hh;
 };
 
 /// One stream. States have padded(hidden_size) numbers, zeros behind the units, and are replaced.
@@ -24,14 +26,15 @@ struct StepRow {
     const float* start;  // what the gates begin with: a row of the table, or null for the biases
     const float* x;      // (input_size); not read without `product`
     float *h, *c;
-    float *gates, *reset;  // memory to work in: `gates` numbers, padded(hidden_size) numbers
+    float *gates, *reset;  // memory to work in: `work` numbers, padded(hidden_size) numbers
 };
 
 /// The kernels of one cell and instruction set. How weights are packed is theirs alone: another representation of
 /// weights is another set of these functions.
 struct StepKernels {
     std::int64_t (*packed_bytes)(const StepShape&);
-    std::int64_t (*gates)(const StepShape&);
+    std::int64_t (*gates)(const StepShape&);  // numbers of a row of the table
+    std::int64_t (*work)(const StepShape&);   // … of StepRow::gates, which begins with the gates
     void (*pack)(const StepShape&, const StepWeights&, void* packed);
     /// Row k, of `gates` numbers: the gates' share of a one-hot input with its one at k, biases included.
     void (*pack_table)(const StepShape&, const StepWeights&, float* table);

@@ -7,20 +7,26 @@ namespace timesteps {
 
 namespace {
 
-/// Tensors in single precision, kept until the model has packed them.
-class Floats {
+/// Tensors in single precision, kept until the model has packed them, and those of int8 as they lie.
+class Weights {
 public:
-    explicit Floats(const std::map<std::string, TensorView>& tensors) : tensors_(tensors) {}
+    explicit Weights(const std::map<std::string, TensorView>& tensors) : tensors_(tensors) {}
 
     /// Null where there is no such tensor.
     const float* get(const std::string& name) {
         const auto found = tensors_.find(name);
-        if (found == tensors_.end()) return nullptr;
+        if (found == tensors_.end() || found->second.type == TensorType::kInt8) return nullptr;
         std::vector<float> numbers(static_cast<std::size_t>(found->second.count));
         for (std::size_t k = 0; k < numbers.size(); ++k)
             numbers[k] = static_cast<float>(found->second.number(static_cast<std::int64_t>(k)));
         kept_.push_back(std::move(numbers));
         return kept_.back().data();
+    }
+
+    const std::int8_t* get_int8(const std::string& name) const {
+        const auto found = tensors_.find(name);
+        if (found == tensors_.end() || found->second.type != TensorType::kInt8) return nullptr;
+        return reinterpret_cast<const std::int8_t*>(found->second.data);
     }
 
 private:
@@ -39,17 +45,21 @@ Pool pool_of(const std::string& name) {
            : name == "mean"     ? Pool::kMean
            : name == "max"      ? Pool::kMax
            : name == "mean+max" ? Pool::kMeanMax
+           : name == "none"     ? Pool::kLast  // as of now, the answer at the last step
                                 : Pool::kAttention;
 }
 
-NetworkParts parts_of(const NetworkSpec& network, const std::string& prefix, Floats& floats) {
-    const auto at = [&](const std::string& name) { return floats.get(prefix + name); };
+NetworkParts parts_of(const NetworkSpec& network, const std::string& prefix, Weights& weights) {
+    const auto at = [&](const std::string& name) { return weights.get(prefix + name); };
+    const auto int8_at = [&](const std::string& name) { return weights.get_int8(prefix + name); };
     NetworkParts parts{.input = network.input == "ids"       ? InputKind::kIds
                                 : network.input == "one_hot" ? InputKind::kOneHot
                                                              : InputKind::kNumeric,
                        .input_size = network.input_size,
                        .embedding_size = network.embedding_size,
                        .embedding = at("embedding.weight"),
+                       .embedding_int8 = int8_at("embedding.weight"),
+                       .embedding_scale = at("embedding.scale"),
                        .layers = {},
                        .pool = pool_of(network.pool),
                        .attention = at("attention.weight"),
@@ -65,8 +75,12 @@ NetworkParts parts_of(const NetworkSpec& network, const std::string& prefix, Flo
         LayerParts to{kind, kind == kElman && layer.nonlinearity == "relu", layer.input_size, layer.hidden_size, {}};
         for (int way = 0; way < (layer.bidirectional ? 2 : 1); ++way) {
             const std::string end = "_l" + std::to_string(number) + (way == 1 ? "_reverse" : "");
-            to.directions.push_back({at("rnn.weight_ih" + end), at("rnn.weight_hh" + end), at("rnn.bias_ih" + end),
-                                     at("rnn.bias_hh" + end), at("rnn.h0" + end), at("rnn.c0" + end)});
+            to.directions.push_back({{at("rnn.weight_ih" + end), at("rnn.weight_hh" + end), at("rnn.bias_ih" + end),
+                                      at("rnn.bias_hh" + end), int8_at("rnn.weight_ih" + end),
+                                      int8_at("rnn.weight_hh" + end), at("rnn.scale_ih" + end),
+                                      at("rnn.scale_hh" + end)},
+                                     at("rnn.h0" + end),
+                                     at("rnn.c0" + end)});
         }
         parts.layers.push_back(std::move(to));
     }
@@ -86,6 +100,9 @@ void refuse_unsupported(const ModelSpec& spec) {
         if (layer.peephole) refuse(name + " has peephole");
         if (layer.zoneout > 0 || layer.zoneout_cell > 0) refuse(name + " has zoneout");
     }
+    if (spec.targets) refuse("its answers are numbers on a scale of their own");
+    for (const LayerSpec& layer : spec.network.layers)
+        if (spec.network.pool == "none" && layer.bidirectional) refuse("its answer at each step reads the future");
     if (!spec.text) return;
     if (spec.text->guide) refuse("its guide reads texts");
     if (spec.text->bag) refuse("its bags of n-grams are made of texts");
@@ -100,10 +117,10 @@ LoadedModel load_model(const unsigned char* bytes, std::size_t size, Checksums c
     const ModelSpec spec = read_specification(file.specification);
     check_model(spec, file.tensors);
     refuse_unsupported(spec);
-    Floats floats(file.tensors);
+    Weights weights(file.tensors);
     ModelParts parts{{}, nullptr, nullptr};
     for (std::int64_t member = 0; member < spec.members; ++member)
-        parts.members.push_back(parts_of(spec.network, member_prefix(spec, member), floats));
+        parts.members.push_back(parts_of(spec.network, member_prefix(spec, member), weights));
     std::vector<double> mean, scale;
     if (spec.numeric) {
         mean = doubles(file.tensors.at("scaler.mean")), scale = doubles(file.tensors.at("scaler.scale"));

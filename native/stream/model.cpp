@@ -54,12 +54,12 @@ Model::Model(const ModelParts& parts)
         members_.emplace_back(member, places, prefix, fields_);
         const Network::Needs own = members_.back().needs();
         needs = {std::max(needs.gates, own.gates), std::max(needs.units, own.units),
-                 std::max(needs.pooled, own.pooled)};
+                 std::max(needs.pooled, own.pooled), std::max(needs.row, own.row)};
     }
     kept_bytes_ = places.size();
     x_ = places.take(input_ == InputKind::kNumeric ? input_size_ * kFloat : 0);
     scratch_ = {places.take(needs.gates * kFloat), places.take(needs.units * kFloat),
-                places.take(needs.pooled * kFloat)};
+                places.take(needs.pooled * kFloat), places.take(needs.row * kFloat)};
     member_logits_ = places.take(outputs_ * kFloat);
     state_bytes_ = places.size();
 }

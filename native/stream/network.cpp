@@ -45,6 +45,28 @@ Memory zeros(std::int64_t bytes) {
     return memory;
 }
 
+Direction::Direction(CellKind kind, const StepShape& given, const DirectionParts& parts)
+    : shape(given),
+      kernels(parts.weights.q_hh == nullptr ? step_kernels(kind, shape.hidden_size)
+                                            : int8_kernels(kind, shape.hidden_size)),
+      packed(zeros(kernels.packed_bytes(shape))),
+      gates(kernels.gates(shape)),
+      work(kernels.work(shape)) {
+    kernels.pack(shape, parts.weights, packed.get());
+    if (!shape.product) {
+        table = zeros(shape.input_size * gates * kFloat);
+        kernels.pack_table(shape, parts.weights, at<float>(table));
+    }
+    const std::vector<float> none(static_cast<std::size_t>(shape.hidden_size));
+    h0 = padded_rows(parts.h0 == nullptr ? none.data() : parts.h0, 1, shape.hidden_size);
+    c0 = padded_rows(parts.c0 == nullptr ? none.data() : parts.c0, 1, shape.hidden_size);
+}
+
+void Direction::begin(float* h_to, float* c_to) const {
+    std::copy(h0.begin(), h0.end(), h_to);
+    if (c_to != nullptr) std::copy(c0.begin(), c0.end(), c_to);
+}
+
 Network::Network(const NetworkParts& parts, Places& places, const std::string& prefix, std::vector<Field>& fields)
     : input_(parts.input),
       input_size_(parts.input_size),
@@ -57,27 +79,18 @@ Network::Network(const NetworkParts& parts, Places& places, const std::string& p
         fields.push_back({prefix + name, offset, count, in_double});
         return offset;
     };
-    if (input_ == InputKind::kIds)
+    if (parts.embedding != nullptr)
         embedding_.assign(parts.embedding, parts.embedding + input_size_ * embedding_size_);
+    if (parts.embedding_int8 != nullptr) {
+        embedding_int8_.assign(parts.embedding_int8, parts.embedding_int8 + input_size_ * embedding_size_);
+        embedding_scale_.assign(parts.embedding_scale, parts.embedding_scale + input_size_);
+    }
     for (std::size_t number = 0; number < parts.layers.size(); ++number) {
         const LayerParts& from = parts.layers[number];
         const bool looked_up = number == 0 && input_ == InputKind::kOneHot;
         Layer layer{{}, from.hidden_size, from.kind == kLstm};
         for (std::size_t way = 0; way < from.directions.size(); ++way) {
-            const DirectionParts& weights = from.directions[way];
-            const StepWeights given{weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh};
-            Direction to{{from.input_size, from.hidden_size, from.option, !looked_up},
-                         step_kernels(from.kind, from.hidden_size)};
-            to.packed = zeros(to.kernels.packed_bytes(to.shape));
-            to.kernels.pack(to.shape, given, to.packed.get());
-            to.gates = to.kernels.gates(to.shape);
-            if (looked_up) {
-                to.table = zeros(from.input_size * to.gates * kFloat);
-                to.kernels.pack_table(to.shape, given, at<float>(to.table));
-            }
-            const std::vector<float> none(static_cast<std::size_t>(from.hidden_size));
-            to.h0 = padded_rows(weights.h0 == nullptr ? none.data() : weights.h0, 1, from.hidden_size);
-            to.c0 = padded_rows(weights.c0 == nullptr ? none.data() : weights.c0, 1, from.hidden_size);
+            Direction to(from.kind, {from.input_size, from.hidden_size, from.option, !looked_up}, from.directions[way]);
             const std::string suffix = "_l" + std::to_string(number) + (way == 1 ? "_reverse" : "");
             to.h = place("h" + suffix, from.hidden_size, false);
             to.c = layer.has_cells ? place("c" + suffix, from.hidden_size, false) : -1;
@@ -99,10 +112,10 @@ Network::Network(const NetworkParts& parts, Places& places, const std::string& p
 }
 
 Network::Needs Network::needs() const {
-    Needs needs{0, 0, padded(width_)};
+    Needs needs{0, 0, padded(width_), padded(embedding_int8_.empty() ? 0 : embedding_size_)};
     for (const Layer& layer : layers_) {
         needs.units = std::max(needs.units, padded(layer.hidden_size));
-        for (const Direction& direction : layer.directions) needs.gates = std::max(needs.gates, direction.gates);
+        for (const Direction& direction : layer.directions) needs.gates = std::max(needs.gates, direction.work);
     }
     return needs;
 }
@@ -111,11 +124,6 @@ std::int64_t Network::reads_ahead() const {
     for (std::size_t number = 0; number < layers_.size(); ++number)
         if (layers_[number].directions.size() > 1) return static_cast<std::int64_t>(number);
     return -1;
-}
-
-void Network::begin(const Direction& direction, float* h, float* c) {
-    std::copy(direction.h0.begin(), direction.h0.end(), h);
-    if (c != nullptr) std::copy(direction.c0.begin(), direction.c0.end(), c);
 }
 
 void Network::reset(const Running& pool) const {
@@ -127,7 +135,7 @@ void Network::reset(const Running& pool) const {
 void Network::reset(char* state) const {
     for (const Layer& layer : layers_)
         for (const Direction& direction : layer.directions)
-            begin(direction, at<float>(state, direction.h), at<float>(state, direction.c));
+            direction.begin(at<float>(state, direction.h), at<float>(state, direction.c));
     reset(running(state));
 }
 
@@ -135,12 +143,18 @@ Network::Running Network::running(char* state) const {
     return {at<double>(state, sum_), at<float>(state, max_), at<double>(state, score_), at<double>(state, weight_)};
 }
 
-StepRow Network::row(const Direction& direction, const Input& input) const {
+StepRow Network::row(const Direction& direction, const Input& input, float* row) const {
     switch (input_) {
         case InputKind::kOneHot:
             return {at<float>(direction.table) + input.id * direction.gates, nullptr, nullptr, nullptr, nullptr,
                     nullptr};
         case InputKind::kIds:
+            if (!embedding_int8_.empty()) {
+                const std::int8_t* numbers = embedding_int8_.data() + input.id * embedding_size_;
+                const float scale = embedding_scale_[static_cast<std::size_t>(input.id)];
+                for (std::int64_t k = 0; k < embedding_size_; ++k) row[k] = static_cast<float>(numbers[k]) * scale;
+                return {nullptr, row, nullptr, nullptr, nullptr, nullptr};
+            }
             return {nullptr, embedding_.data() + input.id * embedding_size_, nullptr, nullptr, nullptr, nullptr};
         default:
             return {nullptr, input.x, nullptr, nullptr, nullptr, nullptr};
@@ -154,7 +168,7 @@ void Network::step(char* const* states, const std::int64_t* steps, std::int64_t 
         const Direction& here = layers_[number].directions[0];
         for (std::int64_t n = 0; n < count; ++n) {
             if (number == 0)
-                rows[n] = row(here, inputs[n]);
+                rows[n] = row(here, inputs[n], at<float>(states[n], scratch.row));
             else
                 rows[n].start = nullptr, rows[n].x = rows[n].h;
             rows[n].h = at<float>(states[n], here.h), rows[n].c = at<float>(states[n], here.c);
@@ -210,7 +224,7 @@ std::int64_t Network::whole_bytes(std::int64_t steps) const {
     for (const Layer& layer : layers_)
         widest = std::max(widest, padded(layer.hidden_size) * static_cast<std::int64_t>(layer.directions.size()));
     const Needs needs = this->needs();
-    return (2 * steps * padded(widest) + 3 * needs.units + needs.gates + 3 * padded(width_)) * kFloat +
+    return (2 * steps * padded(widest) + 3 * needs.units + needs.gates + needs.row + 3 * padded(width_)) * kFloat +
            padded(features_ + 2) * kDouble;
 }
 
@@ -225,6 +239,7 @@ void Network::whole(const float* x, std::int64_t x_stride, const std::int32_t* i
         return piece;
     };
     float *h = take(needs.units), *c = take(needs.units), *reset_gate = take(needs.units), *gates = take(needs.gates);
+    float* embedded = take(needs.row);
     float *last = take(padded(width_)), *pooled = take(padded(width_)), *maxima = take(padded(width_));
     const Running pool{sum_ < 0 ? nullptr : double_memory, max_ < 0 ? nullptr : maxima,
                        score_ < 0 ? nullptr : double_memory + features_,
@@ -246,11 +261,11 @@ void Network::whole(const float* x, std::int64_t x_stride, const std::int32_t* i
         for (std::size_t way = 0; way < layer.directions.size(); ++way) {
             const Direction& here = layer.directions[way];
             const std::int64_t column = static_cast<std::int64_t>(way) * layer.hidden_size;
-            begin(here, h, c);
+            here.begin(h, c);
             for (std::int64_t visit = 0; visit < steps; ++visit) {
                 const std::int64_t t = way == 0 ? visit : steps - 1 - visit;
                 const float* numbers = x == nullptr ? nullptr : x + t * stride;
-                StepRow step = number == 0 ? row(here, {numbers, ids == nullptr ? 0 : ids[t]})
+                StepRow step = number == 0 ? row(here, {numbers, ids == nullptr ? 0 : ids[t]}, embedded)
                                            : StepRow{nullptr, numbers, nullptr, nullptr, nullptr, nullptr};
                 step.h = h, step.c = c, step.gates = gates, step.reset = reset_gate;
                 here.kernels.step(here.shape, here.packed.get(), &step, 1);

@@ -15,9 +15,10 @@ namespace timesteps {
 enum class InputKind { kIds, kOneHot, kNumeric };
 enum class Pool { kLast, kMean, kMax, kMeanMax, kAttention };
 
-/// Weights of one direction of a layer, as torch has them; h0 and c0 may be null.
+/// Weights of one direction of a layer, as torch has them, in float or in int8; h0 and c0 may be null.
 struct DirectionParts {
-    const float *w_ih, *w_hh, *b_ih, *b_hh, *h0, *c0;
+    StepWeights weights;
+    const float *h0, *c0;
 };
 
 struct LayerParts {
@@ -31,6 +32,8 @@ struct NetworkParts {
     InputKind input;
     std::int64_t input_size, embedding_size;
     const float* embedding;
+    const std::int8_t* embedding_int8;  // in its place, with a scale a row
+    const float* embedding_scale;
     std::vector<LayerParts> layers;
     Pool pool;
     const float* attention;
@@ -45,6 +48,21 @@ using Memory = std::unique_ptr<std::byte, FreeMemory>;
 
 /// Zeros, at the beginning of a cache line; `std::bad_alloc` where there is no room.
 Memory zeros(std::int64_t bytes);
+
+/// One direction of a layer with its weights packed.
+struct Direction {
+    Direction(CellKind kind, const StepShape& shape, const DirectionParts& parts);
+
+    /// The states before the first step; c may be null.
+    void begin(float* h, float* c) const;
+
+    StepShape shape;
+    StepKernels kernels;
+    Memory packed, table;
+    std::int64_t gates, work;
+    std::vector<float> h0, c0;    // padded
+    std::int64_t h = -1, c = -1;  // places in a network's state
+};
 
 /// A part of a stream's state: `count` numbers at byte `offset`.
 struct Field {
@@ -75,7 +93,7 @@ public:
 
     /// Numbers of the memory that a step works in, at the least.
     struct Needs {
-        std::int64_t gates, units, pooled;
+        std::int64_t gates, units, pooled, row;
     };
     Needs needs() const;
 
@@ -87,7 +105,7 @@ public:
 
     /// Where a stream has memory to work in.
     struct Scratch {
-        std::int64_t gates, reset, pooled;
+        std::int64_t gates, reset, pooled, row;
     };
 
     void reset(char* state) const;
@@ -115,14 +133,6 @@ public:
     static constexpr std::int64_t kBlock = 12;
 
 private:
-    struct Direction {
-        StepShape shape;
-        StepKernels kernels;
-        Memory packed{}, table{};
-        std::int64_t gates = 0;
-        std::vector<float> h0{}, c0{};  // padded
-        std::int64_t h = -1, c = -1;    // places in the state
-    };
     struct Layer {
         std::vector<Direction> directions;
         std::int64_t hidden_size;
@@ -136,8 +146,8 @@ private:
         double *score, *weight;
     };
 
-    static void begin(const Direction& direction, float* h, float* c);
-    StepRow row(const Direction& direction, const Input& input) const;
+    /// What the first layer reads; `row` has room for an embedded id.
+    StepRow row(const Direction& direction, const Input& input, float* row) const;
     Running running(char* state) const;
     void reset(const Running& pool) const;
     void add(const Running& pool, const float* y, std::int64_t steps) const;
@@ -145,7 +155,8 @@ private:
 
     InputKind input_;
     std::int64_t input_size_, embedding_size_, outputs_, features_, width_, padded_width_;
-    std::vector<float> embedding_, attention_, head_, head_bias_;
+    std::vector<float> embedding_, embedding_scale_, attention_, head_, head_bias_;
+    std::vector<std::int8_t> embedding_int8_;
     std::vector<Layer> layers_;
     Pool pool_;
     Dense multiply_;

@@ -15,7 +15,7 @@ using Kind = Json::Kind;
 
 constexpr std::uint64_t kMaxHeader = 32u << 20;  // bytes
 constexpr std::size_t kMaxTensors = 65536, kMaxRank = 8;
-constexpr const char* kCodes[] = {"F64", "F32", "I64", "U8"};
+constexpr const char* kCodes[] = {"F64", "F32", "I64", "U8", "I8"};
 
 struct Entry {
     std::string name;

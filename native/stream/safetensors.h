@@ -10,7 +10,7 @@
 
 namespace timesteps {
 
-enum class TensorType { kFloat64, kFloat32, kInt64, kUint8 };
+enum class TensorType { kFloat64, kFloat32, kInt64, kUint8, kInt8 };
 
 struct TensorView {
     TensorType type;
@@ -19,7 +19,7 @@ struct TensorView {
     std::int64_t count;
 
     std::int64_t item_bytes() const {
-        return type == TensorType::kFloat32 ? 4 : type == TensorType::kUint8 ? 1 : 8;
+        return type == TensorType::kFloat32 ? 4 : type == TensorType::kUint8 || type == TensorType::kInt8 ? 1 : 8;
     }
     /// Number k of a tensor of numbers.
     double number(std::int64_t k) const;

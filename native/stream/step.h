@@ -5,7 +5,7 @@
 
 #include "../recurrent/layout.h"
 #include "../recurrent/tiles.h"
-#include "kernels.h"
+#include "panels.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
 
@@ -54,26 +54,12 @@ void pack_groups(const StepLayout<Cell>& l, const float* weight, Index columns, 
     }
 }
 
-/// Biases by panel and slot.
-template <class Cell>
-void pack_biases(const StepLayout<Cell>& l, const StepWeights& weights, float* to) {
-    constexpr Index W = Cell::W, S = Cell::S;
-    const auto add = [&](Index slot, const float* bias, int gate) {
-        for (Index unit = 0; unit < l.hidden; ++unit)
-            to[(unit / W * S + slot) * W + unit % W] += bias[gate * l.hidden + unit];
-    };
-    for (Index n = 0; n < l.gates(); ++n) to[n] = 0;
-    for (int v = 0; v < Cell::GI; ++v) add(v, weights.b_ih, Cell::input_gate(v));
-    for (int v = 0; v < Cell::GH; ++v) add(Cell::OH + v, weights.b_hh, Cell::recurrent_gate(v));
-    if constexpr (Cell::kTwoStages) add(0, weights.b_hh, Cell::kSecondGate);
-}
-
 template <class Cell>
 void pack_step(const StepShape& shape, const StepWeights& weights, void* packed) {
     const StepLayout<Cell> l(shape);
     auto* to = static_cast<float*>(packed);
     for (Index n = 0; n < l.packed(); ++n) to[n] = 0;
-    pack_biases(l, weights, to);
+    pack_biases<Cell>(l.panels, l.hidden, weights, to);
     if (l.input > 0)
         pack_groups(l, weights.w_ih, l.input, Cell::GI, l.kTogether, Cell::input_gate, to + l.ih(0));
     pack_groups(l, weights.w_hh, l.hidden, Cell::GH, l.kTogether, Cell::recurrent_gate, to + l.hh(0));
@@ -87,7 +73,7 @@ void pack_table(const StepShape& shape, const StepWeights& weights, float* table
     constexpr Index W = Cell::W, S = Cell::S;
     const StepLayout<Cell> l(shape);
     for (Index k = 0; k < shape.input_size; ++k, table += l.gates()) {
-        pack_biases(l, weights, table);
+        pack_biases<Cell>(l.panels, l.hidden, weights, table);
         for (int v = 0; v < Cell::GI; ++v)
             for (Index unit = 0; unit < l.hidden; ++unit)
                 table[(unit / W * S + v) * W + unit % W] +=
@@ -178,32 +164,6 @@ template <class Cell, int P>
     for (int p = 0; p < P; ++p) store(row.gates + (panel + p) * S * W, sums[0][p]);
 }
 
-/// Calls work(forward step) for the panels of a row, as if they were rows of one panel.
-template <class Cell, class Work>
-TIMESTEPS_ALWAYS void each_panel(const StepLayout<Cell>& l, Index option, const StepRow& row, const Work& work) {
-    constexpr Index W = Cell::W, S = Cell::S, kBlock = 16;
-    float nowhere[W];  // outputs are wanted in the state alone
-    float* outputs[kBlock];
-    for (Index n = 0; n < least(l.panels, kBlock); ++n) outputs[n] = nowhere;
-    for (Index panel = 0; panel < l.panels; panel += kBlock) {
-        const Index unit = panel * W;
-        work(ForwardStep<float>{.gates = row.gates + panel * S * W,
-                                .c = Cell::kHasCells ? row.c + unit : nullptr,
-                                .h_in = row.h + unit,
-                                .h_out = row.h + unit,
-                                .y = outputs,
-                                .saved_c = nullptr,
-                                .rows = least(l.panels - panel, kBlock),
-                                .h_stride = W,
-                                .unit = 0,
-                                .units = W,
-                                .option = option,
-                                .keep = false,
-                                .regulars = nullptr},
-             unit);
-    }
-}
-
 template <class Cell>
 void step_rows(const StepShape& shape, const void* packed, const StepRow* rows, Index count) {
     constexpr int kRows = most_rows<float>(Cell::S);
@@ -226,7 +186,7 @@ void step_rows(const StepShape& shape, const void* packed, const StepRow* rows, 
     for (Index row = 0; row < count; ++row) {
         const StepRow& here = rows[row];
         if constexpr (Cell::kTwoStages) {
-            each_panel<Cell>(l, shape.option, here, [&](const ForwardStep<float>& s, Index unit) {
+            each_panel<Cell>(l.panels, shape.option, here, [&](const ForwardStep<float>& s, Index unit) {
                 Cell::first_forward(s, s.h_in, here.reset + unit);
             });
             for (Index first = 0; first < l.panels; first += l.kTogetherSecond)
@@ -234,7 +194,7 @@ void step_rows(const StepShape& shape, const void* packed, const StepRow* rows, 
                     least(l.panels - first, l.kTogetherSecond),
                     [&]<int P>() { tile_second<Cell, P>(l, weights, first, here); });
         }
-        each_panel<Cell>(l, shape.option, here, [](const ForwardStep<float>& s, Index) { Cell::forward(s); });
+        each_panel<Cell>(l.panels, shape.option, here, [](const ForwardStep<float>& s, Index) { Cell::forward(s); });
     }
 }
 
@@ -243,6 +203,7 @@ StepKernels step_kernels_of() {
     return {
         .packed_bytes = [](const StepShape& s) { return StepLayout<Cell>(s).packed() * Index(sizeof(float)); },
         .gates = [](const StepShape& s) { return StepLayout<Cell>(s).gates(); },
+        .work = [](const StepShape& s) { return StepLayout<Cell>(s).gates(); },
         .pack = pack_step<Cell>,
         .pack_table = pack_table<Cell>,
         .step = step_rows<Cell>,

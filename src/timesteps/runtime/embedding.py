@@ -19,7 +19,7 @@ __all__ = ["Inputs", "bag_sums"]
 _GATHER = 2**17  # numbers copied out of a table at once, to be summed
 
 
-def bag_sums(table: NDArray[Any], bags: Bags, dtype: np.dtype[Any]) -> Array:
+def bag_sums(table: Any, bags: Bags, dtype: np.dtype[Any]) -> Array:
     """Sums of the table's rows over each bag: table (V, D), U bags -> (U, D). An empty bag gives zeros.
 
     >>> bag_sums(np.eye(3), Bags(np.array([0, 2, 2], np.int32), np.array([0, 0, 3])), np.dtype(np.float32))
@@ -54,11 +54,13 @@ class Inputs:
     """
 
     def __init__(
-        self, spec: NetworkSpec, tables: Mapping[str, NDArray[Any]], sequences: Sequences, dtype: np.dtype[Any]
+        self, spec: NetworkSpec, tables: Mapping[str, Any], sequences: Sequences, dtype: np.dtype[Any]
     ) -> None:
         self._spec, self._tables, self._dtype = spec, tables, dtype
         self._values, self._offsets = sequences.values, sequences.offsets
         self._phrases = sequences.phrases
+        # What is quantised next must not depend on the order of a sum, which is that of the bags around it.
+        self._exact = dtype if spec.weights == "float" else np.dtype(np.float64)
         width = (spec.input_size,) if spec.input == "numeric" else ()
         if self._values.shape[1:] != width:
             raise DataError(f"steps of shape {self._values.shape[1:]}, input {spec.input} has steps of shape {width}")
@@ -84,7 +86,7 @@ class Inputs:
             if part is not None:
                 _check_ids(part.ids, self._spec.input_size)
         self._counts = np.diff(self._bags.offsets)
-        self._vectors = bag_sums(self._tables["embedding.weight"], self._bags, self._dtype)
+        self._vectors = bag_sums(self._tables["embedding.weight"], self._bags, self._exact).astype(self._dtype)
         if self._phrases is None:
             self._vectors /= _roots(self._counts, self._dtype)
 
@@ -101,6 +103,10 @@ class Inputs:
             return x
         return np.concatenate([x, self._channels[steps].astype(self._dtype)], axis=1)
 
+    def ids(self, steps: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The ids at the given steps, (N, 1)."""
+        return self._values[steps][:, None].astype(np.int32, copy=False)
+
     def products(self, ways: Sequence[Mapping[str, Array]], steps: NDArray[np.int64]) -> Array:
         """W_ih x of one-hot inputs, for each direction beside the others: (N, ways * G * H)."""
         distinct, place = _distinct(self._values[steps], self._spec.input_size)
@@ -109,7 +115,8 @@ class Inputs:
 
     def gates(self, cells: list[Cell], steps: NDArray[np.int64]) -> list[Gates]:
         """For each cell, the input's share of its gates at the given steps."""
-        if self._spec.input == "numeric" or self._phrases is not None:
+        whole = self._channels is not None and self._spec.weights == "int8"  # a vector is quantised as one
+        if self._spec.input == "numeric" or self._phrases is not None or whole:
             x = self.vectors(steps)
             return [projection(cell, x) for cell in cells]
         # A text repeats itself: multiply each distinct vector once and look the product up.
@@ -128,7 +135,7 @@ class Inputs:
 
     def _with_phrases(self, values: NDArray[np.int32], phrases: Bags) -> Array:
         """Vectors of steps that have phrases beside their units."""
-        x = bag_sums(self._tables["embedding.weight"], phrases, self._dtype)
+        x = bag_sums(self._tables["embedding.weight"], phrases, self._exact).astype(self._dtype)
         x += self._vectors[values]
         x /= _roots(self._counts[values] + np.diff(phrases.offsets), self._dtype)
         return x

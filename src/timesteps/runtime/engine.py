@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from timesteps.runtime import native
 from timesteps.runtime.layout import LINEAR, directions, member_network, member_prefix
-from timesteps.runtime.native_scan import equation
+from timesteps.runtime.native_scan import direction_addresses, equation
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.runtime.stepping import NumpyEngine, Single, State
 
 __all__ = ["Engine", "NativeEngine", "Streams", "engine_of", "why_not_native"]
 
 _INPUTS = {"ids": 0, "one_hot": 1, "numeric": 2}  # InputKind in native/stream/network.h
-_POOLS = {"last": 0, "mean": 1, "max": 2, "mean+max": 3, "attention": 4}  # Pool
+# Pool; without pooling the answer as of now is the one at the last step
+_POOLS = {"last": 0, "mean": 1, "max": 2, "mean+max": 3, "attention": 4, "none": 0}
 _LINE = 64  # bytes of a cache line
 
 
@@ -84,7 +85,7 @@ class NativeEngine:
         kept: list[NDArray[Any]] = []  # until the core has packed them
 
         def address(name: str, dtype: type = np.float32) -> int:
-            kept.append(np.ascontiguousarray(tensors[name], dtype))
+            kept.append(np.ascontiguousarray(tensors[name], np.int8 if tensors[name].dtype == np.int8 else dtype))
             return int(kept[-1].ctypes.data)
 
         members = [
@@ -110,19 +111,18 @@ def _numbers(network: NetworkSpec, prefix: str, tensors: Mapping[str, NDArray[An
         found: int = address(prefix + name) if prefix + name in tensors else 0
         return found
 
-    layers = []
+    def direction(end: str) -> tuple[int, ...]:
+        return direction_addresses(lambda part: at(f"rnn.{part}{end}"), int8)
+
+    layers, int8 = [], network.weights == "int8"
     for number, layer in enumerate(network.layers):
         kind, option = equation(layer)
-        ways = [
-            tuple(
-                at(f"rnn.{name}_l{number}{suffix}")
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "h0", "c0")
-            )
-            for suffix in directions(layer)
-        ]
+        ways = [direction(f"_l{number}{suffix}") for suffix in directions(layer)]
         layers.append((kind, option, layer.input_size, layer.hidden_size, ways))
+    table = at("embedding.weight")
+    tables = (0, table, at("embedding.scale")) if int8 else (table, 0, 0)
     return (
-        _INPUTS[network.input], network.input_size, network.embedding_size, at("embedding.weight"), layers,
+        _INPUTS[network.input], network.input_size, network.embedding_size, *tables, layers,
         _POOLS[network.pool], at("attention.weight"), network.outputs, at("head.weight"), at("head.bias"),
     )  # fmt: skip
 

@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.errors import ModelError
+from timesteps.errors import ModelError, UsageError
+from timesteps.runtime.losses import Loss
 from timesteps.runtime.spec import FORMAT_VERSION, LayerSpec, ModelSpec, NetworkSpec
 
-__all__ = ["check_model", "model_tensors", "network_tensors"]
+__all__ = ["check_model", "int8_scales", "model_tensors", "network_tensors"]
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3}  # row blocks of weight_ih and weight_hh
 LINEAR = ("mingru", "minlstm")  # cells without a recurrent product, so without weight_hh and bias_hh
@@ -26,6 +27,8 @@ _MAX_SIZE = 2**31 - 1  # ids are int32
 _MAX_LAYERS = 1000
 _MAX_MEMBERS = 1000
 _MAX_ORDER = 64  # of n-grams
+_INT8 = 127
+_MAX_TERMS = 2**16  # of a sum of products of int8, which 32 bits hold
 _MAX_LENGTH = 1_000_000  # a text without a mask is padded to so many steps
 
 
@@ -67,6 +70,22 @@ def directions(layer: LayerSpec) -> tuple[str, ...]:
     return ("", "_reverse") if layer.bidirectional else ("",)
 
 
+def int8_scales(network: NetworkSpec) -> dict[str, str]:
+    """The tensors that are int8, with the names of their scales, (rows,) float32; none in a network of floats.
+
+    >>> layer = LayerSpec(cell="gru", input_size=2, hidden_size=4)
+    >>> int8_scales(NetworkSpec(input="numeric", input_size=2, layers=(layer,), outputs=1, weights="int8"))
+    {'rnn.weight_ih_l0': 'rnn.scale_ih_l0', 'rnn.weight_hh_l0': 'rnn.scale_hh_l0'}
+    """
+    if network.weights != "int8":
+        return {}
+    names = ["embedding.weight"] if network.embedding_size else []
+    for number, layer in enumerate(network.layers):
+        for way in ("", "_reverse") if layer.bidirectional else ("",):
+            names += [f"rnn.weight_{side}_l{number}{way}" for side in ("ih", "hh")]
+    return {name: name.replace("weight", "scale") for name in names}
+
+
 def _layer_tensors(layer: LayerSpec, suffix: str) -> dict[str, tuple[int, ...]]:
     rows = GATES[layer.cell] * layer.hidden_size
     recurrent = layer.cell not in LINEAR
@@ -103,13 +122,18 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
         expected["guide.bias"] = (("float32",), (outputs,))
     if spec.numeric is not None:
         expected["scaler.mean"] = expected["scaler.scale"] = (("float64",), (spec.numeric.features,))
+    if spec.targets is not None:
+        expected["target.mean"] = expected["target.scale"] = (("float64",), (spec.targets.width,))
     network: dict[str, tuple[int, ...]] = {}
+    scales = int8_scales(spec.network)
     for member in range(spec.members):
         prefix = member_prefix(spec, member)
         if member in (0, spec.members - spec.unguided):  # from here on all are alike
             network = network_tensors(member_network(spec, member))
         for name, shape in network.items():
-            expected[prefix + name] = (_FLOAT, shape)
+            expected[prefix + name] = (("int8",) if name in scales else _FLOAT, shape)
+            if name in scales:
+                expected[prefix + scales[name]] = (("float32",), shape[:1])
     return expected
 
 
@@ -131,7 +155,7 @@ def member_network(spec: ModelSpec, member: int) -> NetworkSpec:
 def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
     """`ModelError` unless the specification is sound and the tensors are exactly those it calls for, all finite."""
     check_spec(spec)
-    needed = spec.members * len(network_tensors(spec.network))
+    needed = spec.members * (len(network_tensors(spec.network)) + len(int8_scales(spec.network)))
     if needed > MAX_TENSORS:  # before millions of names are made
         raise ModelError(f"the specification calls for {needed} tensors, at most {MAX_TENSORS} are read")
     expected = model_tensors(spec)
@@ -152,10 +176,13 @@ def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
             raise ModelError(f"tensor {name} has shape {tensor.shape}, the specification calls for {wanted}")
         if tensor.dtype.kind == "f" and not all_finite(tensor):
             raise ModelError(f"tensor {name} holds NaN or infinite numbers", mend="train the model again")
+        if tensor.dtype == np.int8 and tensor.min() < -_INT8:
+            raise ModelError(f"tensor {name} holds -128, int8 weights are from -127 to 127")
     if "guide.features" in expected and len({len(tensors[f"guide.{name}"]) for name in _PER_NGRAM}) > 1:
         raise ModelError("the guide's tensors do not have one row an n-gram each", mend="train the model again")
-    if spec.numeric is not None and not (tensors["scaler.scale"] > 0).all():
-        raise ModelError("tensor scaler.scale holds numbers that are not positive")
+    for name in ("scaler.scale", "target.scale"):
+        if name in expected and not (tensors[name] > 0).all():
+            raise ModelError(f"tensor {name} holds numbers that are not positive")
 
 
 def all_finite(tensor: NDArray[Any]) -> bool:
@@ -197,11 +224,11 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
         (embeds != (0 < network.embedding_size <= _MAX_SIZE), f"embedding_size is {network.embedding_size}"),
         (inputs != [first, *outputs[:-1]], f"the layers' input sizes {inputs} do not follow from what is below them"),
         *(_layer_contradiction(layer) for layer in layers),
+        *(_int8_contradiction(network, number) for number in range(len(layers)) if network.weights == "int8"),
         (network.channels != _channels(spec), f"{network.channels} channels, its guide"),
         (not 0 <= network.share <= 1 or (network.share > 0 and _channels(spec) == 0), f"share is {network.share}"),
         (network.wide and network.input != "bag", f"a wide term with input {network.input}"),
-        (len(set(spec.classes)) != len(spec.classes) or len(spec.classes) < 2, "classes are fewer than two or repeat"),
-        (network.outputs != len(spec.classes) and (network.outputs, len(spec.classes)) != (1, 2), "outputs ≠ classes"),
+        *_task_contradictions(spec),
         ((network.input == "numeric") != (numeric is not None), f"input {network.input}, its numeric part"),
         ((network.input == "numeric") == (text is not None), f"input {network.input}, its text part"),
         (
@@ -228,6 +255,9 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
                 "its guide",
             ),
         ]
+        pieces = text.bag is not None and text.bag.piece is not None
+        cut = text.max_length is not None or not text.mask or text.start or pieces
+        found.append((text.tokenizer == "tokens" and cut, "tokens are its steps as they are"))
         if text.bag is not None:
             orders = [(1, text.bag.phrase), *(family for family in (text.bag.syllable, text.bag.jamo) if family)]
             found.append((any(not 1 <= low <= high <= _MAX_ORDER for low, high in orders), f"n-grams of {orders}"))
@@ -235,7 +265,10 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             found.append((not 1 <= piece <= _MAX_SIZE, f"pieces of {piece} syllables"))
     for golden in spec.golden:
         finite = all(math.isfinite(number) for number in golden.logits)
-        found.append((len(golden.logits) != network.outputs or not finite, "a golden vector's logits"))
+        answers = 1 if network.pool != "none" else len(golden.input)
+        if network.pool == "none" and isinstance(golden.input, str):  # how many steps, the text part knows
+            answers = -(-len(golden.logits) // max(1, network.outputs))
+        found.append((len(golden.logits) != answers * network.outputs or not finite, "a golden vector's logits"))
         found.append((isinstance(golden.input, str) != reads_texts(spec), "a golden vector's input"))
         if not isinstance(golden.input, str):
             width = 1 if numeric is None else numeric.features
@@ -245,6 +278,37 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
     return found
 
 
+def _task_contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
+    """What the task says of pooling, outputs, classes and targets."""
+    network, targets, per_step = spec.network, spec.targets, spec.network.pool == "none"
+    found = [
+        (spec.task != "regress" and per_step != (spec.task == "tag"), f"task {spec.task}, pool {network.pool}"),
+        (per_step and (network.wide or network.share > 0), "a term of whole rows without pooling"),
+        (spec.task != "classify" and spec.text is not None and spec.text.guide is not None, f"task {spec.task}, guide"),
+        ((targets is not None) != (spec.task == "regress"), f"task {spec.task}, its targets"),
+    ]
+    if targets is None:
+        count = len(spec.classes)
+        return [
+            *found,
+            (len(set(spec.classes)) != count or count < 2, "classes are fewer than two or repeat"),
+            (network.outputs != count and (network.outputs, count) != (1, 2), "outputs ≠ classes"),
+        ]
+    try:
+        loss: Loss | None = Loss(targets.loss, targets.quantiles)
+    except UsageError:
+        loss = None
+    sound = loss is not None and not loss.is_classification
+    sizes = len(targets.shape) <= 2 and all(1 <= size <= _MAX_SIZE for size in targets.shape)
+    return [
+        *found,
+        (bool(spec.classes), "a regression with classes"),
+        (not sound, f"targets of the loss {targets.loss}"),
+        (not sizes, f"targets of shape {targets.shape}"),
+        (loss is not None and network.outputs != loss.outputs(targets.size), f"{network.outputs} outputs, its targets"),
+    ]
+
+
 def _layer_contradiction(layer: LayerSpec) -> tuple[bool, str]:
     rates = layer.zoneout, layer.zoneout_cell
     if any(not 0 <= rate <= 1 for rate in rates):
@@ -252,6 +316,14 @@ def _layer_contradiction(layer: LayerSpec) -> tuple[bool, str]:
     if layer.cell in LINEAR and layer.layer_norm:
         return True, f"a {layer.cell} with layer_norm"
     return layer.cell != "lstm" and (layer.peephole or rates[1] > 0), f"a {layer.cell} with peephole or zoneout_cell"
+
+
+def _int8_contradiction(network: NetworkSpec, number: int) -> tuple[bool, str]:
+    layer = network.layers[number]
+    if layer.cell in LINEAR or layer.layer_norm or layer.peephole or layer.zoneout or layer.zoneout_cell:
+        return True, "int8 weights of a cell that is no plain rnn, lstm or gru"
+    read = 0 if number == 0 and network.input == "one_hot" else layer.input_size
+    return max(read, layer.hidden_size) > _MAX_TERMS, "int8 sums too long"
 
 
 def _channels(spec: ModelSpec) -> int:

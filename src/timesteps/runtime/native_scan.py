@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from timesteps.runtime.cells import Array
 from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.spec import LayerSpec
 
-__all__ = ["equation", "native_scan", "why_not_native"]
+__all__ = ["direction_addresses", "equation", "native_scan", "run_steps", "step_layers", "why_not_native"]
 
 _OPTIONAL = ("norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")
 
@@ -79,4 +79,46 @@ def native_scan(
             shape, (x.ctypes.data + way * part * item, width, batch * width), inputs, None,
             (y.ctypes.data + way * hidden * item, y.shape[2], batch * y.shape[2]), (at(final[0]), at(final[1])),
         )  # fmt: skip
+    return y
+
+
+def direction_addresses(at: Callable[[str], int], int8: bool) -> tuple[int, ...]:
+    """The weights of a layer and direction as native/stream/bind.h takes them; `at` says where each lies, or 0."""
+    weights, whole = at("weight_ih"), at("weight_hh")
+    scales = (at("scale_ih"), at("scale_hh"))
+    given = (
+        (0, 0, at("bias_ih"), at("bias_hh"), weights, whole)
+        if int8
+        else (weights, whole, at("bias_ih"), at("bias_hh"), 0, 0)
+    )
+    return (*given, *scales, at("h0"), at("c0"))
+
+
+def step_layers(layer: LayerSpec, ways: Sequence[Mapping[str, Array]], looked_up: bool) -> list[Any]:
+    """The directions of a layer of int8 weights, packed for the kernels of single steps."""
+    core = native.core
+    assert core is not None
+    kind, option = equation(layer)
+    found = []
+    for weights in ways:
+
+        def at(name: str, weights: Mapping[str, Array] = weights) -> int:
+            return int(weights[name].ctypes.data) if name in weights else 0
+
+        addresses = direction_addresses(at, int8=True)
+        found.append(core.StepLayer(kind, option, layer.input_size, layer.hidden_size, looked_up, addresses))
+    return found
+
+
+def run_steps(
+    layer: LayerSpec, ways: Sequence[Any], x: NDArray[Any], lengths: NDArray[np.int64], looked_up: bool = False
+) -> Array:
+    """What `native_scan` gives, by `step_layers`, step by step: x (T, B, I) float32, or ids (T, B, 1) int32."""
+    steps, batch, _ = x.shape
+    y = np.zeros((steps, batch, layer.hidden_size * len(ways)), np.float32)
+    x, lengths = np.ascontiguousarray(x), np.ascontiguousarray(lengths, np.int64)
+    places = (0, x.ctypes.data) if looked_up else (x.ctypes.data, 0)
+    for way, packed in enumerate(ways):
+        begin = y.ctypes.data + way * layer.hidden_size * y.itemsize
+        packed.run(*places, lengths.ctypes.data, steps, batch, begin, y.shape[2], way == 1)
     return y

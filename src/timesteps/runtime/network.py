@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
-from timesteps.errors import DataError
+from timesteps.errors import DataError, UsageError
 from timesteps.runtime import native
-from timesteps.runtime.cells import CELLS, Array, Cell
+from timesteps.runtime.cells import Array, Cell
 from timesteps.runtime.embedding import Inputs, projection
-from timesteps.runtime.layout import directions, network_tensors
-from timesteps.runtime.native_scan import native_scan, why_not_native
-from timesteps.runtime.pooling import pool
+from timesteps.runtime.int8 import QuantizedTable, make_cell
+from timesteps.runtime.layout import directions, int8_scales, network_tensors
+from timesteps.runtime.native_scan import native_scan, run_steps, step_layers, why_not_native
+from timesteps.runtime.pooling import at_steps, pool
 from timesteps.runtime.scan import Steps, scan
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import NetworkSpec
@@ -39,7 +40,7 @@ class Network:
     Args:
         spec: what to build.
         tensors: its tensors, as `network_tensors(spec)` says; others are ignored. Tables are read where they lie.
-        dtype: float32 or float64, of all computation and of the logits.
+        dtype: float32 or float64, of all computation and of the logits; float32 if its weights are in int8.
 
     >>> from timesteps.runtime.spec import LayerSpec
     >>> layer = LayerSpec(cell="rnn", input_size=1, hidden_size=1)
@@ -53,17 +54,32 @@ class Network:
     def __init__(self, spec: NetworkSpec, tensors: Mapping[str, NDArray[Any]], dtype: DTypeLike = np.float32) -> None:
         self.spec = spec
         self.dtype = np.dtype(dtype)
+        scales = int8_scales(spec)
+        if scales and self.dtype != np.float32:
+            raise UsageError(f"dtype is {self.dtype}", mend="a network of int8 weights computes in float32")
         names = network_tensors(spec)
-        self._tables = {name: tensors[name] for name in names if name in _TABLES}
-        weights = {name: tensors[name].astype(self.dtype) for name in names if name not in _TABLES}
+        self._tables: dict[str, Any] = {name: tensors[name] for name in names if name in _TABLES}
+        for name in self._tables.keys() & scales.keys():
+            self._tables[name] = QuantizedTable(tensors[name], tensors[scales[name]])
+        weights = {
+            name: tensors[name] if name in scales else tensors[name].astype(self.dtype)
+            for name in [*names, *scales.values()]
+            if name not in _TABLES
+        }
         self._weights: list[list[dict[str, Array]]] = []
         for number, layer in enumerate(spec.layers):
             ends = [f"_l{number}{suffix}" for suffix in directions(layer)]
             self._weights.append([_ending(weights, end) for end in ends])
         self._cells: list[list[Cell]] | None = None
+        self._steppers: list[list[Any]] | None = None
+        pairs = list(zip(spec.layers, self._weights, strict=True))
         if self.why_not_native() is not None:
-            pairs = zip(spec.layers, self._weights, strict=True)
-            self._cells = [[CELLS[layer.cell](layer, way) for way in ways] for layer, ways in pairs]
+            self._cells = [[make_cell(layer, way) for way in ways] for layer, ways in pairs]
+        elif scales:
+            self._steppers = [
+                step_layers(layer, ways, looked_up=spec.input == "one_hot" and number == 0)
+                for number, (layer, ways) in enumerate(pairs)
+            ]
         self._attention = weights.get("attention.weight")
         self._head, self._bias = weights["head.weight"].T, weights["head.bias"]
 
@@ -80,7 +96,9 @@ class Network:
         return None
 
     def logits(self, sequences: Sequences) -> Array:
-        """Logits (R, outputs). The pooled vector of a row without steps is zero.
+        """Logits (R, outputs); without pooling (N, outputs), of all steps of all rows, end to end.
+
+        The pooled vector of a row without steps is zero.
 
         Raises:
             DataError: an id outside the network's input, or steps of another kind or width than it reads.
@@ -91,10 +109,19 @@ class Network:
     def _logits(self, sequences: Sequences) -> Array:
         inputs = Inputs(self.spec, self._tables, sequences, self.dtype)
         lengths = sequences.lengths
+        if self.spec.pool == "none":
+            logits: Array = np.empty((int(lengths.sum()), self.spec.outputs), self.dtype)
+            first = int(sequences.offsets[0])
+            for rows in self._chunks(lengths):
+                steps = Steps(lengths[rows])
+                places = sequences.offsets[rows][steps.row] + steps.time
+                outputs = at_steps(self._outputs(inputs, steps, places))
+                logits[places - first] = outputs @ self._head + self._bias
+            return logits
         pooled = np.zeros((len(sequences), self.spec.width), self.dtype)
         for rows in self._chunks(lengths):
             pooled[rows] = self._pooled(inputs, Steps(lengths[rows]), sequences.offsets[rows])
-        logits: Array = pooled @ self._head
+        logits = pooled @ self._head
         logits += self._bias
         if self.spec.wide:
             logits += inputs.wide()
@@ -117,16 +144,24 @@ class Network:
             start += count
 
     def _pooled(self, inputs: Inputs, steps: Steps, offsets: NDArray[np.int64]) -> Array:
-        places = offsets[steps.row] + steps.time
-        if self._cells is None:
-            outputs = self._by_kernels(inputs, steps, places)
-        else:
-            outputs = self._by_cells(self._cells, inputs, steps, places)
+        outputs = self._outputs(inputs, steps, offsets[steps.row] + steps.time)
         return pool(self.spec.pool, steps, outputs, self._attention)
+
+    def _outputs(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64]) -> list[Array]:
+        """Outputs of the last layer at these steps, one (N, H) a direction."""
+        if self._cells is None:
+            return self._by_kernels(inputs, steps, places)
+        return self._by_cells(self._cells, inputs, steps, places)
 
     def _by_kernels(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64]) -> list[Array]:
         """Outputs of the last layer, by the compiled kernels, which take padded rows."""
         looked_up = self.spec.input == "one_hot"
+        if self._steppers is not None:
+            read: NDArray[Any] = inputs.ids(places) if looked_up else inputs.vectors(places)
+            x = steps.padded(read)
+            for number, (layer, packed) in enumerate(zip(self.spec.layers, self._steppers, strict=True)):
+                x = run_steps(layer, packed, x, steps.lengths, looked_up and number == 0)
+            return np.split(steps.packed(x), len(self._steppers[-1]), axis=1)
         x = inputs.products(self._weights[0], places) if looked_up else inputs.vectors(places)
         x = steps.padded(x)
         for number, (layer, ways) in enumerate(zip(self.spec.layers, self._weights, strict=True)):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime.cells import CELLS, Array, Cell
-from timesteps.runtime.layout import member_network, member_prefix, network_tensors
+from timesteps.runtime.cells import Array, Cell
+from timesteps.runtime.int8 import QuantizedTable, make_cell
+from timesteps.runtime.layout import int8_scales, member_network, member_prefix, network_tensors
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 
 __all__ = ["NumpyEngine", "Single", "State"]
@@ -38,15 +39,21 @@ class _Member:
 
     def __init__(self, network: NetworkSpec, prefix: str, tensors: Mapping[str, NDArray[Any]]) -> None:
         self.network, self.prefix = network, prefix
-        weights = {name: tensors[prefix + name].astype(np.float32) for name in network_tensors(network)}
+        scales = int8_scales(network)
+        weights: dict[str, Any] = {
+            name: tensors[prefix + name] if name in scales else tensors[prefix + name].astype(np.float32)
+            for name in [*network_tensors(network), *scales.values()]
+        }
         self._embedding = weights.get("embedding.weight")
+        if self._embedding is not None and scales:
+            self._embedding = QuantizedTable(self._embedding, weights["embedding.scale"])
         self._attention = weights.get("attention.weight")
         self._head, self._bias = weights["head.weight"], weights["head.bias"]
         self.cells: list[Cell] = []
         for number, layer in enumerate(network.layers):
             end = f"_l{number}"
             own = {name[4 : -len(end)]: weight for name, weight in weights.items() if name.endswith(end)}
-            self.cells.append(CELLS[layer.cell](layer, own))
+            self.cells.append(make_cell(layer, own))
 
     def beginning(self) -> State:
         """The fields of one stream before its first step."""
@@ -103,8 +110,9 @@ class _Member:
         parts = {name: state[self.prefix + name][stream] for name in _RUNNING if self.prefix + name in state}
         pooled: list[Array] = []
         if state["steps"][stream] == 0:
-            return self._bias
-        if self.network.pool == "last":
+            empty: Array = self._bias
+            return empty
+        if self.network.pool in ("last", "none"):
             pooled.append(state[f"{self.prefix}h_l{len(self.cells) - 1}"][stream])
         if "pool.sum" in parts:
             pooled.append(parts["pool.sum"] / parts.get("pool.weight", state["steps"][stream]))
