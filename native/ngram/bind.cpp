@@ -23,6 +23,8 @@ namespace timesteps {
 namespace nb = nanobind;
 using namespace nanobind::literals;
 
+namespace {
+
 template <class T>
 using NgramIn = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using NgramEntries = nb::ndarray<const std::uint32_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -228,6 +230,8 @@ private:
     Words words_;
     std::uint32_t first_, unknown_, end_;
 };
+
+}  // namespace
 
 void bind_ngram(nb::module_& module) {
     nb::class_<NgramLevels>(module, "NgramLevels")

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from timesteps.runtime.text.sequences import one_hot, pad_sequences
     from timesteps.runtime.text.vocabulary import Vocabulary
     from timesteps.tasks.classify.estimator import Classifier
+    from timesteps.tasks.language.estimator import LanguageModel
     from timesteps.tasks.ngram.estimator import NgramModel
 
 __all__ = [
     "Classifier",
+    "LanguageModel",
     "NgramModel",
     "Session",
     "Vocabulary",
@@ -41,6 +43,7 @@ __all__ = [
 # meets PyTorch.
 _WHERE = {
     "Classifier": "timesteps.tasks.classify.estimator",
+    "LanguageModel": "timesteps.tasks.language.estimator",
     "NgramModel": "timesteps.tasks.ngram.estimator",
     "Session": "timesteps.runtime.session",
     "load": "timesteps.runtime.session",

@@ -91,9 +91,7 @@ def read_arpa(path: str | os.PathLike[str], *, units: str = "word") -> Ngram:
         raise ModelError(f"cannot be read: {(error.strerror or str(error)).lower()}", path=path) from error
 
 
-def _read(
-    path: Path, units: str, extra: list[set[tuple[int, ...]]]
-) -> tuple[Ngram | None, list[set[tuple[int, ...]]]]:
+def _read(path: Path, units: str, extra: list[set[tuple[int, ...]]]) -> tuple[Ngram | None, list[set[tuple[int, ...]]]]:
     """The model; or None, and the n-grams by order that have to be added first."""
     with ExitStack() as stack:
         file = cast(IO[bytes], stack.enter_context(path.open("rb")))
@@ -177,7 +175,9 @@ def _unigrams(
     logs[which], weights[which] = zip(*found.values(), strict=True)
     where = np.full(len(numbers), lines.number)
     where[which] = list(at.values())
-    words = [] if units == "byte" else [_word(word, at[number]) for word, number in islice(numbers.items(), fixed, None)]
+    words = (
+        [] if units == "byte" else [_word(word, at[number]) for word, number in islice(numbers.items(), fixed, None)]
+    )
     if len(set(words)) != len(words):
         raise Wrong("two words are spellings of the same", lines.number)
     identity = np.arange(len(numbers), dtype=np.uint32)[:, None]

@@ -19,7 +19,18 @@ from numpy.typing import NDArray
 from timesteps.errors import DataError
 from timesteps.runtime import native
 
-__all__ = ["EMPTY", "NOTHING", "WIDTH", "Level", "PlainReader", "add_level", "find", "logarithms", "new_table", "reader"]
+__all__ = [
+    "EMPTY",
+    "NOTHING",
+    "WIDTH",
+    "Level",
+    "PlainReader",
+    "add_level",
+    "find",
+    "logarithms",
+    "new_table",
+    "reader",
+]
 
 EMPTY = 0xFFFFFFFF
 """The word of an empty slot; the slot of what is not there."""

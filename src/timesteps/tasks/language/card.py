@@ -49,6 +49,9 @@ def card(figures: Mapping[str, Any], choices: Mapping[str, Any], rows: Sequence[
             f"| bits a character | {valid['bits_per_character']:.3f} |",
             f"| tokens, of them unknown | {valid['tokens']}, {valid['unknown']} |",
         ]
+        if baseline := figures.get("baseline"):
+            label = f"{baseline['order']}-gram model, modified Kneser-Ney, sentence by sentence"
+            lines.append(f"| {label} | {baseline['perplexity']:.2f} |")
     lines += ["", "## Epochs", "", "| epoch | learning rate | training | validation |", "|-|-|-|-|"]
     for row in rows:
         held = f"{math.exp(min(row['val_loss'], 700.0)):.2f}" if "val_loss" in row else "-"

@@ -18,7 +18,7 @@ from timesteps.runtime.language.vocabulary import UnitVocabulary
 from timesteps.runtime.text.subword import SubwordModel
 from timesteps.tasks.language.choices import ModelChoices
 
-__all__ = ["Corpus", "Prepared", "encode", "named_lines", "prepare"]
+__all__ = ["Corpus", "Prepared", "encode", "named_lines", "prepare", "written"]
 
 Corpus = str | os.PathLike[str] | Iterable[str] | None
 """A file, `-`, the name of a known data set, lines themselves, or None: the bundled sample."""
@@ -101,6 +101,16 @@ def encode(vocabulary: UnitVocabulary, lines: Lines) -> tuple[Tokens, int]:
     words = list(read.numbers)
     numbers = [vocabulary.end if word is None else vocabulary.encode([word])[0] for word in words]
     return np.array(numbers, np.int32)[np.frombuffer(read.ids, np.int32)], read.characters_from(0)
+
+
+def written(vocabulary: UnitVocabulary, tokens: Tokens) -> Iterator[str]:
+    """The lines that these tokens are; an unknown word reads <unk>."""
+    if vocabulary.end < 0:
+        yield from vocabulary.text(tokens.tolist()).split("\n")
+        return
+    for sentence in np.split(tokens, np.flatnonzero(tokens == vocabulary.end) + 1):
+        if len(sentence):
+            yield vocabulary.text(sentence.tolist())
 
 
 class _Reader:
