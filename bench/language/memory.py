@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
+from pathlib import Path
 
 from bench.language import model
 
@@ -24,7 +24,9 @@ def main(name: str) -> None:
     step = model.by_torch() if name == "torch" else model.by_engine(name, 1)
     for window in model.text(model.zipfian(_STEPS)):
         step(window)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # Not ru_maxrss, which a process has from its parent at first.
+    status = Path("/proc/self/status").read_text()
+    print(next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from timesteps.training.language.streams import Text, Window, windows
 
 __all__ = ["BATCH", "STEPS", "WORDS", "by_engine", "by_torch", "network", "text", "zipfian"]
 
-WORDS, SIZE, LAYERS, BATCH, STEPS, RATE, CLIP = 10_000, 200, 2, 20, 35, 20.0, 0.25
+WORDS, SIZE, LAYERS, BATCH, STEPS, RATE, CLIP = 10_000, 200, 2, 20, 35, 1.0, 0.25
 
 Step = Callable[[Window], float]
 
@@ -74,6 +74,6 @@ def by_torch(words: int = WORDS) -> Step:
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         sgd.step()
-        return float(loss)
+        return loss.item()
 
     return step

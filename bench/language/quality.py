@@ -1,8 +1,8 @@
 """`python -m bench.language.quality NAME … [--threads N]`: train the recipes on their texts, to the end.
 
 The runs lie in runs/language/NAME and go on where they were stopped; each result goes to
-bench/results/language_quality.json. Texts are found through TIMESTEPS_DATA. The seconds are those of the epochs, however
-often the run was stopped.
+bench/results/language_quality.json. Texts are found through TIMESTEPS_DATA. The seconds are those of the epochs,
+however often the run was stopped.
 """
 
 from __future__ import annotations

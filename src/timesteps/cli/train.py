@@ -16,8 +16,7 @@ from timesteps.cli.train_language import train_language
 if TYPE_CHECKING:  # msgspec would cost every --help some milliseconds
     from timesteps.tasks.classify.request import Request
 
-app = typer.Typer(no_args_is_help=True, help="Train a model: classify, language, ngram.", add_completion=False)
-app.command("language")(train_language)
+app = typer.Typer(no_args_is_help=True, help="Train a model: classify, ngram, language.", add_completion=False)
 
 
 @app.command("classify")
@@ -158,3 +157,4 @@ def _run(request: Request, out: Path, resume: bool, as_json: bool) -> None:
 
 
 app.command("ngram")(train_ngram.ngram)
+app.command("language")(train_language)
