@@ -117,5 +117,9 @@ def run_tagger(
 
 
 def _taken(sentences: TaggedSentences, rows: list[int]) -> TaggedSentences:
-    parts = ([part[row] for row in rows] for part in (sentences.tokens, sentences.tags, sentences.lines))
-    return TaggedSentences(*parts, sentences.sha256)
+    return TaggedSentences(
+        [sentences.tokens[row] for row in rows],
+        [sentences.tags[row] for row in rows],
+        [sentences.lines[row] for row in rows],
+        sentences.sha256,
+    )
