@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime.layout import member_network, member_prefix, network_tensors
+from timesteps.runtime.int8 import quantize_rows
+from timesteps.runtime.layout import int8_scales, member_network, member_prefix, network_tensors
 from timesteps.runtime.losses import Loss
 from timesteps.runtime.sequences import Bags, Sequences
 from timesteps.runtime.spec import (
@@ -155,6 +156,18 @@ def numeric_model(
     )
     scaler = {"scaler.mean": np.arange(1.0, features + 1), "scaler.scale": np.full(features, 2.0)}
     return spec, {**scaler, **_members(shape, members, 0)}
+
+
+def in_int8(model: tuple[ModelSpec, dict[str, NDArray[Any]]]) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """A model with its weights in int8."""
+    spec, tensors = model
+    network = msgspec.structs.replace(spec.network, weights="int8")
+    spec, tensors = msgspec.structs.replace(spec, network=network), dict(tensors)
+    for member in range(spec.members):
+        prefix = member_prefix(spec, member)
+        for name, scale in int8_scales(network).items():
+            tensors[prefix + name], tensors[prefix + scale] = quantize_rows(tensors[prefix + name])
+    return spec, tensors
 
 
 def tagger_model(bidirectional: bool = False) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:

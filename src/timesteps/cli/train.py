@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from timesteps.cli import options
 from timesteps.cli.fetch import fetch
 from timesteps.cli.talk import print_json, say
+from timesteps.cli.train_language import train_language
+from timesteps.cli.train_tag import train_tag
 
 if TYPE_CHECKING:  # msgspec would cost every --help some milliseconds
     from timesteps.tasks.classify.request import Request
 
-app = typer.Typer(no_args_is_help=True, help="Train a model: classify, tag.", add_completion=False)
+app = typer.Typer(no_args_is_help=True, help="Train a model: classify, tag, language.", add_completion=False)
+app.command("tag")(train_tag)
+app.command("language")(train_language)
 
 
 @app.command("classify")
@@ -115,70 +119,6 @@ def classify(
         _plan(request, as_json)
     else:
         _run(request, out, resume, as_json)
-
-
-@app.command("tag")
-def tag(
-    context: typer.Context,
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE", help="A token and its tag a line, a blank line between sentences; - is standard input."
-        ),
-    ],
-    valid: options.Valid = None,
-    validation_split: Annotated[
-        float | None,
-        typer.Option("--validation-split", metavar="X", help="Share held out without --valid. Default: 0.1."),
-    ] = None,
-    encoding: options.Encoding = None,
-    input: Annotated[
-        Literal["bag", "ids"] | None, typer.Option("--input", metavar="NAME", help="A token's vector: bag, ids.")
-    ] = None,
-    lowercase: options.Lowercase = None,
-    min_count: options.MinCount = None,
-    embedding_size: options.EmbeddingSize = None,
-    cell: options.Cell = None,
-    hidden_size: options.HiddenSize = None,
-    num_layers: options.NumLayers = None,
-    bidirectional: options.Bidirectional = None,
-    dropout: options.Dropout = None,
-    input_dropout: options.InputDropout = None,
-    recurrent_dropout: options.RecurrentDropout = None,
-    feature_dropout: options.FeatureDropout = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    optimizer: options.Optimizer = None,
-    learning_rate: options.LearningRate = None,
-    table_learning_rate: options.TableLearningRate = None,
-    schedule: options.Schedule = None,
-    engine: options.Engine = None,
-    seed: options.Seed = None,
-    threads: options.Threads = None,
-    out: options.Out = Path("run"),
-    as_json: options.AsJson = False,
-) -> None:
-    """Train a tagger, judge it beside the most frequent tag of each token, and leave model and log in a run folder."""
-    from timesteps.tasks.tag.run import run_tagger
-
-    own = {"data", "valid", "validation_split", "encoding", "seed", "out", "as_json"}
-    given = {name: value for name, value in context.params.items() if name not in own and value is not None}
-    if seed is not None:
-        given["random_state"] = seed
-    result = run_tagger(
-        data,
-        out,
-        given,
-        valid=valid,
-        validation_split=validation_split,
-        encoding=encoding,
-        say=say,
-        verbose=not as_json,
-    )
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        typer.echo(str(result))
 
 
 def _request(given: dict[str, Any]) -> Request:

@@ -182,6 +182,8 @@ def _numpy(session: Session) -> Runner:
 
 
 def _torch(session: Session) -> Runner | str:
+    if session.spec.network.weights == "int8":
+        return "its weights are in int8, which only the runtime computes with"
     if missing("torch"):
         return "PyTorch is not installed"
     # Here, so that whoever imports this module need not have PyTorch.

@@ -157,7 +157,8 @@ class Network:
         """Outputs of the last layer, by the compiled kernels, which take padded rows."""
         looked_up = self.spec.input == "one_hot"
         if self._steppers is not None:
-            x = steps.padded(inputs.ids(places) if looked_up else inputs.vectors(places))
+            read: NDArray[Any] = inputs.ids(places) if looked_up else inputs.vectors(places)
+            x = steps.padded(read)
             for number, (layer, packed) in enumerate(zip(self.spec.layers, self._steppers, strict=True)):
                 x = run_steps(layer, packed, x, steps.lengths, looked_up and number == 0)
             return np.split(steps.packed(x), len(self._steppers[-1]), axis=1)
