@@ -86,9 +86,7 @@ def train_language(
     clip_norm: Annotated[float | None, _option(_FIT, "Largest norm of the gradient.", "X")] = None,
     ema: options.Ema = None,
     samples: Annotated[int | None, _option(_FIT, "Classes of a sampled softmax (torch). 0: all.", "N")] = None,
-    patience: Annotated[
-        int | None, _option(_FIT, "Epochs without a lower validation loss before it stops.", "N")
-    ] = None,
+    patience: Annotated[int | None, _option(_FIT, "Epochs without a lower validation loss before it stops.", "N")] = None,
     seed: options.Seed = None,
     engine: options.Engine = None,
     out: options.Out = Path("run"),
@@ -105,12 +103,8 @@ def train_language(
     from timesteps.training.progress import quiet, terminal
 
     given = {name: value for name, value in context.params.items() if value is not None}
-    data = {
-        name: given[name] for name in ("corpus", "valid", "validation_split", "encoding", "recipe") if name in given
-    }
-    choices = {
-        name: value for name, value in given.items() if name not in (*data, "out", "threads", "resume", "as_json")
-    }
+    data = {name: given[name] for name in ("corpus", "valid", "validation_split", "encoding", "recipe") if name in given}
+    choices = {name: value for name, value in given.items() if name not in (*data, "out", "threads", "resume", "as_json")}
     request = LanguageRequest(**data, choices=choices)
     for source in () if resume else (corpus, valid):
         fetch(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import msgspec
 
@@ -139,7 +139,7 @@ class NgramModel(Ngram):
         model._adopt(spec, other.tensors)
         return model
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn | Any:
         if name in _FITTED:
             raise UsageError("this model has not been fitted", mend="call fit, or make it by load or from_arpa")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
