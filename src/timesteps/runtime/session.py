@@ -264,9 +264,9 @@ class Session:
             return evaluate_numbers(targets.reshape(flat), answers.reshape(flat), losses, weights)
         if per_step:
             return evaluate_tags(
-                step_targets(labels, lengths, self.classes), probabilities(outputs), lengths, self.classes
+                step_targets(list(labels), lengths, self.classes), probabilities(outputs), lengths, self.classes
             )
-        return evaluate(label_targets(labels, self.classes), probabilities(outputs), self.classes, sample_weight)
+        return evaluate(label_targets(list(labels), self.classes), probabilities(outputs), self.classes, sample_weight)
 
     def verify(self) -> float:
         """Replay the golden vectors; the largest difference from the stored logits, 0 if there are none.
