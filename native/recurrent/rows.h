@@ -17,6 +17,12 @@ TIMESTEPS_ALWAYS N* row_at(const Problem<T>& p, const Rows<N>& rows, Index r, In
     return rows.data + p.original[r] * rows.row + time_of(p, r, t) * rows.step;
 }
 
+template <class T>
+TIMESTEPS_ALWAYS const T* x_at(const Problem<T>& p, Index r, Index t) {
+    if (p.which == nullptr) return row_at(p, p.x, r, t);
+    return p.x.data + p.which[p.original[r] * p.steps + time_of(p, r, t)] * p.x.row;
+}
+
 /// Asks for a row that will be read, or written, soon. Rows of a batch are far apart, so that no processor would guess.
 template <bool Write, class T>
 TIMESTEPS_ALWAYS void expect_row(const T* row, Index numbers) {
@@ -56,32 +62,32 @@ TIMESTEPS_ALWAYS const T* before(const Problem<T>& p, Index r, Index t, const T*
 }
 
 /// A row of cell states, between (hidden_size) and (panels, rows, W); some panels of it.
-template <class Cell>
-void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride, Index first,
+template <class T>
+void cells_in(const Layout<T>& l, const T* from, T* to, Index stride, Index first,
               Index last) {
-    constexpr Index W = Cell::W;
+    constexpr Index W = kWidth<T>;
     for (Index panel = first; panel < last; ++panel)
         for (Index n = 0; n < W; ++n)
             to[panel * stride + n] = from == nullptr || n >= l.units(panel) ? 0 : from[panel * W + n];
 }
 
-template <class Cell>
-void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride) {
-    cells_in<Cell>(l, from, to, stride, 0, l.panels);
+template <class T>
+void cells_in(const Layout<T>& l, const T* from, T* to, Index stride) {
+    cells_in(l, from, to, stride, 0, l.panels);
 }
 
-template <class Cell>
-void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add,
+template <class T>
+void cells_out(const Layout<T>& l, const T* from, Index stride, T* to, bool add,
                Index first, Index last) {
-    constexpr Index W = Cell::W;
+    constexpr Index W = kWidth<T>;
     for (Index panel = first; panel < last; ++panel)
         for (Index n = 0; n < l.units(panel); ++n)
             to[panel * W + n] = from[panel * stride + n] + (add ? to[panel * W + n] : 0);
 }
 
-template <class Cell>
-void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add) {
-    cells_out<Cell>(l, from, stride, to, add, 0, l.panels);
+template <class T>
+void cells_out(const Layout<T>& l, const T* from, Index stride, T* to, bool add) {
+    cells_out(l, from, stride, to, add, 0, l.panels);
 }
 
 /// What no visit wrote is zero.

@@ -24,10 +24,10 @@ enum class Pool : Index { kLast, kMean, kMax, kMeanMax, kAttention, kNone };
 
 /// One recurrent layer. For the backward pass it keeps `saved_each` numbers for each step of a row, and `saved_once`.
 struct LayerSpec {
-    Index kind, option, input_size, hidden_size, gates;
-    bool bidirectional, learned, layer_norm, peephole;
-    double zoneout, zoneout_cell;
-    Index saved_each, saved_once;
+    Index kind = 0, option = 0, input_size = 0, hidden_size = 0, gates = 0;
+    bool bidirectional = false, learned = false, layer_norm = false, peephole = false;
+    double zoneout = 0, zoneout_cell = 0;
+    Index saved_each = 0, saved_once = 0;
 
     Index directions() const { return bidirectional ? 2 : 1; }
     Index outputs() const { return hidden_size * directions(); }
@@ -58,8 +58,6 @@ struct NetworkSpec {
         for (const LayerSpec& layer : layers) most = std::max({most, layer.zoneout, layer.zoneout_cell});
         return most > 0;
     }
-    /// Whether the first layer's products are looked up. Layer norm wants them all: its input is written out.
-    bool looks_up() const { return input == Input::kOneHot && !layers[0].layer_norm; }
     bool embeds() const { return input == Input::kIds || input == Input::kBag; }
     Index first_inputs() const { return embeds() ? embedding_size + channels : input_size; }
     Index width() const { return layers.back().outputs() * (pool == Pool::kMeanMax ? 2 : 1); }

@@ -11,6 +11,7 @@ from typing import Any
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.language.ngram_spec import NGRAM
+from timesteps.runtime.language.spelling.lexicon import WordCounter
 from timesteps.tasks.classify.folder import claim, clear
 from timesteps.tasks.ngram.choices import Choices
 from timesteps.tasks.ngram.corpus import sentences
@@ -74,8 +75,11 @@ def run(
     begin = time.monotonic()
     name, numbered = sentences(corpus, encoding)
     claim(folder)
-    found = estimate(name, numbered, choices, folder, say)
+    counter = None if choices.units == "word" else WordCounter()  # `correct` needs words, whatever the model counts
+    found = estimate(name, numbered if counter is None else counter.through(numbered), choices, folder, say)
     clear(folder)
+    if counter is not None:
+        counter.write(folder)
     modelfile.save(folder / modelfile.FILE_NAME, found.spec, found.tensors, NGRAM)
     for note in found.notes:
         say(note)
