@@ -98,7 +98,7 @@ def test_add_k_is_lidstone_as_nltk_has_it() -> None:
     ]
     vocabulary = {word for line in lines for word in line.split()} | {"</s>"}
     theirs = lm.Lidstone(0.3, 3)
-    theirs.fit(grams, lm.Vocabulary(vocabulary))
+    theirs.fit(grams, sorted(vocabulary))
     model = NgramModel(order=3, smoothing="add-k", k=0.3).fit(lines)
     state = model.log_probs(model.start(), model.tokens("w1 w2"))[1]
     found = np.exp(model.distribution(state))
@@ -262,7 +262,7 @@ def test_agrees_with_lmplz(cutoffs: tuple[int, ...], tmp_path: Path) -> None:
     lines.append(" ".join(["zz"] * 40))
     command = [os.environ["KENLM_LMPLZ"], "-o", "4", "-S", "100M", "-T", str(tmp_path)]
     command += ["--prune", *map(str, cutoffs)] if len(cutoffs) > 1 else []
-    run = subprocess.run(command, input="\n".join(lines).encode(), capture_output=True, check=True)
+    run = subprocess.run(command, input="\n".join([*lines, ""]).encode(), capture_output=True, check=True)
     (tmp_path / "theirs.arpa").write_bytes(run.stdout)
     theirs = content(NgramModel.from_arpa(tmp_path / "theirs.arpa"))
     ours = content(NgramModel(order=4, cutoffs=cutoffs).fit(lines))

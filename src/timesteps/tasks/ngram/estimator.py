@@ -50,7 +50,7 @@ class NgramModel(Ngram):
     memory : bound of what estimation holds beside the words themselves, such as "1GB"; what is more lies in files in
         `folder` (None: the system's folder for such files) while it lasts. The result has the same bits whatever it is.
 
-    >>> model = NgramModel(order=3).fit(["나는 버스를 탔다", "나는 버스를 탔다", "나는 버스를 기다렸다"])
+    >>> model = NgramModel(3, smoothing="witten-bell").fit(["나는 버스를 탔다"] * 2 + ["나는 버스를 기다렸다"])
     >>> state = model.log_probs(model.start(), model.tokens("나는 버스를"))[1]
     >>> rode, waited = model.tokens("탔다 기다렸다")
     >>> model.log_prob(state, rode)[0] > model.log_prob(state, waited)[0]
