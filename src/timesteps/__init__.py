@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from timesteps.tasks.classify.estimator import Classifier
     from timesteps.tasks.language.estimator import LanguageModel
     from timesteps.tasks.ngram.estimator import NgramModel
+    from timesteps.tasks.regress.estimator import Regressor
+    from timesteps.tasks.tag.estimator import Tagger
 
 __all__ = [
     "Classifier",
     "LanguageModel",
     "NgramModel",
+    "Regressor",
     "Session",
+    "Tagger",
     "Vocabulary",
     "__version__",
     "load",
@@ -45,7 +49,9 @@ _WHERE = {
     "Classifier": "timesteps.tasks.classify.estimator",
     "LanguageModel": "timesteps.tasks.language.estimator",
     "NgramModel": "timesteps.tasks.ngram.estimator",
+    "Regressor": "timesteps.tasks.regress.estimator",
     "Session": "timesteps.runtime.session",
+    "Tagger": "timesteps.tasks.tag.estimator",
     "load": "timesteps.runtime.session",
     "load_language": "timesteps.runtime.language.loading",
     "Vocabulary": "timesteps.runtime.text.vocabulary",
