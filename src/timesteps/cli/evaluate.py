@@ -50,7 +50,7 @@ def evaluate(
     """
     from timesteps.cli.evaluate_text import evaluate_language
     from timesteps.cli.language import is_language_run
-    from timesteps.errors import UsageError, option
+    from timesteps.errors import ModelError, UsageError, option
 
     if is_language_run(run):
         for name, value in (("text_column", text_column), ("label_column", label_column)):
@@ -64,6 +64,7 @@ def evaluate(
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
     from timesteps.runtime.display import printable
+    from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
     from timesteps.tasks.classify.rows import check_labels
 
@@ -90,6 +91,8 @@ def evaluate(
         rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}
         print_json({"run": run, "data": table.source, "split": split, "rows": rows, **result.to_dict()})
         return
+    if not isinstance(result, Evaluation):
+        raise ModelError("this model does not classify texts", path=run, mend="use Session.evaluate in Python")
     low, high = result.accuracy_interval
     typer.echo(f"accuracy   {percent(result.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
     typer.echo(f"macro-F1   {result.macro_f1:.4f}")
