@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from timesteps.cli.talk import percent, print_json, say
+
+if TYPE_CHECKING:
+    from timesteps.runtime.session import Session
 
 
 def evaluate(
@@ -76,6 +79,11 @@ def evaluate(
     elif split is not None:
         raise UsageError("--split is for known data sets", path=data, mend="name the file of the part instead")
     session = load(run)
+    if session.spec.task == "tag":
+        _judge_tags(session, run, data, encoding, as_json)
+        return
+    if session.spec.task != "classify":
+        raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
     table = open_source(
         data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
@@ -91,12 +99,30 @@ def evaluate(
         rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}
         print_json({"run": run, "data": table.source, "split": split, "rows": rows, **result.to_dict()})
         return
-    if not isinstance(result, Evaluation):
-        raise ModelError("this model does not classify texts", path=run, mend="use Session.evaluate in Python")
+    assert isinstance(result, Evaluation)
     low, high = result.accuracy_interval
     typer.echo(f"accuracy   {percent(result.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
     typer.echo(f"macro-F1   {result.macro_f1:.4f}")
     typer.echo(f"log loss   {result.log_loss:.4f}")
     typer.echo(f"rows       {table.rows_read:,} read, {len(table):,} judged, {len(table.skipped):,} left out")
     for line in result.matrix_text().split("\n"):
+        typer.echo(printable(line))
+
+
+def _judge_tags(session: Session, run: str, data: str, encoding: str | None, as_json: bool) -> None:
+    """A tagger, on a file of tagged sentences."""
+    from timesteps.data.conll import read_tagged
+    from timesteps.runtime.display import printable
+    from timesteps.runtime.metrics_steps import TagEvaluation
+
+    given = read_tagged(data, encoding)
+    result = session.evaluate(given.tokens, given.tags)
+    assert isinstance(result, TagEvaluation)
+    if as_json:
+        print_json({"run": run, "data": data, "sha256": given.sha256, **result.to_dict()})
+        return
+    typer.echo(f"accuracy   {percent(result.tokens.accuracy)} of {result.tokens.n:,} tokens")
+    typer.echo(f"sentences  {percent(result.sequence_accuracy)} of {result.sequences:,} as a whole")
+    typer.echo(f"macro-F1   {result.tokens.macro_f1:.4f}")
+    for line in result.tokens.matrix_text().split("\n"):
         typer.echo(printable(line))

@@ -39,7 +39,7 @@ def ngram(
         typer.Option(
             "--cutoffs",
             metavar="A,B,…",
-            help="By order, leave out n-grams that occur so often or less; the last number holds for all higher orders.",
+            help="By order: leave out n-grams that occur so often or less; the last number holds for all above.",
         ),
     ] = "0",
     vocabulary: Annotated[

@@ -133,22 +133,36 @@ class Ngram:
     def text_log_probs(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """`sentence_log_probs` of the texts' tokens. Where units are plain words, all of it is one call of the core."""
         units = self.spec.vocabulary.units
-        if native.core is None or units.kind != "word" or units.apart:
+        if (read := self._text_reader()) is None:
             return self.sentence_log_probs([self.tokens(text) for text in texts])
-        if self._tokens is None:
-            lines = "".join(f"{word}\n" for word in self.spec.vocabulary.words).encode()
-            self._tokens = native.core.NgramTokens(
-                lines, len(self.words) - len(self.spec.vocabulary.words), self.unknown, self.end
-            )
         joined = "\n".join([*texts, ""])
         if joined.count("\n") != len(texts):
             joined = "\n".join([*(text.replace("\n", " ") for text in texts), ""])
         if units.lowercase or not joined.isascii():
             joined = canonical(joined, lowercase=units.lowercase)
-        numbers, offsets = self._tokens(joined.encode())
+        numbers, offsets = read(joined.encode())
         logs = np.empty(len(numbers))
         self._reader.sentences(self._start, numbers, offsets, logs)
         return logs, offsets
+
+    def text_log_prob(self, text: str) -> float:
+        """log P of a sentence, its end included: the sum of its `text_log_probs`."""
+        if (read := self._text_reader()) is None:
+            return float(self.text_log_probs([text])[0].sum())
+        if self.spec.vocabulary.units.lowercase or not text.isascii():
+            text = canonical(text, lowercase=self.spec.vocabulary.units.lowercase)
+        return float(self._reader.text(self._start, read, text))
+
+    def _text_reader(self) -> Any:
+        """What makes tokens of texts in the core; None where units are not plain words, or there is no core."""
+        units = self.spec.vocabulary.units
+        if native.core is None or units.kind != "word" or units.apart:
+            return None
+        if self._tokens is None:
+            lines = "".join(f"{word}\n" for word in self.spec.vocabulary.words).encode()
+            marks = len(self.words) - len(self.spec.vocabulary.words)
+            self._tokens = native.core.NgramTokens(lines, marks, self.unknown, self.end)
+        return self._tokens
 
     def _numbers(self, tokens: Sequence[int]) -> NDArray[np.uint32]:
         numbers = np.asarray(tokens, np.int64)

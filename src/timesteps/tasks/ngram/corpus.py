@@ -13,7 +13,7 @@ from timesteps.runtime.text.normalize import canonical
 __all__ = ["Corpus", "blocks", "sentences"]
 
 Corpus = str | os.PathLike[str] | Iterable[str] | None
-"""A file (plain or compressed), `-`, the name of a known data set, sentences themselves, or None: the bundled sample."""
+"""A file (plain or compressed), `-`, the name of a known data set, sentences, or None: the bundled sample."""
 
 _BLOCK = 1 << 19  # characters
 
@@ -30,7 +30,7 @@ def sentences(corpus: Corpus, encoding: str | None = None) -> tuple[str, Iterato
 
 
 def blocks(name: str, numbered: Iterable[tuple[int, str]], spec: UnitsSpec) -> Iterator[tuple[bytes, bool]]:
-    """Blocks of sentences as `NgramCounter.add` takes them: UTF-8, a line each; units between blanks, or between NULs."""
+    """Blocks of sentences as `NgramCounter.add` takes them: UTF-8, a line each; units between blanks, or NULs."""
     plain = spec.kind == "word" and not spec.apart  # the core splits at blanks by itself
     units = Units(spec)
     lines: list[str] = []
