@@ -15,6 +15,7 @@ from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
+from bench.spelling.tables import spelling
 from bench.streaming.tables import streaming
 
 ROOT = Path(__file__).parents[1]
@@ -151,6 +152,7 @@ def _seeds(result: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[Read], str]] = {
     "tasks": tasks,
+    "spelling": spelling,
     "startup": startup,
     "streaming": streaming,
     "quality": quality,
