@@ -16,6 +16,7 @@ from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
 from bench.streaming.tables import streaming
+from bench.training.tables import TRAINING_TABLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "streaming")))
@@ -157,6 +158,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "baselines": baselines,
     "provenance": provenance,
     **LAYER_TABLES,
+    **TRAINING_TABLES,
 }
 
 

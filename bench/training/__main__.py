@@ -1,7 +1,7 @@
 """`python -m bench.training`: measure, and merge each case into bench/results/training.json as soon as it is done.
 
-Without options: all models on one thread and two, and the epochs, whose data are found through TIMESTEPS_DATA. `--parts`
-and `--threads` pick some; `python -m bench.training.peers` adds other libraries.
+Without options: all models on one thread and two, and the epochs, whose data are found through TIMESTEPS_DATA.
+`--parts` and `--threads` pick some; `python -m bench.training.peers` adds other libraries.
 """
 
 from __future__ import annotations

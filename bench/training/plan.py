@@ -24,8 +24,8 @@ RESULTS = "training"
 class Model:
     """Embedding(words, inputs), or without words numbers (inputs) -> cell(hidden) -> pooling -> Dense(1).
 
-    B rows of T steps each; with `ragged`, of the 64 lengths of `bench.layers.lengths`, up to T. Models of words tell two
-    classes apart, models of numbers minimise the mean squared error.
+    B rows of T steps each; with `ragged`, of the 64 lengths of `bench.layers.lengths`, up to T. Models of words tell
+    two classes apart, models of numbers minimise the mean squared error.
     """
 
     cell: CellName

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def batch_of(model: Model) -> tuple[Any, Any]:
     examples = model.examples()
     values, offsets = examples.sequences.values, examples.sequences.offsets
     x = np.zeros((model.batch, int(np.diff(offsets).max()), *values.shape[1:]), values.dtype)
-    for row, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for row, (begin, end) in enumerate(pairwise(offsets)):
         x[row, : end - begin] = values[begin:end]
     return x, examples.targets.reshape(-1).astype(np.float32)
 

@@ -1,7 +1,7 @@
 """`python -m bench.training.peers PEER`: whole training steps of our native engine beside another library's.
 
-In an interpreter that has both; `make bench-peers` makes one. Cases are merged into bench/results/training.json as they are
-done; rows of different lengths are left out.
+In an interpreter that has both; `make bench-peers` makes one. Cases are merged into bench/results/training.json as they
+are done; rows of different lengths are left out.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ __all__ = ["PACKAGES", "contestants", "same_steps"]
 
 
 def same_steps(model: Model) -> int:
-    """How many losses have to be ours: Keras' LSTM and SimpleRNN have one bias, so Adam's step of the sum of torch's two
-    is twice as large, and only the first loss is the same."""
+    """How many losses have to be ours: Keras' LSTM and SimpleRNN have one bias, where Adam steps both of torch's, and
+    only the first loss is the same."""
     return PARITY_STEPS if model.cell == "gru" else 1
 
 
