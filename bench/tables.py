@@ -17,6 +17,7 @@ from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
 from bench.spelling.tables import spelling
 from bench.streaming.tables import streaming
+from bench.training.tables import TRAINING_TABLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "streaming")))
@@ -159,6 +160,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "baselines": baselines,
     "provenance": provenance,
     **LAYER_TABLES,
+    **TRAINING_TABLES,
 }
 
 
