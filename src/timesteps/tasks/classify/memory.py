@@ -74,7 +74,7 @@ def memory_for(request: Request) -> int | None:
 
 
 def give_back() -> None:
-    """Return memory that was freed to the system: glibc keeps it in case, here hundreds of megabytes of texts' parts."""
+    """Return freed memory to the system: glibc keeps it in case, here hundreds of megabytes of pieces of texts."""
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
