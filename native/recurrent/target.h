@@ -17,6 +17,7 @@
 #include "gains.h"
 #include "gradients.h"
 #include "pack.h"
+#include "products.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
 
@@ -157,5 +158,7 @@ const Cell<T>& cell_for(CellKind kind, Index hidden, bool regularised) {
 Kernels<TIMESTEPS_NUMBER> kernels(CellKind kind, Index hidden, bool regularised, TIMESTEPS_NUMBER) {
     return kernels_of(cell_for<TIMESTEPS_NUMBER>(kind, hidden, regularised));
 }
+
+Products<TIMESTEPS_NUMBER> products(TIMESTEPS_NUMBER) { return products_for<TIMESTEPS_NUMBER>(); }
 
 }  // namespace timesteps::TIMESTEPS_TARGET

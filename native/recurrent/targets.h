@@ -8,9 +8,10 @@
 
 namespace timesteps {
 
-#define TIMESTEPS_KERNELS(target, number) \
-    namespace target {                    \
+#define TIMESTEPS_KERNELS(target, number)                                                  \
+    namespace target {                                                                     \
     Kernels<number> kernels(CellKind kind, std::int64_t hidden, bool regularised, number); \
+    Products<number> products(number);                                                     \
     }
 TIMESTEPS_KERNELS(baseline, float)
 TIMESTEPS_KERNELS(baseline, double)
@@ -74,6 +75,22 @@ inline Kernels<float> kernels(CellKind kind, std::int64_t hidden, bool regularis
     if (target() != Target::kBaseline) return avx2::kernels(kind, hidden, regularised, float{});
 #endif
     return baseline::kernels(kind, hidden, regularised, float{});
+}
+
+inline Products<double> products(std::int64_t, double) {
+#if defined(__x86_64__)
+    if (target() != Target::kBaseline) return avx2::products(double{});
+#endif
+    return baseline::products(double{});
+}
+
+/// Of the best instruction set; of another where `outputs` would not fill the best one's vectors.
+inline Products<float> products(std::int64_t outputs, float) {
+#if defined(__x86_64__)
+    if (target() == Target::kAvx512 && outputs % 16 == 0) return avx512::products(float{});
+    if (target() != Target::kBaseline) return avx2::products(float{});
+#endif
+    return baseline::products(float{});
 }
 
 }  // namespace timesteps

@@ -80,7 +80,7 @@ public:
     const Slot<T> *w_ih = nullptr, *w_hh = nullptr, *b_ih = nullptr, *b_hh = nullptr, *norm_ih = nullptr,
                   *norm_hh = nullptr, *norm_c = nullptr, *norm_c_bias = nullptr, *w_ch = nullptr, *h0 = nullptr,
                   *c0 = nullptr;
-    Buffer<T> saved, last_h, last_c, dstart_h, dstart_c, gates;
+    Buffer<T> saved, last_h, last_c, dstart_h, dstart_c, gates, table;
 
 private:
     /// (rows, hidden_size) the learned state, or zero, with noise; null where it is zero.

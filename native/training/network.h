@@ -58,8 +58,6 @@ struct NetworkSpec {
         for (const LayerSpec& layer : layers) most = std::max({most, layer.zoneout, layer.zoneout_cell});
         return most > 0;
     }
-    /// Whether the first layer's products are looked up. Layer norm wants them all: its input is written out.
-    bool looks_up() const { return input == Input::kOneHot && !layers[0].layer_norm; }
     bool embeds() const { return input == Input::kIds || input == Input::kBag; }
     Index first_inputs() const { return embeds() ? embedding_size + channels : input_size; }
     Index width() const { return layers.back().outputs() * (pool == Pool::kMeanMax ? 2 : 1); }

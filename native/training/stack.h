@@ -20,12 +20,10 @@ public:
             for (Index d = 0; d < spec.layers[k].directions(); ++d) layers_[k].directions[d].read(spec.layers[k], slot);
     }
 
-    /// Where the first layer's input is to be written: (rows, steps, size); ids that are looked up go into `ids`.
+    /// Where the first layer's input is to be written: (rows, steps, size). Or it is looked up.
     T* input(const Batch& batch) { return layers_[0].x.take(batch.count() * batch.steps() * spec_.first_inputs()); }
 
-    /// One-hot input that is looked up: (rows, steps) ids, -1 for the zero vector, and the factors of their ones.
-    Index* ids(const Batch& batch) { return lookup_.ids.take(batch.count() * batch.steps()); }
-    T* scales(const Batch& batch) { return lookup_.scales.take(batch.count() * batch.steps()); }
+    Lookup<T>& lookup() { return lookup_; }
 
     /// The input mask (rows, size) of the first layer, whose input the caller multiplies by it; null without dropout.
     const T* input_mask(const Batch& batch, const Index* keys, Index spared) {
@@ -42,7 +40,7 @@ public:
                 Direction<T>& direction = layer.directions[d];
                 direction.begin(spec_, spec, batch, keys, static_cast<Index>(k), d);
                 Problem<T> p = problem(spec, layer, direction, batch, d);
-                if (k == 0 && spec_.looks_up()) lookup_.forward(spec, direction, batch, p, threads);
+                if (k == 0 && lookup_.is_used()) lookup_.forward(spec, direction, batch, p, threads);
                 p.y = {y + d * spec.hidden_size, batch.steps() * spec.outputs(), spec.outputs()};
                 p.hn = direction.last_h.take(batch.count() * spec.hidden_size);
                 p.cn = spec.has_cells() ? direction.last_c.take(batch.count() * spec.hidden_size) : nullptr;
@@ -67,16 +65,16 @@ public:
         return layers_.back().directions[d].dstart_h.take(2 * batch.count() * spec_.layers.back().hidden_size);
     }
 
-    /// Gradients of all weights; returns those of the first layer's input, null where it is not learned.
+    /// Gradients of all weights; returns those of the first layer's input, null where it is not learned or looked up.
     T* backward(const Batch& batch, const Keys& keys, bool from_last, bool wants_input, int threads) {
         T* dx = nullptr;
         for (std::size_t k = layers_.size(); k-- > 0;) {
             const LayerSpec& spec = spec_.layers[k];
             Layer& layer = layers_[k];
-            const bool top = k + 1 == layers_.size(), looked_up = k == 0 && spec_.looks_up();
+            const bool top = k + 1 == layers_.size(), looked_up = k == 0 && lookup_.is_used();
             const Index cells = batch.count() * batch.steps();
             T* dy = top ? layer.dy.get() : dx;
-            T* next = k > 0 || wants_input ? layer.dx.take(cells * spec.input_size) : nullptr;
+            T* next = k > 0 || (wants_input && !looked_up) ? layer.dx.take(cells * spec.input_size) : nullptr;
             for (Index d = 0; d < spec.directions(); ++d) {
                 Direction<T>& direction = layer.directions[d];
                 Problem<T> p = problem(spec, layer, direction, batch, d);
@@ -89,13 +87,13 @@ public:
                 else
                     p.dy = {dy + d * spec.hidden_size, batch.steps() * spec.outputs(), spec.outputs()};
                 T* to = d == 0 ? next : next == nullptr ? nullptr : other_.take(cells * spec.input_size);
-                if (looked_up) to = direction.gates.get();
+                if (looked_up) to = direction.gates.take(cells * p.input_size);
                 if (to != nullptr) p.dx = {to, batch.steps() * p.input_size, p.input_size};
                 if (direction.h0 != nullptr) p.dh0 = direction.dstart_h.take(2 * states);
                 if (direction.c0 != nullptr) p.dc0 = direction.dstart_c.take(states);
                 const Index kept = batch.count() * batch.steps() * spec.saved_each + spec.saved_once;
                 run_backward(static_cast<CellKind>(spec.kind), p, batch.counts(), direction.saved.take(kept), threads);
-                if (looked_up) lookup_.backward(spec, direction, batch, p.dx.data);
+                if (looked_up) lookup_.backward(spec, direction, batch, p.dx.data, d == 1, threads);
                 direction.end(p);
                 if (d == 1 && next != nullptr) add(other_.get(), next, cells * spec.input_size, threads);
             }

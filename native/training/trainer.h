@@ -66,7 +66,7 @@ public:
         T* dlogits = dlogits_.take(answers() * spec_.outputs);
         forward(examples, keys, logits, threads, true);
         const Outcome outcome = loss_(spec_, examples, find_targets(examples), answers(), logits, dlogits);
-        backward(keys, dlogits, threads);
+        backward(examples, keys, dlogits, threads);
         double sum = 0;
         for (std::size_t n = 0; n < slots_.size(); ++n) sum += squares_of(slots_[n]);
         return {outcome.loss, std::sqrt(sum), outcome.score, outcome.weight, false};
@@ -163,7 +163,7 @@ private:
     }
 
     void forward(const Examples& examples, const Keys& keys, T* logits, int threads, bool keep = false) {
-        input_.read(examples, batch_, keys.rows, stack_, threads);
+        input_.read(examples, batch_, keys.rows, keep, stack_, threads);
         stack_.forward(batch_, keys, keep, threads);
         const Index width = spec_.width(), K = spec_.outputs;
         T* pooled = pooled_.take(answers() * width);
@@ -180,7 +180,7 @@ private:
         for (Index place = 0; place < batch_.count() * K; ++place) logits[place] += input_.wide_terms()[place];
     }
 
-    void backward(const Keys& keys, const T* dlogits, int threads) {
+    void backward(const Examples& examples, const Keys& keys, const T* dlogits, int threads) {
         const Index width = spec_.width();
         T* dpooled = dpooled_.take(answers() * width);
         dense_.backward(*head_, *bias_, pooled_.get(), dlogits, answers(), dpooled, threads);
@@ -196,7 +196,7 @@ private:
                               stack_.output_gradients(batch_), attention_ == nullptr ? nullptr : attention_->grad,
                               threads);
         T* const dx = stack_.backward(batch_, keys, last, spec_.embeds(), threads);
-        if (spec_.embeds()) input_.backward(batch_, dx, dlogits, threads);
+        if (spec_.embeds()) input_.backward(examples, batch_, dx, dlogits, threads);
     }
 
     /// What the dense layer reads, or its gradient, times the row's factors of dropout.

@@ -17,8 +17,9 @@ from timesteps.interchange.checking import Batch, missing
 from timesteps.interchange.plain import from_session
 from timesteps.runtime import native
 from timesteps.runtime.engine import engine_of
+from timesteps.runtime.golden import agrees, golden_row
 from timesteps.runtime.layout import member_network, member_prefix
-from timesteps.runtime.session import Session, agrees, golden_row, load
+from timesteps.runtime.session import Session, load
 from timesteps.runtime.streamable import why_not_streamed
 
 __all__ = ["Replay", "Verification", "verify"]
@@ -180,6 +181,8 @@ def _numpy(session: Session) -> Runner:
 
 
 def _torch(session: Session) -> Runner | str:
+    if session.spec.network.weights == "int8":
+        return "its weights are in int8, which only the runtime computes with"
     if missing("torch"):
         return "PyTorch is not installed"
     # Here, so that whoever imports this module need not have PyTorch.

@@ -183,6 +183,8 @@ def from_session(session: Session) -> PlainNetwork:
             (layer.zoneout > 0, f"{name} zoneout", option("zoneout", 0)),
             (layer.zoneout_cell > 0, f"{name} zoneout of c", option("zoneout_cell", 0)),
         ]
+    if network.weights == "int8":
+        raise ModelError("the weights are in int8, which no other library takes", mend="export the model they are from")
     for wrong, what, choice in refused:
         if wrong:
             raise ModelError(f"the model has {what}, which cannot be exported", mend=f"train one with {choice}")

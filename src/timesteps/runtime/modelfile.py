@@ -59,7 +59,7 @@ _OPENED_BY = {
 FILE_NAME = "model.safetensors"
 MAX_HEADER = 32 * 2**20  # bytes; a vocabulary of a million words fits
 MAX_RANK = 8
-_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U8": "|u1", "I8": "|i1"}
+_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U32": "<u4", "U8": "|u1", "I8": "|i1"}
 _CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
 _DAMAGED = "copy the file again or train again"
 

@@ -62,8 +62,9 @@ def train(
 
     Args:
         network: a module of torch that takes a `timesteps.nn.models.Batch` and gives outputs (B, outputs), or, where
-            every step has a target, (N, outputs) of all steps of all rows, row after row; or a `PlainNetwork`. Left in evaluation mode with the weights to keep: the best epoch's with `settings.patience`,
-            else the last ones; averaged ones with `settings.ema`.
+            every step has a target, (N, outputs) of all steps of all rows, row after row; or a `PlainNetwork`. Left in
+            evaluation mode with the weights to keep: the best epoch's with `settings.patience`, else the last ones;
+            averaged ones with `settings.ema`.
         train: rows to learn from.
         valid: rows to measure after every epoch, or None.
         settings: how.

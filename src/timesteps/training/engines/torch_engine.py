@@ -73,7 +73,7 @@ class TorchEngine:
         targets, weights = self._tensor(self._train.targets[units]), self._tensor(self._train.weights[units])
         logits = self.network(batch)
         if not self._checked:
-            self._check(*logits.shape, len(units))
+            self._check(len(logits), logits.shape[1], len(units))
         batch_loss = loss(logits, targets, weights, settings.label_smoothing, criterion)
         if settings.consistency:
             batch_loss = batch_loss + settings.consistency * disagreement(logits, weights)

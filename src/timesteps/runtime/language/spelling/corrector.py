@@ -178,7 +178,7 @@ class Corrector:
 
     def _candidates(self, core: str) -> list[Candidate]:
         if not core or any(map(str.isdigit, core)):
-            return [Candidate(core, 0.0, core)]
+            return [Candidate(core, 0.0, None)]
         return self.finder.find(core)
 
     def _extend(

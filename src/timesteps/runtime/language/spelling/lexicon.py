@@ -14,7 +14,10 @@ from timesteps.runtime.language.spelling.index import DeleteIndex
 from timesteps.runtime.language.spelling.strokes import strokes
 from timesteps.runtime.language.units import BEGIN, END, UNKNOWN, Units, UnitsSpec
 
-__all__ = ["Lexicon"]
+__all__ = ["WORDS", "Lexicon"]
+
+WORDS = "words.txt"
+"""What the list is called in a run's folder."""
 
 _MOST_COUNT = 1 << 62
 
