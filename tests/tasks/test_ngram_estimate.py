@@ -267,5 +267,5 @@ def test_agrees_with_lmplz(cutoffs: tuple[int, ...], tmp_path: Path) -> None:
     assert ours.keys() == theirs.keys()
     for gram, logs in ours.items():
         if gram != ("<s>",):
-            # When it counts counts, lmplz takes the raw ones of the n-grams that it meets last: its discounts differ a bit.
+            # Of the n-grams that it meets last lmplz counts the raw counts, not the adjusted: its discounts differ.
             assert logs == pytest.approx(theirs[gram], abs=1e-3), gram
