@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from timesteps.data.source import resolve
@@ -11,7 +13,7 @@ from timesteps.data.streams import COMPRESSED_SUFFIXES, is_stdin
 from timesteps.errors import UsageError, option
 from timesteps.tasks.classify.request import Request
 
-__all__ = ["available", "bytes_of", "memory_for", "too_large"]
+__all__ = ["available", "bytes_of", "give_back", "memory_for", "too_large"]
 
 LEAST = 64 << 20
 """Less than this would not hold a window of rows and a table worth training."""
@@ -69,6 +71,12 @@ def too_large(source: str | None, memory: str | int | None) -> int | None:
 def memory_for(request: Request) -> int | None:
     """The memory to train in from the disk; None: the data fit. Once decided, it is for good: see `Request`."""
     return None if request.memory == "none" else too_large(request.place(request.data), request.memory)
+
+
+def give_back() -> None:
+    """Return freed memory to the system: glibc keeps it in case, here hundreds of megabytes of pieces of texts."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _number(path: Path, pattern: str) -> int:

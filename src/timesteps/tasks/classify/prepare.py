@@ -74,8 +74,9 @@ def prepare(
                 raise UsageError("a guide needs the rows' classes", mend="pass targets")
             weights = np.ones(len(rows)) if weights is None else weights
             guide = guide_spec(options.guide, options.guide_longest, rows, options.tokenizer)
-            train = processor.steps(rows)
+            # Before the steps are made: the passes of learning need memory that is free again afterwards.
             guided = learn_guide(processor, Listed(rows, targets, weights), len(classes), guide, options.seed)
+            train = processor.steps(rows)
             if guided is not None:
                 processor, heard = guided
                 channels, linear = heard.whole(len(train.values))

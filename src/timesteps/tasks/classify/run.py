@@ -17,7 +17,7 @@ from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
 from timesteps.tasks.classify.folder import CHECKPOINT, claim, clear
-from timesteps.tasks.classify.memory import memory_for
+from timesteps.tasks.classify.memory import give_back, memory_for
 from timesteps.tasks.classify.pretraining import pretrained
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.reporting import write_reports
@@ -61,6 +61,7 @@ def _run(request: Request, folder: Path, scratch: Scratch | None, resume: bool, 
     seconds: dict[str, float] = {}
     with _clock(seconds, "data"):
         ready = make_ready(request, say, scratch)
+    give_back()
     if not resume:
         clear(folder)
         request.write(folder)
