@@ -15,7 +15,9 @@ from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
+from bench.spelling.tables import spelling
 from bench.streaming.tables import streaming
+from bench.training.tables import TRAINING_TABLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "streaming")))
@@ -142,6 +144,47 @@ def provenance(read: Read) -> str:
     return table(["file in bench/results", "commit", "machine", "versions"], rows)
 
 
+def footprint(read: Read) -> str:
+    """What training takes beside its steps."""
+    content = read("footprint")
+    head = ["", "measured", "asked"]
+    if content is None:
+        return table(head, [["memory, extraction, start-up", UNMEASURED, ""]])
+    found, rows = content["results"], []
+
+    def row(what: str, value: str, asked: str, reached: bool) -> None:
+        rows.append([what, value, f"{asked}: " + ("reached" if reached else "**not reached**")])
+
+    if nsmc := found.get("nsmc"):
+        mib = nsmc["peak"] / 2**20
+        least = nsmc["table_and_moments"] / 2**20
+        what = (
+            f"peak memory, recipe `default`, of which table and moments of {nsmc['features']:,} n-grams {least:.0f} MiB"
+        )
+        row(what, f"{mib:,.0f} MiB", "≤ 400 MB", nsmc["peak"] <= 400e6)
+        first = nsmc["imported"] + nsmc["first_step"]
+        row(
+            "start of the process to the first step, reading and extraction aside",
+            f"{first:.2f} s",
+            "≤ 1 s",
+            first <= 1,
+        )
+        rows.append(["reading 150,000 reviews", f"{nsmc['reading']:.1f} s", ""])
+        rows.append(["vocabulary, guide and steps of them, recipe `default`", f"{nsmc['extraction']:.1f} s", ""])
+    if wk := found.get("wk"):
+        seconds = wk["extraction"] + wk["training"]
+        extraction, accuracy = wk["extraction"], 100 * wk["accuracy"]
+        what = f"the trial's recipe, accuracy {accuracy:.2f} %: extraction {extraction:.1f} s and training"
+        row(what, f"{seconds:.1f} s", "≤ 131 / 3 = 43.7 s", seconds <= 131 / 3)
+    grown = sorted((each["bytes"], each["peak"]) for name, each in found.items() if name.startswith("rows-"))
+    if len(grown) == 2:
+        (small, low), (large, high) = grown
+        sizes = f"a file of {small / 2**20:.0f} MiB and one of {large / 2**20:.0f}"
+        what = f"peak memory from the disk (`--memory 128MB`), {sizes}"
+        row(what, f"{low / 2**20:.0f} and {high / 2**20:.0f} MiB", "constant", high <= 1.1 * low)
+    return table(head, rows) + f"\nOne thread of {machine_of(content)}; commit {content['commit']}.\n"
+
+
 def _seeds(result: dict[str, Any]) -> str:
     done, planned = len(result["seeds"]), len(result["seeds_planned"])
     seeds = f"{done} seeds" if done == planned else f"{done} of {planned} seeds"
@@ -151,12 +194,15 @@ def _seeds(result: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[Read], str]] = {
     "tasks": tasks,
+    "spelling": spelling,
     "startup": startup,
+    "footprint": footprint,
     "streaming": streaming,
     "quality": quality,
     "baselines": baselines,
     "provenance": provenance,
     **LAYER_TABLES,
+    **TRAINING_TABLES,
 }
 
 

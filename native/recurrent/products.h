@@ -1,6 +1,8 @@
 // Products of many rows with one matrix, forward and backward, by the tiles of the recurrent kernels.
 #pragma once
 
+#include "memory.h"
+#include "problem.h"
 #include "tiles.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
@@ -37,7 +39,7 @@ void pack_panels(Index rows, Index columns, T* packed, const At& at) {
 
 template <class T>
 Products<T> products_for() {
-    constexpr int W = TIMESTEPS_BYTES / sizeof(T);
+    constexpr int W = kWidth<T>;
     using M = Matrix<T>;
     return {
         .lanes = W,
@@ -51,7 +53,7 @@ Products<T> products_for() {
             [](const M& m, const T* packed, const T* bias, const T* const* x, Index rows, T* y) {
                 for (Index row = 0; row < rows; row += kRowsAtOnce)
                     each_panel<W>(0, m.outputs, [&]<int V>(Index column, Index) {
-                        multiply_rows<T, W, V>(x + row, least(kRowsAtOnce, rows - row), m.inputs,
+                        multiply_rows<T, V>(x + row, least(kRowsAtOnce, rows - row), m.inputs,
                                                packed + column * m.inputs, bias + column, y + row * m.pitch + column,
                                                m.pitch);
                     });
@@ -60,7 +62,7 @@ Products<T> products_for() {
             [](const M& m, Index begin, Index end, const T* dy, const T* const* x, Index rows, T* sums) {
                 for (Index row = 0; row < rows; row += kRowsAtOnce)
                     each_panel<W>(begin, end, [&]<int V>(Index column, Index) {
-                        multiply_outer<T, W, V>(dy + row * m.pitch + column, m.pitch, least(kRowsAtOnce, rows - row),
+                        multiply_outer<T, V>(dy + row * m.pitch + column, m.pitch, least(kRowsAtOnce, rows - row),
                                                 x + row, m.inputs, sums + column * m.inputs, row > 0);
                     });
             },
@@ -82,7 +84,7 @@ Products<T> products_for() {
                     each_panel<W>(0, m.inputs, [&]<int V>(Index column, Index width) {
                         for (Index n = 0; n < m.outputs; n += kInner) {
                             const Index length = least(kInner, m.outputs - n);
-                            multiply_panels<T, W, V>(dy + row * m.pitch + n, least(kRowsAtOnce, rows - row), m.pitch,
+                            multiply_panels<T, V>(dy + row * m.pitch + n, least(kRowsAtOnce, rows - row), m.pitch,
                                                      length, 1, length, packed + column * m.outputs + n * V * W,
                                                      dx + row, column, add || n > 0, width - (V - 1) * W);
                         }
@@ -90,8 +92,5 @@ Products<T> products_for() {
             },
     };
 }
-
-Products<float> float_products() { return products_for<float>(); }
-Products<double> double_products() { return products_for<double>(); }
 
 }  // namespace timesteps::TIMESTEPS_TARGET

@@ -10,6 +10,7 @@ from engine_problems import CELLS, INPUTS, spec_of
 
 from timesteps.errors import UsageError
 from timesteps.nn.models import build
+from timesteps.runtime.spec import LayerSpec, NetworkSpec
 from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.initial import initial_weights
 
@@ -47,3 +48,13 @@ def test_vectors_are_taken_but_where_they_are_nan() -> None:
         network.set_vectors(vectors[:5])
     with pytest.raises(UsageError, match="has no embedding"):
         PlainNetwork.untrained(spec_of("numeric")).set_vectors(vectors)
+
+
+@pytest.mark.parametrize("kind", ["bag", "ids"])
+def test_numbers_are_drawn_alike_in_blocks(kind: str, monkeypatch) -> None:
+    layer = LayerSpec(cell="lstm", input_size=7, hidden_size=3)
+    spec = NetworkSpec(input=kind, input_size=31, embedding_size=7, layers=(layer,), outputs=1)
+    whole = initial_weights(spec, 5)
+    monkeypatch.setattr("timesteps.training.initial._BLOCK", 48)
+    for name, weight in initial_weights(spec, 5).items():
+        np.testing.assert_array_equal(weight, whole[name])

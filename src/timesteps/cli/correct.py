@@ -25,7 +25,7 @@ def correct(
     ] = None,
     caution: Annotated[
         float | None,
-        typer.Option("--caution", metavar="X", help="Nats by which a correction must be better. Default: 2."),
+        typer.Option("--caution", metavar="X", help="Nats by which a correction must be better. Default: 1."),
     ] = None,
     weight: Annotated[
         float | None,
@@ -40,8 +40,10 @@ def correct(
     """
     from timesteps.runtime.language.spelling.corrector import Corrector, Settings
 
-    given = {name: value for name, value in (("caution", caution), ("weight", weight)) if value is not None}
-    settings = Settings(**given)
+    usual = Settings()
+    settings = Settings(
+        caution=usual.caution if caution is None else caution, weight=usual.weight if weight is None else weight
+    )
     model = language.open_language(run)
     corrector = Corrector(model, language.lexicon(run, words), settings=settings)
     for batch in language.sentences(file, encoding):

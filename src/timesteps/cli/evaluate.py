@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +39,10 @@ def evaluate(
             "--split", metavar="PART", help="Part of a known data set. Default: its test part, if it has one."
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Of a language model: write the figures as an HTML page, too."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="The figures as JSON on standard output.")
     ] = False,
@@ -46,17 +51,21 @@ def evaluate(
 
     Of a language model: perplexity with and without unknown words, bits per character, tokens.
     """
+    from timesteps.cli.evaluate_text import evaluate_language
     from timesteps.cli.language import is_language_run
+    from timesteps.errors import ModelError, UsageError, option
 
     if is_language_run(run):
-        _evaluate_language(
-            run, data, encoding, split, as_json, {"text_column": text_column, "label_column": label_column}
-        )
+        for name, value in (("text_column", text_column), ("label_column", label_column)):
+            if value is not None:
+                raise UsageError(f"{option(name)} is for tables, and {run} is a language model", mend="give a text")
+        evaluate_language(run, data, encoding, split, report, as_json)
         return
+    if report is not None:
+        raise UsageError(f"{option('report')} is for language models", mend="training writes a classifier's report")
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
-    from timesteps.errors import ModelError, UsageError
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
@@ -117,15 +126,3 @@ def _judge_tags(session: Session, run: str, data: str, encoding: str | None, as_
     typer.echo(f"macro-F1   {result.tokens.macro_f1:.4f}")
     for line in result.tokens.matrix_text().split("\n"):
         typer.echo(printable(line))
-
-
-def _evaluate_language(
-    run: str, data: str, encoding: str | None, split: str | None, as_json: bool, columns: dict[str, str | None]
-) -> None:
-    from timesteps.cli.evaluate_text import evaluate_language
-    from timesteps.errors import UsageError, option
-
-    for name, value in columns.items():
-        if value is not None:
-            raise UsageError(f"{option(name)} is for tables, and {run} is a language model", mend="give a text")
-    evaluate_language(run, data, encoding, split, as_json)

@@ -7,7 +7,7 @@ makes of its numbers is said here: so a seed means the same network with torch a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from timesteps.runtime.spec import LayerSpec, NetworkSpec
 __all__ = ["initial_weights"]
 
 _EMBEDDING_RANGE = 0.05  # Keras' "uniform"
+_BLOCK = 1 << 20  # a multiple of 16
 _FORGETS = {"lstm": 1, "minlstm": 0}  # cells with a forget gate: which of their gates it is
 
 Weights = dict[str, NDArray[np.float32]]
@@ -40,7 +41,8 @@ def initial_weights(spec: NetworkSpec, seed: int = 0) -> Weights:
     if spec.input in ("ids", "bag"):
         vectors = draws.normal(shapes["embedding.weight"])
         if spec.input == "bag":
-            weights["embedding.weight"] = vectors * np.float32(0.5 / math.sqrt(spec.embedding_size))
+            vectors *= np.float32(0.5 / math.sqrt(spec.embedding_size))
+            weights["embedding.weight"] = vectors
     cells = [(layer, f"l{number}{suffix}") for number, layer in enumerate(spec.layers) for suffix in directions(layer)]
     for names in (("weight_ih", "weight_hh", "bias_ih", "bias_hh"), ("weight_ch",)):
         for _, end in cells:
@@ -75,6 +77,12 @@ def _cell(layer: LayerSpec, end: str, shapes: Mapping[str, tuple[int, ...]], dra
     return weights
 
 
+def _blocks(size: int) -> Iterator[slice]:
+    """So many numbers at a time that what is made of them on the way is small beside a table; sixteens stay whole."""
+    for first in range(0, size, _BLOCK):
+        yield slice(first, min(first + _BLOCK, size))
+
+
 class _Draws:
     """The random numbers that torch draws from a seed, in its order."""
 
@@ -84,7 +92,10 @@ class _Draws:
     def uniform(self, shape: tuple[int, ...], bound: float) -> NDArray[np.float32]:
         """U(-bound, bound)."""
         low, width = np.float32(-bound), np.float32(bound) - np.float32(-bound)
-        return (self._shares(math.prod(shape)) * width + low).reshape(shape)
+        numbers = np.empty(math.prod(shape), np.float32)
+        for block in _blocks(len(numbers)):
+            numbers[block] = self._shares(block.stop - block.start) * width + low
+        return numbers.reshape(shape)
 
     def glorot(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Glorot and Bengio's uniform numbers, for a matrix (out, in)."""
@@ -95,11 +106,12 @@ class _Draws:
         size = math.prod(shape)
         if size < 16:
             return self._few_normal(size).astype(np.float32).reshape(shape)
-        shares = self._shares(size)
-        whole = size // 16 * 16
         numbers = np.empty(size, np.float32)
-        numbers[:whole] = _sixteens(shares[:whole])
-        if whole < size:  # the last sixteen are drawn anew
+        for block in _blocks(size):
+            shares = self._shares(block.stop - block.start)
+            whole = len(shares) // 16 * 16
+            numbers[block.start : block.start + whole] = _sixteens(shares[:whole])
+        if size % 16:  # the last sixteen are drawn anew
             numbers[-16:] = _sixteens(self._shares(16))
         return numbers.reshape(shape)
 

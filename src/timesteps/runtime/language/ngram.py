@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import UsageError
-from timesteps.runtime import modelfile
+from timesteps.runtime import modelfile, native
 from timesteps.runtime.language.ngram_spec import NGRAM, NgramSpec, table_name
 from timesteps.runtime.language.ngram_table import State, reader
 from timesteps.runtime.language.vocabulary import UnitVocabulary
+from timesteps.runtime.text.normalize import canonical
 
 __all__ = ["Ngram"]
 
@@ -38,6 +39,7 @@ class Ngram:
         self.begin, self.end, self.unknown = self.vocabulary.begin, self.vocabulary.end, self.vocabulary.unknown
         tables = [tensors[table_name(n)] for n in range(2, spec.order + 1)]
         self._reader = reader(tensors["unigrams"], self.begin, tables)
+        self._tokens: Any = None  # the core's reader of texts, once one is needed
         self._start: State = self._reader.shortest((self.begin,))
 
     @classmethod
@@ -90,7 +92,7 @@ class Ngram:
         try:
             return self._reader.log_prob(state, token)  # type: ignore[no-any-return]
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
 
     def distribution(self, state: State) -> NDArray[np.float64]:
         """(V,) log P of every token after the state; -inf at `begin`."""
@@ -98,7 +100,7 @@ class Ngram:
         try:
             self._reader.distribution(state, logs)
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
         return logs
 
     def log_probs(self, state: State, tokens: Sequence[int]) -> tuple[NDArray[np.float64], State]:
@@ -108,11 +110,9 @@ class Ngram:
         try:
             return logs, self._reader.log_probs(state, numbers, logs)
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
 
-    def sentence_log_probs(
-        self, sentences: Sequence[Sequence[int]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def sentence_log_probs(self, sentences: Sequence[Sequence[int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """log P of every token of many sentences, and of their ends, in one call.
 
         Args:
@@ -127,16 +127,48 @@ class Ngram:
         try:
             self._reader.sentences(self._start, numbers, offsets, logs)
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
         return logs, offsets
+
+    def text_log_probs(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """`sentence_log_probs` of the texts' tokens. Where units are plain words, all of it is one call of the core."""
+        units = self.spec.vocabulary.units
+        if (read := self._text_reader()) is None:
+            return self.sentence_log_probs([self.tokens(text) for text in texts])
+        joined = "\n".join([*texts, ""])
+        if joined.count("\n") != len(texts):
+            joined = "\n".join([*(text.replace("\n", " ") for text in texts), ""])
+        if units.lowercase or not joined.isascii():
+            joined = canonical(joined, lowercase=units.lowercase)
+        numbers, offsets = read(joined.encode())
+        logs = np.empty(len(numbers))
+        self._reader.sentences(self._start, numbers, offsets, logs)
+        return logs, offsets
+
+    def text_log_prob(self, text: str) -> float:
+        """log P of a sentence, its end included: the sum of its `text_log_probs`."""
+        if (read := self._text_reader()) is None:
+            return float(self.text_log_probs([text])[0].sum())
+        if self.spec.vocabulary.units.lowercase or not text.isascii():
+            text = canonical(text, lowercase=self.spec.vocabulary.units.lowercase)
+        return float(self._reader.text(self._start, read, text))
+
+    def _text_reader(self) -> Any:
+        """What makes tokens of texts in the core; None where units are not plain words, or there is no core."""
+        units = self.spec.vocabulary.units
+        if native.core is None or units.kind != "word" or units.apart:
+            return None
+        if self._tokens is None:
+            lines = "".join(f"{word}\n" for word in self.spec.vocabulary.words).encode()
+            marks = len(self.words) - len(self.spec.vocabulary.words)
+            self._tokens = native.core.NgramTokens(lines, marks, self.unknown, self.end)
+        return self._tokens
 
     def _numbers(self, tokens: Sequence[int]) -> NDArray[np.uint32]:
         numbers = np.asarray(tokens, np.int64)
         if numbers.size and (numbers.min() < 0 or numbers.max() >= len(self.words)):
-            raise self._no_token(None)
+            raise self._no_token()
         return numbers.astype(np.uint32)
 
-    def _no_token(self, error: IndexError | None) -> UsageError:
-        if error is not None and "state" in str(error):
-            return UsageError("a state is longer than this model's are", mend="use states that this model gave")
+    def _no_token(self) -> UsageError:
         return UsageError(f"a token is outside 0 to {len(self.words) - 1}", mend="use this model's tokens")
