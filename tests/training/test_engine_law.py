@@ -44,10 +44,11 @@ OPTIONS: dict[str, Settings] = {
 #: between torch's own operators and torch on the compiled kernels as much as between the engines. So they are compared
 #: in double.
 NORMED = [name for name, options in CELLS.items() if options.get("layer_norm")]
+POOLED = POOLS[:-1]  # without pooling rows have other targets: `test_answers_at_every_step`
 CASES = [
     (kind, cell, pool, name, outputs)
     for (kind, cell), pool, name, outputs in zip(
-        product(INPUTS, (cell for cell in CELLS if cell not in NORMED)), cycle(POOLS), cycle(OPTIONS), cycle((1, 3, 1)),
+        product(INPUTS, (cell for cell in CELLS if cell not in NORMED)), cycle(POOLED), cycle(OPTIONS), cycle((1, 3, 1)),
         strict=False,
     )
 ]  # fmt: skip
@@ -80,7 +81,7 @@ def same(spec: NetworkSpec, rates: Regularization | None, rows: Examples, settin
 @pytest.mark.parametrize(("kind", "cell", "pool", "name", "outputs"), CASES)
 def test_the_same_losses_for_200_steps(kind: str, cell: str, pool: Any, name: str, outputs: int) -> None:
     spec = spec_of(kind, cell, pool, outputs=outputs, bidirectional=name != "plain")
-    same(spec, rates_for(cell), rows_of(kind, outputs=outputs, per_step=pool == "none"), OPTIONS[name])
+    same(spec, rates_for(cell), rows_of(kind, outputs=outputs), OPTIONS[name])
 
 
 @pytest.mark.parametrize("pool", ["mean+max", "none"])
