@@ -23,6 +23,8 @@ def write(folder: Path) -> None:
         "guided": models.guided_model(members=2),
         "linear": models.numeric_model(features=1, cell="mingru"),
         "options": models.model_of_options(),
+        "int8": models.in_int8(models.numeric_model(features=1)),
+        "int8-ids": models.in_int8(models.ids_model("ids")),
     }.items():
         modelfile.save(folder / name, spec, tensors)
     spec, scaler = models.numeric_model(features=1)

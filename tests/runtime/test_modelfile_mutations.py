@@ -89,7 +89,7 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
     return content[:begin] + rng.randbytes(end - begin) + content[end:]
 
 
-@pytest.mark.parametrize("name", ["text", "members", "numeric", "ids"])
+@pytest.mark.parametrize("name", ["text", "members", "numeric", "ids", "int8"])
 def test_mutations(tmp_path: Path, name: str):
     spec, tensors = {
         "text": models.text_model,
@@ -97,6 +97,7 @@ def test_mutations(tmp_path: Path, name: str):
         "guided": lambda: models.guided_model(members=2, outputs=3),
         "numeric": lambda: models.numeric_model(steps=2),
         "ids": lambda: models.ids_model("ids"),
+        "int8": lambda: models.in_int8(models.text_model()),
         "linear": lambda: models.numeric_model(steps=2, cell="minlstm"),
     }[name]()
     inputs = {"numeric": [np.ones((2, 3))], "linear": [np.ones((2, 3))], "ids": [[1, 5, 400]]}.get(name, models.TEXTS)

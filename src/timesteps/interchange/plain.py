@@ -167,6 +167,8 @@ def from_session(session: Session) -> PlainNetwork:
     refused = [
         (spec.text is not None and spec.text.guide is not None, "a guide of n-grams", option("guide", "none")),
         (network.input == "bag", "bags of n-grams", option("input", "ids")),
+        (network.pool == "none", "an answer at every step", "pooling"),
+        (spec.targets is not None, "predicted numbers on a scale of their own", "classes"),
         (spec.members > 1, f"{spec.members} members", option("members", 1)),
         (
             any(layer.initial_state == "learned" for layer in network.layers),
@@ -183,6 +185,8 @@ def from_session(session: Session) -> PlainNetwork:
             (layer.zoneout > 0, f"{name} zoneout", option("zoneout", 0)),
             (layer.zoneout_cell > 0, f"{name} zoneout of c", option("zoneout_cell", 0)),
         ]
+    if network.weights == "int8":
+        raise ModelError("the weights are in int8, which no other library takes", mend="export the model they are from")
     for wrong, what, choice in refused:
         if wrong:
             raise ModelError(f"the model has {what}, which cannot be exported", mend=f"train one with {choice}")

@@ -59,6 +59,8 @@ class Inputs:
         self._spec, self._tables, self._dtype = spec, tables, dtype
         self._values, self._offsets = sequences.values, sequences.offsets
         self._phrases = sequences.phrases
+        # What is quantised next must not depend on the order of a sum, which is that of the bags around it.
+        self._exact = dtype if spec.weights == "float" else np.dtype(np.float64)
         width = (spec.input_size,) if spec.input == "numeric" else ()
         if self._values.shape[1:] != width:
             raise DataError(f"steps of shape {self._values.shape[1:]}, input {spec.input} has steps of shape {width}")
@@ -84,7 +86,7 @@ class Inputs:
             if part is not None:
                 _check_ids(part.ids, self._spec.input_size)
         self._counts = np.diff(self._bags.offsets)
-        self._vectors = bag_sums(self._tables["embedding.weight"], self._bags, self._dtype)
+        self._vectors = bag_sums(self._tables["embedding.weight"], self._bags, self._exact).astype(self._dtype)
         if self._phrases is None:
             self._vectors /= _roots(self._counts, self._dtype)
 
@@ -133,7 +135,7 @@ class Inputs:
 
     def _with_phrases(self, values: NDArray[np.int32], phrases: Bags) -> Array:
         """Vectors of steps that have phrases beside their units."""
-        x = bag_sums(self._tables["embedding.weight"], phrases, self._dtype)
+        x = bag_sums(self._tables["embedding.weight"], phrases, self._exact).astype(self._dtype)
         x += self._vectors[values]
         x /= _roots(self._counts[values] + np.diff(phrases.offsets), self._dtype)
         return x

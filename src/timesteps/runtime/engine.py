@@ -21,7 +21,8 @@ from timesteps.runtime.stepping import NumpyEngine, Single, State
 __all__ = ["Engine", "NativeEngine", "Streams", "engine_of", "why_not_native"]
 
 _INPUTS = {"ids": 0, "one_hot": 1, "numeric": 2}  # InputKind in native/stream/network.h
-_POOLS = {"last": 0, "mean": 1, "max": 2, "mean+max": 3, "attention": 4}  # Pool
+# Pool; without pooling the answer as of now is the one at the last step
+_POOLS = {"last": 0, "mean": 1, "max": 2, "mean+max": 3, "attention": 4, "none": 0}
 _LINE = 64  # bytes of a cache line
 
 
@@ -110,13 +111,13 @@ def _numbers(network: NetworkSpec, prefix: str, tensors: Mapping[str, NDArray[An
         found: int = address(prefix + name) if prefix + name in tensors else 0
         return found
 
+    def direction(end: str) -> tuple[int, ...]:
+        return direction_addresses(lambda part: at(f"rnn.{part}{end}"), int8)
+
     layers, int8 = [], network.weights == "int8"
     for number, layer in enumerate(network.layers):
         kind, option = equation(layer)
-        ways = [
-            direction_addresses(lambda name, end=f"_l{number}{suffix}": at(f"rnn.{name}{end}"), int8)
-            for suffix in directions(layer)
-        ]
+        ways = [direction(f"_l{number}{suffix}") for suffix in directions(layer)]
         layers.append((kind, option, layer.input_size, layer.hidden_size, ways))
     table = at("embedding.weight")
     tables = (0, table, at("embedding.scale")) if int8 else (table, 0, 0)

@@ -2,8 +2,8 @@
 
 A weight matrix keeps one scale a row, w = s q with whole q from -127 to 127. A vector of inputs or states is quantised
 anew at every step, by its own largest number, so a product is a sum of whole numbers, exact in any order, and two
-factors. What surrounds the sums is plain arithmetic in single precision, written out here step by step: native/stream/int8
-does the same steps, and layers of int8 give the same bits in numpy and on every processor.
+factors. What surrounds the sums is plain arithmetic in single precision, written out here step by step:
+native/stream/int8 does the same steps, and layers of int8 give the same bits in numpy and on every processor.
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ __all__ = ["QuantizedTable", "make_cell", "quantize", "quantize_rows"]
 LARGEST = 127
 
 Whole = NDArray[np.int8]
-Single = NDArray[np.float32]
-
 _TINY = np.float32(2.0**-100)  # vectors below it count as zeros: no quotient of what follows can overflow then
 _EXACT = 2**24 // LARGEST**2  # so many products a float32 sums without rounding
 
 
-def quantize_rows(weight: NDArray[Any]) -> tuple[Whole, Single]:
+def quantize_rows(weight: NDArray[Any]) -> tuple[Whole, Array]:
     """Rows of a matrix (R, C) as whole numbers and their scales (R,): the largest number of a row becomes ±127.
 
     >>> q, scale = quantize_rows(np.array([[1.0, -0.25], [0.0, 0.0]]))
@@ -42,7 +40,7 @@ def quantize_rows(weight: NDArray[Any]) -> tuple[Whole, Single]:
     return np.clip(np.rint(steps), -LARGEST, LARGEST).astype(np.int8), scale
 
 
-def quantize(x: Single) -> tuple[Single, Single]:
+def quantize(x: Array) -> tuple[Array, Array]:
     """Vectors (N, C) as whole numbers (still floats, for the product) and their scales (N,).
 
     The scale is max |x| / 127; 0 of zeros, NaN where a number is not finite, which makes all gates NaN.
@@ -59,23 +57,23 @@ def quantize(x: Single) -> tuple[Single, Single]:
     return whole, scale
 
 
-def sigmoid(x: Single) -> Single:
+def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x), within some units in the last place, by the arithmetic of native/recurrent/vectors.h."""
     power, rest = _exponential(np.maximum(-x, np.float32(-87)))
-    found: Single = 1 / (power * rest + (power + 1))
+    found: Array = 1 / (power * rest + (power + 1))
     found[x < -87] = 0
     return found
 
 
-def tanh(x: Single) -> Single:
+def tanh(x: Array) -> Array:
     """(e^2x - 1) / (e^2x + 1), likewise."""
     power, rest = _exponential(np.minimum(np.maximum(x + x, np.float32(-30)), np.float32(30)))
     less_one = power * rest + (power - 1)
-    found: Single = less_one / (less_one + 2)
+    found: Array = less_one / (less_one + 2)
     return found
 
 
-def _exponential(x: Single) -> tuple[Single, Single]:
+def _exponential(x: Array) -> tuple[Array, Array]:
     """2^n and e^r - 1, with x = n ln 2 + r."""
     shifted = x * np.float32(1.44269504) + np.float32(12583039)
     n = shifted - np.float32(12583039)
@@ -90,22 +88,22 @@ def _exponential(x: Single) -> tuple[Single, Single]:
 class _Product:
     """x to s_x s_row Σ q_x q_row: (N, C) -> (N, R)."""
 
-    def __init__(self, weight: Whole, scale: Single) -> None:
+    def __init__(self, weight: Whole, scale: Array) -> None:
         dtype = np.float32 if weight.shape[1] <= _EXACT else np.float64
-        self.weight = np.ascontiguousarray(weight.T, dtype)  # (C, R), whole numbers that BLAS can multiply
+        self.weight: Array = np.ascontiguousarray(weight.T, dtype)  # (C, R), whole numbers that BLAS can multiply
         self.scale = scale
 
-    def __call__(self, x: Single) -> Single:
+    def __call__(self, x: Array) -> Array:
         whole, scale = quantize(x)
         sums = (whole.astype(self.weight.dtype, copy=False) @ self.weight).astype(np.float32)
-        found: Single = sums * (scale[:, None] * self.scale)
+        found: Array = sums * (scale[:, None] * self.scale)
         return found
 
 
 class _Base:
     """A layer and direction with weights in int8; what the cells of `timesteps.runtime.cells` are."""
 
-    dtype = np.dtype(np.float32)
+    dtype: np.dtype[Any] = np.dtype(np.float32)
 
     def __init__(self, spec: LayerSpec, weights: Mapping[str, NDArray[Any]]) -> None:
         self.spec = spec
@@ -114,9 +112,9 @@ class _Base:
         self._input = _Product(self._table, self._scale)
         weight, scale = weights["weight_hh"], weights["scale_hh"]
         self._states = [_Product(weight[rows], scale[rows]) for rows in self._blocks()]
-        self.weight_ih = self._input.weight
-        self.bias: Single = weights["bias_ih"] + weights["bias_hh"]
-        self.bias_hh: Single = weights["bias_hh"]
+        self.weight_ih: Array = self._input.weight
+        self.bias: Array = weights["bias_ih"] + weights["bias_hh"]
+        self.bias_hh: Array = weights["bias_hh"]
         zeros = np.zeros(spec.hidden_size, np.float32)
         self.begin = tuple(weights.get(name, zeros) for name in ("h0", "c0"))
 
@@ -124,16 +122,16 @@ class _Base:
         """Rows of weight_hh that are multiplied at a time."""
         return (slice(None),)
 
-    def project(self, x: Single) -> Single:
+    def project(self, x: Array) -> Array:
         """The input's share of the gates, with biases: (N, I) -> (N, G * H)."""
         return self._input(x) + self.bias
 
-    def lookup(self, ids: NDArray[np.integer[Any]]) -> Single:
+    def lookup(self, ids: NDArray[np.integer[Any]]) -> Array:
         """The same of one-hot vectors, (N,) -> (N, G * H)."""
-        found: Single = self._table.T[ids].astype(np.float32) * self._scale + self.bias
+        found: Array = self._table.T[ids].astype(np.float32) * self._scale + self.bias
         return found
 
-    def settle(self, gx: Single) -> Single:
+    def settle(self, gx: Array) -> Array:
         """The same numbers."""
         return gx
 
@@ -141,11 +139,11 @@ class _Base:
         """The state before the first step."""
         return (np.tile(self.begin[0], (batch, 1)),)
 
-    def step(self, gx: Single, state: State) -> State:
+    def step(self, gx: Array, state: State) -> State:
         """The state after a step."""
         raise NotImplementedError
 
-    def advance(self, gx: Single, state: State) -> State:
+    def advance(self, gx: Array, state: State) -> State:
         """The same: there is no zoneout."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.step(gx, state)
@@ -154,7 +152,7 @@ class _Base:
 class Int8ElmanCell(_Base):
     """h' = tanh or relu of the gates."""
 
-    def step(self, gx: Single, state: State) -> State:
+    def step(self, gx: Array, state: State) -> State:
         """(N, H), (h,) -> (h',)."""
         gates = gx + self._states[0](state[0])
         return (np.where(gates < 0, np.float32(0), gates) if self.spec.nonlinearity == "relu" else tanh(gates),)
@@ -167,7 +165,7 @@ class Int8LSTMCell(_Base):
         """h and c."""
         return tuple(np.tile(part, (batch, 1)) for part in self.begin)
 
-    def step(self, gx: Single, state: State) -> State:
+    def step(self, gx: Array, state: State) -> State:
         """(N, 4 * H), (h, c) -> (h', c')."""
         h, c = state
         i, f, g, o = np.split(gx + self._states[0](h), 4, axis=1)
@@ -188,7 +186,7 @@ class Int8GRUCell(_Base):
         H = self.hidden_size
         return (slice(None),) if self.spec.reset_after else (slice(2 * H), slice(2 * H, None))
 
-    def step(self, gx: Single, state: State) -> State:
+    def step(self, gx: Array, state: State) -> State:
         """(N, 3 * H), (h,) -> (h',)."""
         (h,) = state
         H = self.hidden_size
@@ -222,7 +220,7 @@ class QuantizedTable:
            [ 2., -2.]], dtype=float32)
     """
 
-    def __init__(self, rows: Whole, scale: Single) -> None:
+    def __init__(self, rows: Whole, scale: Array) -> None:
         self._rows, self._scale = rows, scale
         self.shape = rows.shape
 

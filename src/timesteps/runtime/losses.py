@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -32,7 +33,7 @@ LOSSES: dict[LossName, tuple[str, ...]] = {
 levels."""
 
 MIN_SCALE = 1e-3
-"""The scale is softplus of its output and this: a likelihood without a bound would reward errors' vanishing for ever."""
+"""The scale is softplus of its output and this: without a bound a likelihood rewards vanishing errors for ever."""
 MIN_DF = 2.0
 """Degrees of freedom are softplus of their output and this: above it the mean and the variance exist."""
 
@@ -92,7 +93,7 @@ class Loss:
         if self.name != "quantile":
             return not self.quantiles
         bounds = (0.0, *self.quantiles, 1.0)
-        return len(bounds) > 2 and all(low < high for low, high in zip(bounds, bounds[1:], strict=False))
+        return len(bounds) > 2 and all(low < high for low, high in pairwise(bounds))
 
     @property
     def is_classification(self) -> bool:
@@ -194,7 +195,7 @@ class Loss:
         if self.name == "mse":
             return np.asarray(error**2)
         if self.name == "mae":
-            return np.abs(error)
+            return np.asarray(np.abs(error))
         scaled = (error / found["scale"]) ** 2
         if self.name == "gaussian":
             return np.asarray(np.log(found["scale"]) + scaled / 2 + 0.5 * math.log(2 * math.pi))
@@ -205,4 +206,5 @@ class Loss:
 
 def _apart(outputs: Array, parameters: int) -> Array:
     """Outputs (…, D · P) to (…, D, P)."""
-    return outputs.reshape(*outputs.shape[:-1], outputs.shape[-1] // parameters, parameters)
+    apart: Array = outputs.reshape(*outputs.shape[:-1], outputs.shape[-1] // parameters, parameters)
+    return apart

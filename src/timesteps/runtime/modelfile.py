@@ -46,12 +46,14 @@ class Form(Generic[Spec]):
     check: Callable[[Spec, Tensors], None]
 
 
-NETWORK = Form(("classify",), ModelSpec, check_model)
-"""A network that answers a whole sequence: what `Session` runs."""
+NETWORK = Form(("classify", "tag", "regress"), ModelSpec, check_model)
+"""A network that answers a sequence, or each of its steps: what `Session` runs."""
 
 # Who adds a task says here what its models are called and what opens them; `load` refuses other tasks by these words.
 _OPENED_BY = {
     "classify": ("a network", "timesteps.load"),
+    "tag": ("a network", "timesteps.load"),
+    "regress": ("a network", "timesteps.load"),
     "ngram": ("an n-gram model", "timesteps.load_language"),
     "language": ("a recurrent language model", "timesteps.load_language"),
 }
@@ -59,7 +61,7 @@ _OPENED_BY = {
 FILE_NAME = "model.safetensors"
 MAX_HEADER = 32 * 2**20  # bytes; a vocabulary of a million words fits
 MAX_RANK = 8
-_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U8": "|u1", "I8": "|i1"}
+_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U32": "<u4", "U8": "|u1", "I8": "|i1"}
 _CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
 _DAMAGED = "copy the file again or train again"
 

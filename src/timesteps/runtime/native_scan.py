@@ -83,7 +83,7 @@ def native_scan(
 
 
 def direction_addresses(at: Callable[[str], int], int8: bool) -> tuple[int, ...]:
-    """The weights of a layer and direction as native/stream/bind.h takes them; `at` knows where each lies, or says 0."""
+    """The weights of a layer and direction as native/stream/bind.h takes them; `at` says where each lies, or 0."""
     weights, whole = at("weight_ih"), at("weight_hh")
     scales = (at("scale_ih"), at("scale_hh"))
     given = (

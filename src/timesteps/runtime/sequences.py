@@ -72,7 +72,8 @@ class Sequences:
         """
         counts = self.lengths[rows]
         ends = np.cumsum(counts)
-        return np.arange(counts.sum()) + np.repeat(self.offsets[rows] - (ends - counts), counts)
+        steps: NDArray[np.int64] = np.arange(counts.sum()) + np.repeat(self.offsets[rows] - (ends - counts), counts)
+        return steps
 
     def take(self, rows: Iterable[int] | NDArray[np.integer[Any]]) -> Sequences:
         """The given rows, in the given order. `bags` is shared, not copied."""

@@ -110,8 +110,9 @@ class _Member:
         parts = {name: state[self.prefix + name][stream] for name in _RUNNING if self.prefix + name in state}
         pooled: list[Array] = []
         if state["steps"][stream] == 0:
-            return self._bias
-        if self.network.pool == "last":
+            empty: Array = self._bias
+            return empty
+        if self.network.pool in ("last", "none"):
             pooled.append(state[f"{self.prefix}h_l{len(self.cells) - 1}"][stream])
         if "pool.sum" in parts:
             pooled.append(parts["pool.sum"] / parts.get("pool.weight", state["steps"][stream]))

@@ -18,6 +18,8 @@ __all__ = ["Examples", "TargetKind"]
 
 TargetKind = Literal["classes", "numbers"]
 
+_FEATURES = 16  # of a bag, about
+
 
 @dataclass(frozen=True, init=False)
 class Examples:
@@ -77,13 +79,11 @@ class Examples:
             )
         share = _weights(sequences, weights, units, what)
         masked = missing == "mask"
+        checked: NDArray[Any]
         if kind == "numbers":
             checked = _numbers(given, masked, what)
-        elif given.ndim == 1:
-            checked, absent = _classes(given, masked, what)
-            share = np.where(absent, np.float32(0), share)
         else:
-            checked, absent = _distributions(given, masked, what)
+            checked, absent = (_classes if given.ndim == 1 else _distributions)(given, masked, what)
             share = np.where(absent, np.float32(0), share)
         parts = {"sequences": sequences, "targets": checked, "weights": share, "kind": kind, "per_step": per_step}
         for name, value in parts.items():
@@ -100,7 +100,8 @@ class Examples:
         """
         if not self.per_step:
             return np.asarray(rows, np.int64)
-        return self.sequences.steps_of(rows) - self.sequences.offsets[0]
+        units: NDArray[np.int64] = self.sequences.steps_of(rows) - self.sequences.offsets[0]
+        return units
 
     def counted(self) -> NDArray[np.bool_]:
         """(R,) which rows have anything to learn from: a target that is there, and a weight above 0."""
@@ -112,6 +113,23 @@ class Examples:
         before = np.concatenate([[0], np.cumsum(counts)])
         ends = self.sequences.offsets - self.sequences.offsets[0]
         return np.asarray(before[ends[1:]] > before[ends[:-1]])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Steps of each row (R,)."""
+        return self.sequences.lengths
+
+    @property
+    def steps(self) -> int:
+        """Of all rows together."""
+        return len(self.sequences.values)
+
+    @property
+    def step_bytes(self) -> int:
+        """About what a step takes in memory: its number or numbers, its channels, the features that it has."""
+        given = self.sequences
+        width = int(np.prod(given.values.shape[1:])) + (0 if given.channels is None else given.channels.shape[1])
+        return 4 * (width + (0 if given.bags is None else _FEATURES))
 
     def take(self, rows: Iterable[int] | NDArray[np.integer[Any]]) -> Examples:
         """The given rows, in the given order (repeats allowed).
@@ -198,8 +216,8 @@ def _classes(given: NDArray[Any], masked: bool, what: str) -> tuple[NDArray[np.i
 def _distributions(given: NDArray[Any], masked: bool, what: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Soft targets, and which are missing."""
     soft = given.astype(np.float32)
-    absent = np.isnan(soft).all(axis=1) & masked
-    wrong = ~np.all((soft >= 0) & (soft <= 1), axis=1)
+    absent = np.asarray(np.isnan(soft).all(axis=1) & masked)
+    wrong = ~np.asarray(((soft >= 0) & (soft <= 1)).all(axis=1))
     if soft.shape[1] > 1:
         wrong |= np.abs(soft.sum(axis=1) - 1) > 1e-3
     _refuse("target", soft, wrong & ~absent, "give probabilities that sum to 1", what)
@@ -212,9 +230,9 @@ def _numbers(given: NDArray[Any], masked: bool, what: str) -> NDArray[np.float32
         raise UsageError(f"targets of dtype {given.dtype}", mend="give numbers")
     with np.errstate(over="ignore"):
         numbers = given.reshape(len(given), -1).astype(np.float32)
-    wrong = np.isinf(numbers) if masked else ~np.isfinite(numbers)
+    wrong = np.asarray(np.isinf(numbers) if masked else ~np.isfinite(numbers))
     mend = "give finite numbers" + ("" if masked else ", or leave missing ones out of the loss with missing='mask'")
-    _refuse("target", numbers, wrong.any(axis=1), mend, what)
+    _refuse("target", numbers, np.asarray(wrong.any(axis=1)), mend, what)
     return numbers
 
 

@@ -49,8 +49,9 @@ def logits(
     places = sequences.steps_of(order) if per_step else order
     given = np.concatenate(answers)
     if len(given) != len(places):
+        steps = int(sequences.lengths.sum())
         raise UsageError(
-            f"the network gives {len(given)} answers to {len(sequences)} rows with {int(sequences.lengths.sum())} steps",
+            f"the network gives {len(given)} answers to {len(sequences)} rows with {steps} steps",
             mend="give targets of steps where the network answers at every step, else of rows",
         )
     joined = np.empty_like(given)

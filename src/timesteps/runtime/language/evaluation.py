@@ -135,9 +135,8 @@ def evaluate_text(
         result.lines += 1
         result.add(tally(model, tokens, units, found, text))
         places.add(found)
-        for place in np.argsort(found, kind="stable")[:most].tolist():
-            if tokens[place] == model.unknown:
-                continue
+        known = np.flatnonzero(np.array(tokens) != model.unknown)
+        for place in known[np.argsort(found[known], kind="stable")[:most]].tolist():
             item = (-float(found[place]), -result.tokens + len(tokens) - place)
             if len(least) == most and item <= least[0][:2]:
                 continue

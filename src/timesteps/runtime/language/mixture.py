@@ -50,7 +50,7 @@ class MixtureModel:
         _check_alike(models)
         self.models = list(models)
         first = models[0]
-        self.words: tuple[str, ...] = tuple(dict.fromkeys(word for model in models for word in model.words))
+        self.words: Sequence[str] = tuple(dict.fromkeys(word for model in models for word in model.words))
         self.begin, self.end, self.unknown = first.begin, first.end, first.unknown
         self._numbers = {word: number for number, word in enumerate(self.words)}
         self._log_weights = np.log(self.weights)
@@ -186,8 +186,10 @@ def fit_weights(parts: NDArray[np.float64], *, rounds: int = 1000, tolerance: fl
     return found
 
 
-def tune(models: Sequence[LanguageModel], lines: Iterable[str]) -> MixtureModel:
-    """The mixture of the models that suits a held-out text best.
+def tune(
+    models: Sequence[LanguageModel], lines: Iterable[str] | Iterable[tuple[int, str]], *, name: str | None = None
+) -> MixtureModel:
+    """The mixture of the models that suits a held-out text best: lines, or numbered lines, of a file of that name.
 
     Raises:
         DataError: the text has no line with anything in it.
@@ -196,7 +198,7 @@ def tune(models: Sequence[LanguageModel], lines: Iterable[str]) -> MixtureModel:
     mixture = MixtureModel(models, [1.0 / len(models)] * len(models))
     found = []
     state = mixture.start() if mixture.begin >= 0 else mixture.empty()
-    for number, line in enumerate(lines, 1):
+    for number, line in (each if isinstance(each, tuple) else (place, each) for place, each in enumerate(lines, 1)):
         if not line.strip():
             continue
         tokens = mixture.tokens(line if mixture.end >= 0 else line + "\n")
@@ -204,8 +206,8 @@ def tune(models: Sequence[LanguageModel], lines: Iterable[str]) -> MixtureModel:
         try:
             parts, state = mixture.parts(mixture.start() if mixture.begin >= 0 else state, tokens)
         except ModelError as error:
-            raise ModelError(f"line {number}: {error.what}", mend=error.mend) from error
+            raise ModelError(f"line {number}: {error.what}", path=name, mend=error.mend) from error
         found.append(parts)
     if not found:
-        raise DataError("the held-out text has no line with anything in it", mend="give a text, one sentence a line")
+        raise DataError("has no line with anything in it", path=name, mend="give a text, one sentence a line")
     return MixtureModel(models, fit_weights(np.concatenate(found)).tolist())

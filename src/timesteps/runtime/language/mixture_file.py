@@ -12,12 +12,13 @@ from typing import Literal
 import msgspec
 
 from timesteps.errors import ModelError, UsageError
+from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.language.mixture import MixtureModel
 from timesteps.runtime.language.model import LanguageModel
 from timesteps.runtime.layout import shorten
 
-__all__ = ["MIX", "MemberSpec", "MixSpec", "is_mixture", "members_of", "read_mixture", "write_mixture"]
+__all__ = ["MIX", "MemberSpec", "MixSpec", "flattened", "is_mixture", "members_of", "read_mixture", "write_mixture"]
 
 MIX = "mix.json"
 _MOST_BYTES, _MOST_MEMBERS = 1 << 16, 64
@@ -85,6 +86,15 @@ def read_mixture(run: str | os.PathLike[str], load: Callable[[Path], LanguageMod
         return MixtureModel([load(path) for path, _ in members], [weight for _, weight in members])
     except UsageError as error:
         raise ModelError(f"its members cannot be mixed: {error.what}", path=run, mend="mix the models again") from error
+
+
+def flattened(runs: Sequence[str | os.PathLike[str]], weights: Sequence[float]) -> list[tuple[Path, float]]:
+    """The model files behind runs of these weights: those of a mixture share the mixture's. `ModelError` as `find`."""
+    found: list[tuple[Path, float]] = []
+    for run, weight in zip(runs, weights, strict=True):
+        inner = members_of(run) if is_mixture(run) else [(modelfile.find(run), 1.0)]
+        found += [(path, weight * share) for path, share in inner]
+    return found
 
 
 def write_mixture(folder: str | os.PathLike[str], members: Sequence[tuple[Path, float]]) -> None:

@@ -73,7 +73,7 @@ class TorchEngine:
         targets, weights = self._tensor(self._train.targets[units]), self._tensor(self._train.weights[units])
         logits = self.network(batch)
         if not self._checked:
-            self._check(*logits.shape, len(units))
+            self._check(len(logits), logits.shape[1], len(units))
         batch_loss = loss(logits, targets, weights, settings.label_smoothing, criterion)
         if settings.consistency:
             batch_loss = batch_loss + settings.consistency * disagreement(logits, weights)
@@ -94,6 +94,10 @@ class TorchEngine:
         if self._average is not None:
             self._average.after_step()
         return Step(numbers[0], numbers[2], numbers[3])
+
+    def use(self, train: Examples) -> None:
+        """Learn from these rows from here on."""
+        self._train, self._checked = train, False
 
     def _check(self, answers: int, outputs: int, targets: int) -> None:
         """Once, as soon as the network's answer to some rows is known."""

@@ -11,7 +11,7 @@ from itertools import product
 
 from timesteps.runtime.text.normalize import decompose_hangul
 
-__all__ = ["KEYS", "neighbours", "strokes"]
+__all__ = ["KEYS", "neighbours", "strokes", "typed"]
 
 _ROWS = (("qwertyuiop", 0.0), ("asdfghjkl", 0.25), ("zxcvbnm", 0.75))  # how far each row is set in, in keys
 _PLAIN = dict(zip("qwertyuiopasdfghjklzxcvbnm", "ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔㅁㄴㅇㄹㅎㅗㅓㅏㅣㅋㅌㅊㅍㅠㅜㅡ", strict=True))
@@ -62,6 +62,44 @@ def strokes(word: str) -> str:
     ('ㄷㅏㄹㄱㄱㅗㅏ', 'bus')
     """
     return decompose_hangul(word.lower()).translate(_STROKES)
+
+
+_PARTS = {parts: jamo for jamo, parts in _COMPOUND.items()}
+_VOWEL_STROKES = frozenset("ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅛㅜㅠㅡㅣ")
+
+
+def typed(keys: str) -> str:
+    """What stands in the text after these strokes, as an input method puts jamo together; the inverse of `strokes`.
+
+    A consonant closes a syllable unless a vowel follows, which takes it for its own.
+
+    >>> typed("ㄷㅏㄹㄱㄱㅗㅏ"), typed("ㄷㅏㄹㄱㅏ"), typed("ㅋㅋa")
+    ('닭과', '달가', 'ㅋㅋa')
+    """
+    written: list[str] = []
+    place = 0
+
+    def vowel(at: int) -> bool:
+        return at < len(keys) and keys[at] in _VOWEL_STROKES
+
+    while place < len(keys):
+        lead = _LEADING.find(keys[place])
+        if lead < 0 or not vowel(place + 1):
+            written.append(keys[place])
+            place += 1
+            continue
+        middle, place = keys[place + 1], place + 2
+        if vowel(place) and middle + keys[place] in _PARTS:
+            middle, place = _PARTS[middle + keys[place]], place + 1
+        last = ""
+        while place < len(keys) and not vowel(place + 1):
+            longer = keys[place] if not last else _PARTS.get(last + keys[place], "")
+            if not longer or longer not in _TRAILING:
+                break
+            last, place = longer, place + 1
+        number = (lead * len(_VOWELS) + _VOWELS.index(middle)) * (len(_TRAILING) + 1)
+        written.append(chr(0xAC00 + number + (_TRAILING.index(last) + 1 if last else 0)))
+    return "".join(written)
 
 
 @functools.cache
