@@ -59,15 +59,17 @@ def entry(group: str, cell: str, ratios: dict[str, float], **more: Any) -> dict[
 def test_the_worst_case_decides_and_peers_share_a_line() -> None:
     found = [
         entry("small", "lstm", {"torch": 7.0}),
-        entry("small", "lstm", {"keras": 30.0}, peer="keras"),
-        entry("small", "lstm", {"keras": 19.0}, peer="keras", batch=64),
+        entry("small", "lstm", {"keras": 30.0}, peer="keras", steps=50),
+        entry("small", "lstm", {"keras": 19.0}, peer="keras"),
+        entry("small", "lstm", {"keras": 17.0}, peer="keras", batch=64),
     ]
     content = {"results": found, "provenances": []}
     asked = training_asked({"training": content}.get)
     assert "| small, lstm, B=32: torch ÷ ours | ≥ 6 | 7 | reached |" in asked
-    assert "| small, lstm: keras ÷ ours | ≥ 20 | 19 | **not reached** |" in asked
+    assert "| small, lstm, B=32: keras ÷ ours | ≥ 20 | 19 | **not reached** |" in asked
+    assert "| small, lstm, B=64: keras ÷ ours | ≥ 16 | 17 | reached |" in asked
     steps = training_steps({"training": content}.get)
-    assert "| Embedding(500, 16) → LSTM(8), B=32, T=100 | 1 | 0.2 | 7.00 | – | – | – | 30.0 | – | – |" in steps
+    assert "| Embedding(500, 16) → LSTM(8), B=32, T=100 | 1 | 0.2 | 7.00 | – | – | – | 19.0 | – | – |" in steps
 
 
 def test_nothing_measured_is_said() -> None:
