@@ -98,7 +98,7 @@ def prepare(
             raise UsageError(f"numbers cannot be the input {options.input!r}", mend="leave recipe and input away")
         if options.max_length is not None:
             raise UsageError(f"max_length is {options.max_length}", mend="cut numeric rows before; it is for texts")
-        tensors = _scaler(rows)
+        tensors = scaler(rows)
         size = len(tensors["scaler.mean"])
         numeric = NumericSpec(features=size, steps=flat_steps)
     spec = model_spec(options, classes, size, text, numeric)
@@ -132,7 +132,7 @@ def model_spec(
     )
 
 
-def _scaler(rows: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[Any]]:
+def scaler(rows: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[Any]]:
     """Mean and standard deviation of every feature over all steps."""
     steps = np.concatenate(list(rows))
     if len(steps) == 0:
