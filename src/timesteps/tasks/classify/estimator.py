@@ -20,19 +20,16 @@ from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, PoolName, TokenizerName
 from timesteps.tasks.classify import inputs
 from timesteps.tasks.classify.fitting import fit_model
-from timesteps.tasks.classify.flowing import Judged, Wish, prepare_flow
+from timesteps.tasks.classify.flowing import Ready, Wish, prepare_flow
 from timesteps.tasks.classify.labelled import examples
 from timesteps.tasks.classify.listed import Labelled, prepare_listed
 from timesteps.tasks.classify.memory import available, bytes_of
 from timesteps.tasks.classify.options import Options
-from timesteps.tasks.classify.prepare import Prepared
 from timesteps.tasks.classify.pretraining import first_vectors
 from timesteps.tasks.classify.recipes import choose
 from timesteps.tasks.classify.vectors import Given
 from timesteps.training.callbacks import Callback
-from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress, quiet, terminal
-from timesteps.training.spool import SpooledExamples
 
 #: Parameters that are not choices of a recipe.
 _OWN = frozenset(
@@ -292,12 +289,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._read(X, kind, fitting=True)
         options = self._options(kind, rows, unlabeled is not None)
         given = Labelled(kind, rows, y, sample_weight, kind == "numeric" and inputs.is_table(X))
-        found = prepare_listed(
-            given, options, Wish(self.validation_split, self.class_weight, validation_data), unlabeled
-        )
-        self._learn(found.prepared, options, found.train, found.judged, callbacks)
-        self.classes_ = found.classes
-        return self
+        wish = Wish(self.validation_split, self.class_weight, validation_data)
+        return self._learn(options, prepare_listed(given, options, wish, unlabeled), callbacks)
 
     def _fit_flow(
         self, X: Any, sample_weight: Any, validation_data: Any, unlabeled: Any, callbacks: Sequence[Callback]
@@ -308,38 +301,29 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise UsageError(f"{name} was given with an iterator", mend="give (text, label, weight), or lists")
         wish = Wish(self.validation_split, self.class_weight, validation_data)
         with Scratch(available() // 2 if self.memory is None else bytes_of(self.memory)) as scratch:
-            found = prepare_flow(X, scratch, lambda texts: self._options("text", texts, False), wish, self._say())
-            self._learn(found.prepared, found.options, found.train, found.judged, callbacks)
-        self.classes_ = found.classes
-        return self
+            options, found = prepare_flow(
+                X, scratch, lambda texts: self._options("text", texts, False), wish, self._say()
+            )
+            return self._learn(options, found, callbacks)
 
     def _say(self) -> Callable[[str], None] | None:
         return partial(print, file=sys.stderr, flush=True) if self.verbose else None
 
-    def _learn(
-        self,
-        prepared: Prepared,
-        options: Options,
-        train: Examples | SpooledExamples,
-        judged: Judged,
-        callbacks: Sequence[Callback],
-    ) -> None:
+    def _learn(self, options: Options, found: Ready, callbacks: Sequence[Callback]) -> Self:
         """Train, and keep what `predict` needs."""
         progress: Progress = terminal() if self.verbose else quiet()
+        prepared, judged, say = found.prepared, found.judged, self._say()
+        valid = examples(prepared.steps(judged[0]), *judged[1:]) if judged[0] else None
+        vectors = first_vectors(self.vectors, prepared, options, say)
         fitted = fit_model(
-            prepared,
-            options,
-            train,
-            examples(prepared.steps(judged[0]), *judged[1:]) if judged[0] else None,
-            vectors=first_vectors(self.vectors, prepared, options, self._say()),
-            threads=self.threads,
-            progress=progress,
-            callbacks=callbacks,
-            say=self._say(),
-        )
+            prepared, options, found.train, valid,
+            vectors=vectors, threads=self.threads, progress=progress, callbacks=callbacks, say=say,
+        )  # fmt: skip
+        self.classes_ = found.classes
         self.session_ = Session(fitted.spec, fitted.tensors)
         self.histories_ = [history.rows for history in fitted.histories]
         self.history_ = self.histories_[0]
+        return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities (R, K) of the classes, in the order of `classes_`."""

@@ -18,9 +18,10 @@ from timesteps.tasks.classify.large import prepare_spooled, split_spooled
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared, class_factors
 from timesteps.tasks.classify.texts import SpooledTexts
+from timesteps.training.examples import Examples
 from timesteps.training.spool import SpooledExamples
 
-__all__ = ["Flowed", "Judged", "Wish", "collect", "found_classes", "prepare_flow"]
+__all__ = ["Judged", "Ready", "Wish", "collect", "found_classes", "prepare_flow"]
 
 Judged = tuple[list[str], NDArray[np.int64], NDArray[np.float64]]
 """Validation rows: texts, class numbers, weights."""
@@ -62,12 +63,11 @@ class Wish(NamedTuple):
     validation_data: tuple[Any, ArrayLike] | None
 
 
-class Flowed(NamedTuple):
-    """Rows that came one by one, ready to be trained on."""
+class Ready(NamedTuple):
+    """Rows that `fit` was given, ready to be trained on."""
 
-    options: Options
     prepared: Prepared
-    train: SpooledExamples
+    train: Examples | SpooledExamples
     judged: Judged
     classes: NDArray[Any]
 
@@ -78,7 +78,7 @@ def prepare_flow(
     options_for: Callable[[SpooledTexts], Options],
     wish: Wish,
     say: Callable[[str], None] | None = None,
-) -> Flowed:
+) -> tuple[Options, Ready]:
     """Put the rows of an iterator, or of what a function returns, on the disk as steps."""
     texts = collect(rows() if callable(rows) else rows, scratch)
     options = options_for(texts)
@@ -97,7 +97,7 @@ def prepare_flow(
     texts.sort_classes(plain, class_factors(wish.class_weight, plain, targets, np.ones(len(targets))))
     prepared = prepare_spooled(texts, options, plain, scratch, say)
     assert isinstance(prepared.train, SpooledExamples)
-    return Flowed(options, prepared, prepared.train, judged, classes)
+    return options, Ready(prepared, prepared.train, judged, classes)
 
 
 def _checked(row: Any, number: int) -> tuple[str, Any, float]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import check_classification_targets
 
 from timesteps.data.split import without
 from timesteps.errors import DataError
 from timesteps.runtime.sequences import Sequences
 from timesteps.tasks.classify import inputs
-from timesteps.tasks.classify.flowing import Judged, Wish
+from timesteps.tasks.classify.flowing import Judged, Ready, Wish
 from timesteps.tasks.classify.labelled import counted, examples, validation
 from timesteps.tasks.classify.options import Options
-from timesteps.tasks.classify.prepare import Prepared, class_factors, hold_out, prepare
-from timesteps.training.examples import Examples
+from timesteps.tasks.classify.prepare import class_factors, hold_out, prepare
 
 __all__ = ["Labelled", "prepare_listed"]
 
@@ -29,15 +28,6 @@ class Labelled(NamedTuple):
     y: Any
     sample_weight: ArrayLike | None
     table: bool
-
-
-class Ready(NamedTuple):
-    """Rows in memory, ready to be trained on."""
-
-    prepared: Prepared
-    train: Examples
-    judged: Judged
-    classes: NDArray[Any]
 
 
 def prepare_listed(given: Labelled, options: Options, wish: Wish, unlabeled: Any) -> Ready:
