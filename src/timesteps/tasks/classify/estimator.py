@@ -11,31 +11,25 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from timesteps.data.split import without
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime import modelfile
 from timesteps.runtime.scratch import Scratch
-from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, PoolName, TokenizerName
 from timesteps.tasks.classify import inputs
 from timesteps.tasks.classify.fitting import fit_model
-from timesteps.tasks.classify.flowing import Judged, collect, found_classes
-from timesteps.tasks.classify.labelled import counted, examples, validation
-from timesteps.tasks.classify.large import prepare_spooled, split_spooled
+from timesteps.tasks.classify.flowing import Ready, Wish, prepare_flow
+from timesteps.tasks.classify.labelled import examples
+from timesteps.tasks.classify.listed import Labelled, prepare_listed
 from timesteps.tasks.classify.memory import available, bytes_of
 from timesteps.tasks.classify.options import Options
-from timesteps.tasks.classify.prepare import Prepared, class_factors, hold_out, prepare
 from timesteps.tasks.classify.pretraining import first_vectors
 from timesteps.tasks.classify.recipes import choose
 from timesteps.tasks.classify.vectors import Given
 from timesteps.training.callbacks import Callback
-from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress, quiet, terminal
-from timesteps.training.spool import SpooledExamples
 
 #: Parameters that are not choices of a recipe.
 _OWN = frozenset(
@@ -294,33 +288,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kind = inputs.kind_of(X, self._wished())
         rows = self._read(X, kind, fitting=True)
         options = self._options(kind, rows, unlabeled is not None)
-        labels = inputs.labels(y, len(rows))
-        check_classification_targets(labels)
-        classes, targets = np.unique(labels, return_inverse=True)
-        index, weights = counted(kind, rows, targets, sample_weight)
-        rows, targets = [rows[i] for i in index], targets[index]
-        if len(np.unique(targets)) < 2:
-            which = "" if len(classes) < 2 else " that counts (weight above 0)"
-            raise DataError(f"there is only one class{which}: {labels[0]}", mend="give rows of at least two classes")
-        plain = classes.tolist()
-        factors = class_factors(self.class_weight, plain, targets, weights)
-        if validation_data is None:
-            share = self.validation_split
-            if share is None:
-                share = 0.0 if options.patience is None else 0.1
-            train, held = hold_out(kind, rows, targets, share, options.seed)
-            judged = [rows[i] for i in held], targets[held], weights[held]
-        else:
-            train, judged = np.arange(len(rows)), validation(validation_data, kind, rows, classes)
-        flat = len(rows[0]) if kind == "numeric" and inputs.is_table(X) else None
-        rows, targets, weights = [rows[i] for i in train], targets[train], weights[train]
-        shares = weights * factors[targets]
-        further = [] if unlabeled is None else without(inputs.read(inputs.listed(unlabeled), kind), judged[0])
-        prepared = prepare(kind, rows, options, plain, flat, targets=targets, weights=shares, unlabeled=further)
-        assert isinstance(prepared.train, Sequences)
-        self._learn(prepared, options, examples(prepared.train, targets, shares), judged, callbacks)
-        self.classes_ = classes
-        return self
+        given = Labelled(kind, rows, y, sample_weight, kind == "numeric" and inputs.is_table(X))
+        wish = Wish(self.validation_split, self.class_weight, validation_data)
+        return self._learn(options, prepare_listed(given, options, wish, unlabeled), callbacks)
 
     def _fit_flow(
         self, X: Any, sample_weight: Any, validation_data: Any, unlabeled: Any, callbacks: Sequence[Callback]
@@ -329,60 +299,31 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name, given in (("sample_weight", sample_weight), ("unlabeled", unlabeled)):
             if given is not None:
                 raise UsageError(f"{name} was given with an iterator", mend="give (text, label, weight), or lists")
-        memory = available() // 2 if self.memory is None else bytes_of(self.memory)
-        with Scratch(memory) as scratch:
-            texts = collect(X() if callable(X) else X, scratch)
-            options = self._options("text", texts, False)
-            classes, plain = found_classes(texts)
-            judged: Judged = ([], np.zeros(0, np.int64), np.zeros(0))
-            if validation_data is not None:
-                judged = validation(validation_data, "text", [], classes)
-            else:
-                share = (
-                    (0.0 if options.patience is None else 0.1)
-                    if self.validation_split is None
-                    else (self.validation_split)
-                )
-                if share:
-                    texts, held = split_spooled(texts, scratch, share, options.seed)
-                    held.sort_classes(plain)
-                    judged = held.sample(len(held))
-            texts.sort_classes(plain)
-            targets = np.repeat(np.arange(len(plain)), [texts.counts.get(label, 0) for label in plain])
-            texts.sort_classes(plain, class_factors(self.class_weight, plain, targets, np.ones(len(targets))))
-            prepared = prepare_spooled(texts, options, plain, scratch, self._say())
-            assert isinstance(prepared.train, SpooledExamples)
-            self._learn(prepared, options, prepared.train, judged, callbacks)
-        self.classes_ = classes
-        return self
+        wish = Wish(self.validation_split, self.class_weight, validation_data)
+        with Scratch(available() // 2 if self.memory is None else bytes_of(self.memory)) as scratch:
+            options, found = prepare_flow(
+                X, scratch, lambda texts: self._options("text", texts, False), wish, self._say()
+            )
+            return self._learn(options, found, callbacks)
 
     def _say(self) -> Callable[[str], None] | None:
         return partial(print, file=sys.stderr, flush=True) if self.verbose else None
 
-    def _learn(
-        self,
-        prepared: Prepared,
-        options: Options,
-        train: Examples | SpooledExamples,
-        judged: Judged,
-        callbacks: Sequence[Callback],
-    ) -> None:
+    def _learn(self, options: Options, found: Ready, callbacks: Sequence[Callback]) -> Self:
         """Train, and keep what `predict` needs."""
         progress: Progress = terminal() if self.verbose else quiet()
+        prepared, judged, say = found.prepared, found.judged, self._say()
+        valid = examples(prepared.steps(judged[0]), *judged[1:]) if judged[0] else None
+        vectors = first_vectors(self.vectors, prepared, options, say)
         fitted = fit_model(
-            prepared,
-            options,
-            train,
-            examples(prepared.steps(judged[0]), *judged[1:]) if judged[0] else None,
-            vectors=first_vectors(self.vectors, prepared, options, self._say()),
-            threads=self.threads,
-            progress=progress,
-            callbacks=callbacks,
-            say=self._say(),
-        )
+            prepared, options, found.train, valid,
+            vectors=vectors, threads=self.threads, progress=progress, callbacks=callbacks, say=say,
+        )  # fmt: skip
+        self.classes_ = found.classes
         self.session_ = Session(fitted.spec, fitted.tensors)
         self.histories_ = [history.rows for history in fitted.histories]
         self.history_ = self.histories_[0]
+        return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities (R, K) of the classes, in the order of `classes_`."""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from timesteps.errors import DataError
 from timesteps.runtime.scratch import Scratch
 from timesteps.tasks.classify import inputs
+from timesteps.tasks.classify.labelled import validation
+from timesteps.tasks.classify.large import prepare_spooled, split_spooled
+from timesteps.tasks.classify.options import Options
+from timesteps.tasks.classify.prepare import Prepared, class_factors
 from timesteps.tasks.classify.texts import SpooledTexts
+from timesteps.training.examples import Examples
+from timesteps.training.spool import SpooledExamples
 
-__all__ = ["Judged", "collect", "found_classes"]
+__all__ = ["Judged", "Ready", "Wish", "collect", "found_classes", "prepare_flow"]
 
 Judged = tuple[list[str], NDArray[np.int64], NDArray[np.float64]]
 """Validation rows: texts, class numbers, weights."""
@@ -47,6 +53,51 @@ def found_classes(texts: SpooledTexts) -> tuple[NDArray[Any], list[Any]]:
     if len(labels) < 2:
         raise DataError(f"there is only one class: {labels[0]}", mend="give rows of at least two classes")
     return labels, labels.tolist()
+
+
+class Wish(NamedTuple):
+    """What `fit` was asked for besides: as its parameters are called."""
+
+    validation_split: float | None
+    class_weight: Literal["balanced"] | Mapping[Any, float] | None
+    validation_data: tuple[Any, ArrayLike] | None
+
+
+class Ready(NamedTuple):
+    """Rows that `fit` was given, ready to be trained on."""
+
+    prepared: Prepared
+    train: Examples | SpooledExamples
+    judged: Judged
+    classes: NDArray[Any]
+
+
+def prepare_flow(
+    rows: Any,
+    scratch: Scratch,
+    options_for: Callable[[SpooledTexts], Options],
+    wish: Wish,
+    say: Callable[[str], None] | None = None,
+) -> tuple[Options, Ready]:
+    """Put the rows of an iterator, or of what a function returns, on the disk as steps."""
+    texts = collect(rows() if callable(rows) else rows, scratch)
+    options = options_for(texts)
+    classes, plain = found_classes(texts)
+    judged: Judged = ([], np.zeros(0, np.int64), np.zeros(0))
+    share = wish.validation_split
+    if share is None:
+        share = 0.0 if options.patience is None else 0.1
+    if wish.validation_data is not None:
+        judged = validation(wish.validation_data, "text", [], classes)
+    elif share:
+        texts, held = split_spooled(texts, scratch, share, options.seed)
+        held.sort_classes(plain)
+        judged = held.sample(len(held))
+    targets = np.repeat(np.arange(len(plain)), [texts.counts.get(label, 0) for label in plain])
+    texts.sort_classes(plain, class_factors(wish.class_weight, plain, targets, np.ones(len(targets))))
+    prepared = prepare_spooled(texts, options, plain, scratch, say)
+    assert isinstance(prepared.train, SpooledExamples)
+    return options, Ready(prepared, prepared.train, judged, classes)
 
 
 def _checked(row: Any, number: int) -> tuple[str, Any, float]:
