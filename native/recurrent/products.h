@@ -93,4 +93,6 @@ Products<T> products_for() {
     };
 }
 
+Products<TIMESTEPS_NUMBER> products(TIMESTEPS_NUMBER) { return products_for<TIMESTEPS_NUMBER>(); }
+
 }  // namespace timesteps::TIMESTEPS_TARGET
