@@ -268,7 +268,8 @@ struct Backward {
         if (cell.keeps_gates) return p.gates + (kept_row(p, t) + begin) * gate_row + panel * p.gate_stride;
         const Index unit = panel * l.U * W, units = l.units(panel);
         T* gates = m.gates + unit * p.batch;
-        for (Index row = 0; row < rows; ++row) copy(gates + row * gate_row, row_at(p, p.y, begin + row, t) + unit, units);
+        for (Index row = 0; row < rows; ++row)
+            copy(gates + row * gate_row, row_at(p, p.y, begin + row, t) + unit, units);
         return gates;
     }
 

@@ -59,8 +59,8 @@ struct RecurrentRows {
 constexpr std::size_t kCounts = 15;  // the place of the first tensor of whole numbers among the inputs
 
 /// `in` are the tensors of Inputs in nn/native_kernels.py but x, in their order: h0, c0, fresh_h, fresh_c, weight_ih,
-/// weight_hh, bias_ih, bias_hh, weight_hr, norm_ih, norm_hh, norm_c, norm_c_bias, weight_ch, mask, counts, order, starts,
-/// keys. All up to weight_ch have gradients.
+/// weight_hh, bias_ih, bias_hh, weight_hr, norm_ih, norm_hh, norm_c, norm_c_bias, weight_ch, mask, counts, order,
+/// starts, keys. All up to weight_ch have gradients.
 template <class T>
 Problem<T> problem(const RecurrentShape& shape, const RecurrentRows& x, const Tensors& in) {
     Problem<T> p{};
@@ -135,8 +135,8 @@ inline void recurrent_backward(const nanobind::tuple& numbers, const nanobind::o
         p.dh0 = out.at<T>(0), p.dc0 = out.at<T>(1), p.dfresh_h = out.at<T>(2), p.dfresh_c = out.at<T>(3);
         p.dw_ih = out.at<T>(4), p.dw_hh = out.at<T>(5), p.db_ih = out.at<T>(6), p.db_hh = out.at<T>(7);
         p.dw_hr = out.at<T>(8);
-        p.dnorm_ih = out.at<T>(9), p.dnorm_hh = out.at<T>(10), p.dnorm_c = out.at<T>(11), p.dnorm_c_bias = out.at<T>(12);
-        p.dw_ch = out.at<T>(13);
+        p.dnorm_ih = out.at<T>(9), p.dnorm_hh = out.at<T>(10);
+        p.dnorm_c = out.at<T>(11), p.dnorm_c_bias = out.at<T>(12), p.dw_ch = out.at<T>(13);
         run_backward(static_cast<CellKind>(shape.kind), p, counts_of(in), reinterpret_cast<T*>(kept),
                      static_cast<int>(shape.threads), shape.every);
     });
@@ -152,7 +152,8 @@ void bind_recurrent(nanobind::module_& module) {
             return in_double ? saved_numbers<double>(kind, hidden_size, regularised, norm)
                              : saved_numbers<float>(kind, hidden_size, regularised, norm);
         },
-        arg("kind"), arg("hidden_size"), arg("in_double"), arg("regularised") = false, arg("normed") = nanobind::none());
+        arg("kind"), arg("hidden_size"), arg("in_double"), arg("regularised") = false,
+        arg("normed") = nanobind::none());
     module.def("recurrent_forward", &recurrent_forward, arg("shape"), arg("x"), arg("inputs"), arg("saved").none(),
                arg("y"), arg("finals"));
     module.def("recurrent_backward", &recurrent_backward, arg("shape"), arg("x"), arg("inputs"), arg("saved").none(),

@@ -117,7 +117,8 @@ struct Forward {
         if (!cell.has_cells || p.marks == nullptr || p.mark[chunk] < 0) return;
         T* marks = p.marks + p.mark[chunk] * p.batch * p.hidden_size;
         for (Index row = 0; row < active(p.chunk[chunk]); ++row)
-            cells_out(l, m.c + row * W, m.cell_stride, marks + p.original[begin + row] * p.hidden_size, false, from, to);
+            cells_out(l, m.c + row * W, m.cell_stride, marks + p.original[begin + row] * p.hidden_size, false, from,
+                      to);
     }
 
     /// Some blocks of the units of one visit, with their input side at the chunk's first. All rows of a batch of a few,

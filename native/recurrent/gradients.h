@@ -141,8 +141,8 @@ void projection_gradient(const Problem<T>& p, const Layout<T>& l, const Gradient
     for (Index row = 0; row < rows; ++row) m.dh_rows[row] = dh + row * p.output_size;
     const T* output = l.cell.regularised ? own_gradients(l, d, stride, kOwns) : m.output;
     if (!l.cell.regularised)
-        l.cell.output(p.gates + panel * p.gate_stride + first * l.gate_row(), p.cells + panel * p.cell_stride + first * W,
-                      rows, m.output);
+        l.cell.output(p.gates + panel * p.gate_stride + first * l.gate_row(),
+                      p.cells + panel * p.cell_stride + first * W, rows, m.output);
     multiply_outer<T>(1, output, l.cell.regularised ? l.gate_row() : W, rows, m.dh_rows, l.state,
                       sums + l.projection() + panel * l.state * W, add);
 }
@@ -161,7 +161,8 @@ void weight_gradient(const Problem<T>& p, Index chunk, Index begin, Index end, c
         const T *d = gates + panel * stride, *d_ih = d, *d_hh = d;
         if (p.norm_ih != nullptr) d_ih += kInputRegion * l.panels * stride;
         if (p.norm_hh != nullptr) d_hh += kHiddenRegion * l.panels * stride;
-        if (p.dw_ih != nullptr) multiply_outer<T>(cell.GI, d_ih, step, rows, m.x_rows, l.input, sums + l.ih(panel), add);
+        if (p.dw_ih != nullptr)
+            multiply_outer<T>(cell.GI, d_ih, step, rows, m.x_rows, l.input, sums + l.ih(panel), add);
         if (p.dw_hh != nullptr && cell.GH > 0)
             multiply_outer<T>(cell.GH, d_hh + cell.OH * l.W, step, rows, m.h_rows, l.state, sums + l.hh(panel), add);
         if (p.dw_hh != nullptr && cell.two_stages)

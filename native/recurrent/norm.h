@@ -37,8 +37,8 @@ struct Slots {
 };
 constexpr Slots kFirstSlot{0, 1};
 
-/// What a cell's layer norm takes together: all gates; of a cell with kAlone, slots 1 and 2, and by themselves slot 0 on
-/// the input side and kAlone on the other.
+/// What a cell's layer norm takes together: all gates; of a cell with kAlone, slots 1 and 2, and by themselves slot 0
+/// on the input side and kAlone on the other.
 template <class T>
 Slots together(const Layout<T>& l) {
     return l.cell.alone < 0 ? Slots{0, l.S} : Slots{1, 2};
@@ -98,7 +98,9 @@ struct Norm {
                 return Padded ? only<T, W>(x, units(panel, v)) : x;
             };
             V sums[Count]{}, squares[Count]{};
-            each([&]<bool Padded>(Index panel, int v) { sums[v] += number.template operator()<Padded>(panel, v, T{}); });
+            each([&]<bool Padded>(Index panel, int v) {
+                sums[v] += number.template operator()<Padded>(panel, v, T{});
+            });
             for (int v = 1; v < Count; ++v) sums[0] += sums[v];
             const T middle = total<T, W>(sums[0]) / count;
             each([&]<bool Padded>(Index panel, int v) {
@@ -139,7 +141,8 @@ struct Norm {
     Strides strides(Index normed, Index d) const { return {l.panels, l.gate_row(), l.gains_row(), normed, d}; }
 
     template <int Sides>
-    [[gnu::always_inline]] void pull(const Side<T>* sides, Index row, const T* d, const Strides& by, Pull<T>* of) const {
+    [[gnu::always_inline]] void pull(const Side<T>* sides, Index row, const T* d, const Strides& by,
+                                     Pull<T>* of) const {
         constexpr int kChains = Count > 1 ? 2 : 1;  // of additions, for each of the sums
         V sums[Sides][kChains]{}, products[Sides][kChains]{};
         const Index at = row * by.row + first * W;
@@ -226,8 +229,8 @@ void norm_apply(const Layout<T>& l, Slots slots, Index panel, Index rows, const 
     });
 }
 
-/// Through gain and norm: from d, the gradients of what the gates gained, to those of one or two products. All lie as the
-/// gates do, what is normed `normed_stride` from panel to panel.
+/// Through gain and norm: from d, the gradients of what the gates gained, to those of one or two products. All lie as
+/// the gates do, what is normed `normed_stride` from panel to panel.
 template <class T>
 void norm_backward(const Layout<T>& l, Slots slots, Index rows, const Side<T>* sides, Index count, Index normed_stride,
                    const T* d, Index stride) {

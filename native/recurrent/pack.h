@@ -96,7 +96,8 @@ void unpack(const Problem<T>& p, Index begin, Index end, const T* sums) {
     constexpr Index W = kWidth<T>;
     const Layout<T> l(p);
     for (Index panel = begin; panel < end; ++panel) {
-        const auto product = [&](const Slot& s, const T* from, Index stride, Index columns, T* weight, Index slot, T* to) {
+        const auto product = [&](const Slot& s, const T* from, Index stride, Index columns, T* weight, Index slot,
+                                 T* to) {
             if (weight != nullptr) unpack_rows<T, W>(from, stride, columns, s.row, s.rows, weight);
             if (to != nullptr) copy(to + s.row, sums + l.bias(panel) + slot * W, s.rows);
         };

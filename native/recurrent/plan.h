@@ -66,7 +66,8 @@ public:
 
     /// Numbers of a segment's gates and cells, and of what layer norm keeps besides.
     std::int64_t kept_numbers() const {
-        const std::int64_t normed = p.norm_hh == nullptr ? 0 : 2 * sizes.panels * p.gate_stride + kScales * rows_total();
+        const std::int64_t normed =
+            p.norm_hh == nullptr ? 0 : 2 * sizes.panels * p.gate_stride + kScales * rows_total();
         return sizes.panels * (p.gate_stride + p.cell_stride) + normed;
     }
 
@@ -133,7 +134,8 @@ public:
     /// Threads that are worth having for a forward pass.
     int workers(int threads) const {
         const std::int64_t inputs = sizes.recurrent || p.w_ih != nullptr ? p.input_size : 0;
-        const std::int64_t row = sizes.gate_row * sizes.panels * (inputs + (sizes.recurrent ? p.hidden_size : kPointWork));
+        const std::int64_t products = inputs + (sizes.recurrent ? p.hidden_size : kPointWork);
+        const std::int64_t row = sizes.gate_row * sizes.panels * products;
         const double work = static_cast<double>(rows_total()) * static_cast<double>(row) / kPartWork;
         return std::max(1, static_cast<int>(std::min<double>(threads, work)));
     }

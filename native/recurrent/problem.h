@@ -100,16 +100,16 @@ struct Kernels {
     void (*pack_backward)(const Problem<T>&, std::int64_t begin, std::int64_t end, T* packed);
     /// Rows begin … end - 1 over all visits; without hn, over those of a segment, whose outputs are there already.
     void (*forward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
-    /// The same in pieces, for a batch of a few rows without starts and mask, of a cell with one_product: enter, then for
-    /// each chunk gather, and visit by visit all blocks of hidden units, then leave.
+    /// The same in pieces, for a batch of a few rows without starts and mask, of a cell with one_product: enter, then
+    /// for each chunk gather, and visit by visit all blocks of hidden units, then leave.
     void (*forward_enter)(const Problem<T>&, const T* packed, char* memory);
     void (*forward_gather)(const Problem<T>&, const T* packed, std::int64_t chunk, char* memory);
     void (*forward_blocks)(const Problem<T>&, const T* packed, std::int64_t chunk, std::int64_t visit,
                            std::int64_t begin, std::int64_t end, char* memory);
     void (*forward_leave)(const Problem<T>&, const T* packed, char* memory);
     /// Gradients of the gates of rows begin … end - 1: enter, one chunk after the other from the last to the first,
-    /// leave. `gates` (panels, `stride` numbers each) has the rows of the chunk; other regions as layout.h has them follow,
-    /// and with a projection the gradients of h (rows, output_size).
+    /// leave. `gates` (panels, `stride` numbers each) has the rows of the chunk; other regions as layout.h has them
+    /// follow, and with a projection the gradients of h (rows, output_size).
     void (*backward_enter)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, char* memory);
     void (*backward)(const Problem<T>&, const T* packed, std::int64_t begin, std::int64_t end, std::int64_t chunk,
                      T* gates, std::int64_t stride, char* memory);
@@ -126,8 +126,8 @@ struct Kernels {
     void (*unpack)(const Problem<T>&, std::int64_t begin, std::int64_t end, const T* sums);
 };
 
-/// A matrix (outputs, inputs) as torch has it, and from row to row of what it makes: at least the outputs, a multiple of
-/// the lanes.
+/// A matrix (outputs, inputs) as torch has it, and from row to row of what it makes: at least the outputs, a multiple
+/// of the lanes.
 template <class T>
 struct Matrix {
     const T* weight;

@@ -9,8 +9,8 @@ namespace timesteps::TIMESTEPS_TARGET {
 
 constexpr Index kRowsAtOnce = 256;  // rows whose numbers stay in the cache while the columns pass
 
-/// Calls f.template operator()<V>(column, width) for panels of V vectors that cover the columns begin … end - 1, of which
-/// the last may be narrower than its vectors.
+/// Calls f.template operator()<V>(column, width) for panels of V vectors that cover the columns begin … end - 1, of
+/// which the last may be narrower than its vectors.
 template <int W, class F>
 TIMESTEPS_ALWAYS void each_panel(Index begin, Index end, const F& f) {
     while (begin < end) {
@@ -85,12 +85,14 @@ Products<T> products_for() {
                         for (Index n = 0; n < m.outputs; n += kInner) {
                             const Index length = least(kInner, m.outputs - n);
                             multiply_panels<T, V>(dy + row * m.pitch + n, least(kRowsAtOnce, rows - row), m.pitch,
-                                                     length, 1, length, packed + column * m.outputs + n * V * W,
-                                                     dx + row, column, add || n > 0, width - (V - 1) * W);
+                                                  length, 1, length, packed + column * m.outputs + n * V * W, dx + row,
+                                                  column, add || n > 0, width - (V - 1) * W);
                         }
                     });
             },
     };
 }
+
+Products<TIMESTEPS_NUMBER> products(TIMESTEPS_NUMBER) { return products_for<TIMESTEPS_NUMBER>(); }
 
 }  // namespace timesteps::TIMESTEPS_TARGET

@@ -1,5 +1,5 @@
-// A call as stages that threads share. Each number of a result is made by one thread, in the same order on any number of
-// them: a product's rows, or its columns, are independent, and a weight's gradient is summed chunk by chunk.
+// A call as stages that threads share. Each number of a result is made by one thread, in the same order on any number
+// of them: a product's rows, or its columns, are independent, and a weight's gradient is summed chunk by chunk.
 #pragma once
 
 #include <algorithm>
@@ -113,8 +113,9 @@ public:
             kernels_.backward_enter(p_, packed_.as<T>(), begin, end, shared_.as());
         }));
         if (plan_.again())
-            stages.push_back(divided(
-                panels, workers_, [this](auto begin, auto end) { kernels_.pack(p_, begin, end, packed_forward_.as<T>()); }));
+            stages.push_back(divided(panels, workers_, [this](auto begin, auto end) {
+                kernels_.pack(p_, begin, end, packed_forward_.as<T>());
+            }));
         for (std::size_t n = segments_.size(); n-- > 0;) {
             const Problem<T>& segment = segments_[n];
             if (plan_.again()) forward_again(stages, segment);
@@ -155,23 +156,26 @@ private:
 
     void by_rows(std::vector<Stage>& stages, const Problem<T>& segment, std::int64_t chunk) {
         const auto bounds = plan_.slices(p_.chunk[chunk], p_.chunk[chunk + 1], workers_);
-        stages.push_back({static_cast<std::int64_t>(bounds.size()) - 1, [this, &segment, chunk, bounds](std::int64_t part) {
-                              kernels_.backward(segment, packed_.as<T>(), bounds[part], bounds[part + 1], chunk,
-                                                gates_.as<T>(), stride_, shared_.as());
-                          }});
+        const auto slice = [this, &segment, chunk, bounds](std::int64_t part) {
+            kernels_.backward(segment, packed_.as<T>(), bounds[part], bounds[part + 1], chunk, gates_.as<T>(), stride_,
+                              shared_.as());
+        };
+        stages.push_back({static_cast<std::int64_t>(bounds.size()) - 1, slice});
     }
 
     void by_units(std::vector<Stage>& stages, const Problem<T>& segment, std::int64_t chunk) {
         for (std::int64_t visit = p_.chunk[chunk + 1]; visit >= p_.chunk[chunk]; --visit)
-            stages.push_back(divided(plan_.sizes.blocks, workers_, [this, &segment, chunk, visit](auto begin, auto end) {
-                kernels_.backward_blocks(segment, packed_.as<T>(), chunk, visit, begin, end, gates_.as<T>(), stride_,
-                                         shared_.as());
-            }));
+            stages.push_back(
+                divided(plan_.sizes.blocks, workers_, [this, &segment, chunk, visit](auto begin, auto end) {
+                    kernels_.backward_blocks(segment, packed_.as<T>(), chunk, visit, begin, end, gates_.as<T>(),
+                                             stride_, shared_.as());
+                }));
     }
 
     /// Each thread has its panels' gradients, always the same ones, and who is first done takes rows of inputs.
     void gradients(std::vector<Stage>& stages, const Problem<T>& segment, std::int64_t chunk) {
-        const std::int64_t panels = plan_.sizes.panels, groups = weights_ ? std::min<std::int64_t>(panels, workers_) : 0;
+        const std::int64_t panels = plan_.sizes.panels;
+        const std::int64_t groups = weights_ ? std::min<std::int64_t>(panels, workers_) : 0;
         const std::int64_t rows = p_.offset[p_.chunk[chunk + 1]] - p_.offset[p_.chunk[chunk]];
         const std::int64_t most = workers_ == 1 ? 1 : std::min<std::int64_t>(2 * workers_, (rows + 31) / 32);
         const std::int64_t pieces = p_.dx.data == nullptr ? 0 : most;

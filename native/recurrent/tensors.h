@@ -1,5 +1,5 @@
-// Tensors as Python hands them in: PyTorch's (whose address is asked for here, at a tenth of what Python takes), an address,
-// or None; the caller has checked it.
+// Tensors as Python hands them in: PyTorch's (whose address is asked for here, at a tenth of what Python takes), an
+// address, or None; the caller has checked it.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -1,5 +1,5 @@
-// Matrix products in registers. Every number of a result is a chain of additions over k in rising order, or the sum of one
-// chain a block of k, so it does not depend on the tile that it falls in, nor on the rows around it.
+// Matrix products in registers. Every number of a result is a chain of additions over k in rising order, or the sum of
+// one chain a block of k, so it does not depend on the tile that it falls in, nor on the rows around it.
 #pragma once
 
 #include "vectors.h"
@@ -176,7 +176,8 @@ template <class T, int V>
 /// c (n rows of some vectors) = bias + a w, or += a w where there is no bias. Long sums are made block by block, each
 /// from zero: the rounding of a number grows with the length of its chains.
 template <class T>
-void multiply_rows(Index vectors, const T* const* a, Index n, Index k, const T* w, const T* bias, T* c, Index c_stride) {
+void multiply_rows(Index vectors, const T* const* a, Index n, Index k, const T* w, const T* bias, T* c,
+                   Index c_stride) {
     with_rows<4>(vectors, [&]<int V>() { multiply_rows<T, V>(a, n, k, w, bias, c, c_stride); });
 }
 
@@ -199,8 +200,8 @@ template <class T, int V>
 
 /// Rows of c, at `column` … of some vectors, = or += panels (a) times w.
 template <class T>
-void multiply_panels(Index vectors, const T* a, Index n, Index row_stride, Index panel_stride, Index panels, Index length,
-                     const T* w, T* const* c, Index column, bool add, Index lanes) {
+void multiply_panels(Index vectors, const T* a, Index n, Index row_stride, Index panel_stride, Index panels,
+                     Index length, const T* w, T* const* c, Index column, bool add, Index lanes) {
     with_rows<4>(vectors, [&]<int V>() {
         multiply_panels<T, V>(a, n, row_stride, panel_stride, panels, length, w, c, column, add, lanes);
     });

@@ -88,7 +88,8 @@ struct MinLstm {
     /// sigmoids can: where they are so small that both are zero, their shares are still those of e^f and e^i.
     TIMESTEPS_ALWAYS void shares(const V* slots, V& forget, V& input) {
         const V f = at_most(slots[0], T(80)), i = at_most(slots[1], T(80)), between = f - i;
-        const V less = exponential_below<W>(between < 0 ? between : -between), low = exponential_below<W>(f < i ? f : i);
+        const V less = exponential_below<W>(between < 0 ? between : -between);
+        const V low = exponential_below<W>(f < i ? f : i);
         const V whole = 1 + less + 2 * low;
         forget = (low + (between < 0 ? less : splat<V>(T(1)))) / whole;
         input = (low + (between < 0 ? splat<V>(T(1)) : less)) / whole;

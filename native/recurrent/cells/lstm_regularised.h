@@ -1,5 +1,5 @@
-// Long short-term memory with peephole connections, layer norm of c', and zoneout of c, each where asked for, pointwise.
-// Slots of a panel: i, f, g, o.
+// Long short-term memory with peephole connections, layer norm of c', and zoneout of c, each where asked for,
+// pointwise. Slots of a panel: i, f, g, o.
 #pragma once
 
 #include "lstm.h"

@@ -3,8 +3,9 @@
 //     (GH = 0: there is none);
 //     U vectors of hidden units in a panel; kGates row blocks in torch's weights, and which of them a product's slot
 //     is; kTwoStages: a product that needs all units of the first stage; kProjected: h is a product of what forward
-//     writes; kHasCells: a second state c; kDirect: h' depends on h not only through the product; kAlone: the slot of the
-//     recurrent product that layer norm takes by itself, beside slot 0 of the other (-1: it takes all slots together).
+//     writes; kHasCells: a second state c; kDirect: h' depends on h not only through the product; kAlone: the slot of
+//     the recurrent product that layer norm takes by itself, beside slot 0 of the other (-1: it takes all
+//     slots together).
 // It may define kGatesAreOutputs: what backward needs of the gates is h', so nothing is kept; and kRegularised: its
 // pointwise functions do zoneout, peephole connections and layer norm of c.
 #pragma once

@@ -75,12 +75,20 @@ DIFFERENTIABLE = 15
 
 
 @functools.lru_cache(256)
-def saved_size(kind: int, hidden_size: int, in_double: bool, regularised: bool = False) -> tuple[int, int]:
+def saved_size(
+    kind: int, hidden_size: int, in_double: bool, regularised: bool = False, normed: bool = False
+) -> tuple[int, int]:
     """Numbers that forward keeps for backward: for each step of a row, and once."""
     core = native.core
     assert core is not None
-    each, once = core.recurrent_saved(kind, hidden_size, in_double, regularised)
+    each, once = core.recurrent_saved(kind, hidden_size, in_double, regularised, normed)
     return each, once
+
+
+def saved_by(equation: Equation, inputs: Inputs) -> tuple[int, int]:
+    """`saved_size` of one call."""
+    in_double, normed = inputs.x.dtype == torch.float64, inputs.norm_hh is not None
+    return saved_size(equation.kind, int(inputs.hidden_size), in_double, is_regularised(equation, inputs), normed)
 
 
 def is_regularised(equation: Equation, inputs: Inputs) -> bool:
@@ -95,7 +103,7 @@ def marked_size(equation: Equation, rows: int, steps: int, hidden_size: int, rec
 
 
 def shape_of(equation: Equation, inputs: Inputs, reverse: bool, recompute: int) -> tuple[float, ...]:
-    """The numbers of a call, as RecurrentShape in native/recurrent/bind.h orders them."""
+    """The numbers of a call, as RecurrentShape in native/recurrent/bind.cpp orders them."""
     x, starts = inputs.x, inputs.starts
     return (
         *equation[:2], *x.shape, inputs.hidden_size, inputs.output_size, reverse, x.dtype == torch.float64,
@@ -123,7 +131,7 @@ def forward(
     if keep and recompute:
         saved = x.new_empty(marked_size(equation, rows, steps, hidden, recompute))
     elif keep:
-        each, once = saved_size(equation.kind, hidden, x.dtype == torch.float64, is_regularised(equation, inputs))
+        each, once = saved_by(equation, inputs)
         saved = x.new_empty(rows * steps * each + once)
     y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
     hn = x.new_empty(rows, size)

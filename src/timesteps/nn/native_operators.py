@@ -14,9 +14,8 @@ from timesteps.nn.native_kernels import (
     Inputs,
     backward,
     forward,
-    is_regularised,
     rows_side_by_side,
-    saved_size,
+    saved_by,
 )
 
 _NUMBERS = len(Equation._fields) + 1
@@ -96,8 +95,8 @@ def _(
 ) -> tuple[Tensor, ...]:
     inputs = Inputs(*tensors)  # type: ignore[arg-type]
     x, hidden, size = inputs.x, inputs.hidden_size, inputs.output_size
-    equation, in_double = Equation(kind, option, zoneout, zoneout_cell, stream, stream_cell), x.dtype == torch.float64
-    each, once = saved_size(kind, int(hidden), in_double, is_regularised(equation, inputs)) if keep else (0, 0)
+    equation = Equation(kind, option, zoneout, zoneout_cell, stream, stream_cell)
+    each, once = saved_by(equation, inputs) if keep else (0, 0)
     y, hn = x.new_empty(x.shape[0], x.shape[1], size), x.new_empty(x.shape[0], size)
     cn = x.new_empty(x.shape[0], hidden) if equation.has_cells else x.new_empty(0)
     return y, hn, cn, x.new_empty(x.shape[0] * x.shape[1] * each + once)
