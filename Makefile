@@ -32,7 +32,7 @@ speed: $(VENV)/.tested  ## all measurements of the layers, beside torch.nn; want
 	$(BIN)/python -m bench.layers
 	$(BIN)/python -m bench.tables
 
-bench-peers: $(VENV)/.tested  ## layers and single steps beside JAX, Keras, ONNX Runtime, TFLite, OpenVINO, in a virtual environment on top of .venv
+bench-peers: $(VENV)/.tested  ## layers, training steps and single steps beside JAX, Keras, ONNX Runtime, TFLite, OpenVINO, in a virtual environment on top of .venv
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	    > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
@@ -40,6 +40,8 @@ bench-peers: $(VENV)/.tested  ## layers and single steps beside JAX, Keras, ONNX
 	    $(PEERS)/bin/pip install --disable-pip-version-check --quiet $$peer || echo "$$peer: cannot be installed here"; \
 	done
 	$(PEERS)/bin/python -m bench.layers.peers
+	$(PEERS)/bin/python -m bench.training.peers keras
+	$(PEERS)/bin/python -m bench.training.peers jax
 	$(PEERS)/bin/python -m bench.streaming
 	$(BIN)/python -m bench.tables
 

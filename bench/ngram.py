@@ -1,7 +1,8 @@
 """`python -m bench.ngram`: n-gram models beside KenLM and NLTK, on the Penn Treebank (TIMESTEPS_DATA/ptb).
 
 Queries are timed in turns in one process, estimation and memory in a process each. `--lmplz PATH` names KenLM's
-estimator, where it has been built; without kenlm or nltk their rows are left out. Wants a machine with nothing else to do.
+estimator, where it has been built; without kenlm or nltk their rows are left out. Wants a machine with nothing else
+to do.
 """
 
 from __future__ import annotations

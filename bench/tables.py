@@ -15,7 +15,9 @@ from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
+from bench.spelling.tables import spelling
 from bench.streaming.tables import streaming
+from bench.training.tables import TRAINING_TABLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "streaming")))
@@ -193,6 +195,7 @@ def _seeds(result: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[Read], str]] = {
     "tasks": tasks,
+    "spelling": spelling,
     "startup": startup,
     "footprint": footprint,
     "streaming": streaming,
@@ -200,6 +203,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "baselines": baselines,
     "provenance": provenance,
     **LAYER_TABLES,
+    **TRAINING_TABLES,
 }
 
 

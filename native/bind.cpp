@@ -15,6 +15,7 @@
 #include "ngrams.h"
 #include "peak.h"
 #include "recurrent/bind.h"
+#include "recurrent/tensors.h"
 #include "stream/bind.h"
 #include "training/bind.h"
 

@@ -1,7 +1,7 @@
 """`python -m bench.training`: measure, and merge each case into bench/results/training.json as soon as it is done.
 
-Without options: small and large models on one thread and two, and the epochs, whose data are found through
-TIMESTEPS_DATA. `--parts` and `--threads` pick some.
+Without options: all models on one thread and two, and the epochs, whose data are found through TIMESTEPS_DATA.
+`--parts` and `--threads` pick some; `python -m bench.training.peers` adds other libraries.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench import record
 from bench.layers import store
 from bench.layers.options import numbers, some_of
 from bench.training import epochs, steps
-from bench.training.plan import LARGE, PARTS, RESULTS, SMALL, THREADS
+from bench.training.plan import GROUPS, PARTS, RESULTS, THREADS
 
 Job = tuple[str, dict[str, Any], Callable[[], dict[str, Any]]]
 """Group, case, and the measurement."""
@@ -35,7 +35,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def jobs(asked: argparse.Namespace) -> list[Job]:
     """The measurements, cheap ones first."""
     found: list[Job] = []
-    for part, models in (("small", SMALL), ("large", LARGE)):
+    for part, models in GROUPS.items():
         for model in models if part in asked.parts else []:
             for threads in asked.threads:
                 case = {**asdict(model), "threads": threads}

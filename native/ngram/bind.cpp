@@ -230,10 +230,12 @@ private:
 
     NgramQuery::State state_of(const nb::tuple& state) const {
         std::array<std::uint32_t, NgramQuery::kMostOrder> words;
-        const std::size_t length = state.size();
-        if (length >= words.size()) throw std::out_of_range("a state is longer than the order allows");
-        for (std::size_t place = 0; place < length; ++place)
-            words[place] = checked(nb::cast<std::int64_t>(state[place]));
+        std::size_t length = 0;
+        const std::size_t all = state.size(), left_out = all - std::min(all, words.size());
+        for (std::size_t place = 0; place < all; ++place) {
+            const std::uint32_t word = checked(nb::cast<std::int64_t>(state[place]));
+            if (place >= left_out) words[length++] = word;
+        }
         return query_.after({words.data(), length});
     }
 

@@ -1,6 +1,8 @@
 // Products of many rows with one matrix, forward and backward, by the tiles of the recurrent kernels.
 #pragma once
 
+#include "memory.h"
+#include "problem.h"
 #include "tiles.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
@@ -37,7 +39,7 @@ void pack_panels(Index rows, Index columns, T* packed, const At& at) {
 
 template <class T>
 Products<T> products_for() {
-    constexpr int W = TIMESTEPS_BYTES / sizeof(T);
+    constexpr int W = kWidth<T>;
     using M = Matrix<T>;
     return {
         .lanes = W,
@@ -90,7 +92,5 @@ Products<T> products_for() {
             },
     };
 }
-
-Products<TIMESTEPS_NUMBER> products(TIMESTEPS_NUMBER) { return products_for<TIMESTEPS_NUMBER>(); }
 
 }  // namespace timesteps::TIMESTEPS_TARGET

@@ -159,4 +159,6 @@ Kernels<TIMESTEPS_NUMBER> kernels(CellKind kind, Index hidden, bool regularised,
     return kernels_of(cell_for<TIMESTEPS_NUMBER>(kind, hidden, regularised));
 }
 
+Products<TIMESTEPS_NUMBER> products(TIMESTEPS_NUMBER) { return products_for<TIMESTEPS_NUMBER>(); }
+
 }  // namespace timesteps::TIMESTEPS_TARGET

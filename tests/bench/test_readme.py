@@ -14,7 +14,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
 
 
-PRINTED = ["['1' '0']", "torch.Size([32, 100, 256]) torch.Size([2, 32, 128])"]
+PRINTED = ["['1' '0']", "torch.Size([32, 100, 256]) torch.Size([2, 32, 128])", "1\n선생님이 교실로 달려갔다"]
 
 
 @pytest.mark.parametrize(("code", "printed"), zip(BLOCKS, PRINTED, strict=True))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands import Answer
 
+from timesteps import Regressor, Tagger
 from timesteps.data.conll import read_tagged
 from timesteps.errors import DataError
 
@@ -70,3 +71,19 @@ def test_reading(tmp_path: Path) -> None:
     path.write_text("\n\n")
     with pytest.raises(DataError, match="no sentence"):
         read_tagged(path)
+
+
+def test_a_tagger_of_the_past_streams_and_a_regressor_says_no(tmp_path: Path, timesteps: Command) -> None:
+    rows = [["the", "dog", "runs"], ["a", "dog"]] * 6
+    tags = [["D", "N", "V"], ["D", "N"]] * 6
+    tagger = Tagger(input="ids", bidirectional=False, hidden_size=8, epochs=30, learning_rate=0.05).fit(rows, tags)
+    tagger.save(tmp_path / "tagger.safetensors")
+    (tmp_path / "tokens").write_text("the\ndog\nruns\n\na\n")
+    answer = timesteps("stream", tmp_path / "tagger.safetensors", tmp_path / "tokens", "--reset-on-blank")
+    assert [line.split("\t")[0] for line in answer.out.splitlines()] == ["D", "N", "V", "", "D"]
+    Regressor(hidden_size=4, epochs=1).fit([[1.0, 2.0], [2.0, 3.0]], [1, 2]).save(tmp_path / "it.safetensors")
+    for words in (["stream"], ["predict"]):
+        answer = timesteps(*words, tmp_path / "it.safetensors", tmp_path / "tokens")
+        assert answer.code == 4
+    answer = timesteps("evaluate", tmp_path / "it.safetensors", tmp_path / "tokens")
+    assert "predicts numbers" in answer.err

@@ -143,7 +143,12 @@ def test_info(timesteps: Command, trained: Path) -> None:
 
 def test_data(timesteps: Command) -> None:
     answer = timesteps("data")
-    assert answer.code == 0 and [line.split()[0] for line in answer.out.splitlines()] == ["imdb", "nsmc", "sample"]
+    assert answer.code == 0 and [line.split()[0] for line in answer.out.splitlines()] == [
+        "imdb",
+        "nsmc",
+        "sample",
+        "shakespeare",
+    ]
     found = json.loads(timesteps("data", "nsmc", "--json").out)
     assert set(found) == {
         "name", "what", "languages", "rows", "licence", "citation", "from", "download_bytes", "here"

@@ -23,6 +23,17 @@ def texts(seed: int = 0, sentences: int = 200, words: int = 20, longest: int = 1
     return found
 
 
+def zipf(seed: int, sentences: int, words: int = 300) -> list[str]:
+    """Random sentences of independent words, most of them rare."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 20, sentences)
+    drawn = (rng.zipf(1.3, lengths.sum()) % words).tolist()
+    ends = np.cumsum(lengths).tolist()
+    return [
+        " ".join(f"w{word}" for word in drawn[end - length : end]) for end, length in zip(ends, lengths, strict=True)
+    ]
+
+
 def content(model: Ngram) -> dict[tuple[str, ...], tuple[float, ...]]:
     """log10 of probability and back-off weight of every n-gram, by its words."""
     unigrams = model.tensors["unigrams"].tolist()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ngram_texts import content, texts
+from ngram_texts import content, texts, zipf
 
 from timesteps import NgramModel
 from timesteps.runtime import native
@@ -72,7 +72,7 @@ class KneserNey:
 
 
 def test_kneser_ney_is_what_the_equations_say() -> None:
-    lines = texts(1, 150, 40)
+    lines = zipf(1, 300, 150)
     slow = KneserNey(lines, 3)
     model = NgramModel(order=3).fit(lines)
     assert model.estimated is not None
@@ -194,7 +194,7 @@ def test_any_corpus_gives_the_bits_of_plain_python(sentences: list[list[str]], o
 
 @needs_core
 def test_the_bound_of_memory_changes_nothing(tmp_path: Path) -> None:
-    lines = texts(6, 30_000, 300, 20)
+    lines = zipf(6, 30_000)
     whole = NgramModel(order=4, folder=tmp_path).fit(lines)
     parts = NgramModel(order=4, memory="1MB", folder=tmp_path).fit(lines)
     assert whole.estimated is not None and parts.estimated is not None
@@ -209,7 +209,7 @@ def test_the_bound_of_memory_changes_nothing(tmp_path: Path) -> None:
 @needs_core
 def test_more_runs_than_are_merged_at_a_time_change_nothing(tmp_path: Path) -> None:
     assert native.core is not None
-    lines = ("\n".join(texts(7, 60_000, 30, 20)) + "\n").encode()
+    lines = ("\n".join(zipf(7, 60_000, 30)) + "\n").encode()
     found = []
     for memory in (1 << 30, 1 << 10):
         counter = native.core.NgramCounter(memory, str(tmp_path))
@@ -257,9 +257,9 @@ def test_words_are_cut_as_the_vocabulary_cuts_them() -> None:
 def test_agrees_with_lmplz(cutoffs: tuple[int, ...], tmp_path: Path) -> None:
     import subprocess
 
-    lines = texts(8, 5000, 300, 20)
+    lines = zipf(8, 5000, 20_000)
     # lmplz takes the raw counts of the last word that it meets for its adjusted ones: let that one be a frequent one.
-    lines.append(" ".join(["w299"] * 40))
+    lines.append(" ".join(["zz"] * 40))
     command = [os.environ["KENLM_LMPLZ"], "-o", "4", "-S", "100M", "-T", str(tmp_path)]
     command += ["--prune", *map(str, cutoffs)] if len(cutoffs) > 1 else []
     run = subprocess.run(command, input="\n".join(lines).encode(), capture_output=True, check=True)

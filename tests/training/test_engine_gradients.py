@@ -17,6 +17,7 @@ from timesteps.nn.models import Network
 from timesteps.runtime import native
 from timesteps.runtime.layout import network_tensors
 from timesteps.runtime.regularization import Regularization
+from timesteps.runtime.spec import LayerSpec, NetworkSpec
 from timesteps.training.collate import collate
 from timesteps.training.engines.native_engine import NativeEngine
 from timesteps.training.examples import Examples
@@ -121,3 +122,20 @@ def test_any_combination(
     assert value == pytest.approx(expected, rel=1e-10)
     for name, gradient in wanted.items():
         np.testing.assert_allclose(gradients[name], gradient, rtol=1e-8, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "minlstm"])
+def test_products_of_distinct_words_in_several_blocks(cell: Any) -> None:
+    layer = LayerSpec(cell=cell, input_size=150, hidden_size=45, bidirectional=True)
+    spec = NetworkSpec(input="ids", input_size=12, embedding_size=150, layers=(layer,), pool="max", outputs=1)
+    agree(network_of(spec, Regularization(word_dropout=0.2)), rows_of("ids"), Settings())
+
+
+def test_distinct_words_and_all_words_give_the_same_gradients() -> None:
+    """Few rows have nearly as many words as steps, and their products are made step by step."""
+    spec = spec_of("ids", "lstm", "mean", bidirectional=True)
+    few, many = rows_of("ids", 2, longest=4, full=True, seed=5), rows_of("ids", 48)
+    assert len(np.unique(few.sequences.values)) > 0.6 * len(few.sequences.values)
+    assert len(np.unique(many.sequences.values)) < 0.6 * len(many.sequences.values)
+    for rows in (few, many):
+        agree(network_of(spec), rows, Settings())

@@ -25,7 +25,7 @@ def correct(
     ] = None,
     caution: Annotated[
         float | None,
-        typer.Option("--caution", metavar="X", help="Nats by which a correction must be better. Default: 2."),
+        typer.Option("--caution", metavar="X", help="Nats by which a correction must be better. Default: 1."),
     ] = None,
     weight: Annotated[
         float | None,

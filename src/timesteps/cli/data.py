@@ -32,7 +32,7 @@ def data(
             return
         for facts in rows:
             here = "here" if facts["here"] else f"not here, {facts['download_bytes'] / 2**20:.0f} MiB to fetch"
-            typer.echo(f"{facts['name']:<8} {facts['what']} ({', '.join(facts['languages'])}; {here})")
+            typer.echo(f"{facts['name']:<11} {facts['what']} ({', '.join(facts['languages'])}; {here})")
         return
     dataset = known(name)
     if download:

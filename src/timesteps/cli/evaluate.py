@@ -53,7 +53,7 @@ def evaluate(
     """
     from timesteps.cli.evaluate_text import evaluate_language
     from timesteps.cli.language import is_language_run
-    from timesteps.errors import UsageError, option
+    from timesteps.errors import ModelError, UsageError, option
 
     if is_language_run(run):
         for name, value in (("text_column", text_column), ("label_column", label_column)):
@@ -66,7 +66,6 @@ def evaluate(
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
-    from timesteps.errors import ModelError
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load

@@ -42,6 +42,8 @@ def stream(
     from timesteps.runtime.session import load
 
     session = load(run)
+    if session.spec.task == "regress":
+        raise ModelError("this model predicts numbers", path=run, mend="use timesteps.load in Python")
     try:
         going = session.stream()
     except ModelError as error:

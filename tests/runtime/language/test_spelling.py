@@ -155,9 +155,23 @@ def test_real_words_are_errors_too() -> None:
 
 def test_the_best_beginnings_are_kept_not_only_the_first() -> None:
     """What the second word says about the first."""
-    texts = ["form the line"] * 30 + ["from here"] * 40 + ["a form"] * 5
-    model = PlainModel(texts, order=3, k=0.01)
-    assert Corrector(model, settings=Settings(caution=0.0)).correct("fomr the line").text == "form the line"
+    model = PlainModel(["form the line"] * 30 + ["from here"] * 40 + ["a form"] * 5, order=3, k=0.01)
+    found = [
+        Corrector(model, settings=Settings(caution=0.0, beam=beam)).correct("frm the line").text for beam in (1, 6)
+    ]
+    assert found == ["from the line", "form the line"]
+
+
+def test_words_may_become_longer_and_shorter() -> None:
+    corrector = Corrector(None, Lexicon({"the": 90, "address": 9, "bus": 50, "left": 20}))
+    found = corrector.correct("(adress)  of teh buss, 3 lft.")
+    assert found.text == "(address)  of the bus, 3 left."
+    assert [(each.begin, each.typed) for each in found.changes] == [
+        (1, "adress"),
+        (13, "teh"),
+        (17, "buss"),
+        (25, "lft"),
+    ]
 
 
 @given(st.text(alphabet="the bus교실로 달려갔다,.!12 \n\t", max_size=30))

@@ -18,6 +18,8 @@ from timesteps.tasks.language.choices import RECIPES, ModelChoices, choose
 from timesteps.tasks.language.corpus import encode, prepare
 from timesteps.tasks.language.estimator import LanguageModel
 from timesteps.tasks.language.evaluation import evaluate_running
+from timesteps.tasks.language.run import LanguageRequest, run
+from timesteps.training.progress import SilentProgress
 
 SMALL: dict[str, Any] = {
     "embedding_size": 12, "hidden_size": 12, "batch_size": 2, "bptt": 6, "epochs": 12, "threads": 1,
@@ -134,10 +136,31 @@ def test_the_command_leaves_a_folder_that_opens(tmp_path: Path) -> None:
     wanted = evaluate_running(model, prepared.valid, prepared.characters)
     assert figures["valid"]["perplexity"] == pytest.approx(wanted.perplexity)
     assert "validation perplexity" in (out / "card.md").read_text("utf-8")
+    assert "5-gram model" in (out / "card.md").read_text("utf-8")
+    assert "Perplexity" in (out / "report.html").read_text("utf-8")
     assert len((out / "log.jsonl").read_text("utf-8").splitlines()) == 12
     again = command(str(tmp_path / "text.txt"), "--resume", "--out", str(out))
     assert isinstance(again.exception, UsageError)
     assert "finished" in str(again.exception)
+
+
+def test_an_unfinished_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n".join(TEXT), "utf-8")
+    out = tmp_path / "run"
+
+    class Stop(SilentProgress):
+        def epoch_end(self, record: Any) -> None:
+            if record["epoch"] == 2:
+                raise KeyboardInterrupt
+
+    request = LanguageRequest(corpus=str(tmp_path / "text.txt"), choices=SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        run(request, out, progress=Stop())
+    before = (out / "request.json").read_bytes()
+    with pytest.raises(UsageError, match="2 of 12 epochs done"):
+        run(LanguageRequest(corpus=str(tmp_path / "text.txt")), out)
+    assert (out / "request.json").read_bytes() == before
+    assert run(request, out, resume=True).figures["epochs"] == 12
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class Ngram:
         try:
             return self._reader.log_prob(state, token)  # type: ignore[no-any-return]
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
 
     def distribution(self, state: State) -> NDArray[np.float64]:
         """(V,) log P of every token after the state; -inf at `begin`."""
@@ -100,7 +100,7 @@ class Ngram:
         try:
             self._reader.distribution(state, logs)
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
         return logs
 
     def log_probs(self, state: State, tokens: Sequence[int]) -> tuple[NDArray[np.float64], State]:
@@ -110,7 +110,7 @@ class Ngram:
         try:
             return logs, self._reader.log_probs(state, numbers, logs)
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
 
     def sentence_log_probs(self, sentences: Sequence[Sequence[int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """log P of every token of many sentences, and of their ends, in one call.
@@ -127,7 +127,7 @@ class Ngram:
         try:
             self._reader.sentences(self._start, numbers, offsets, logs)
         except IndexError as error:
-            raise self._no_token(error) from error
+            raise self._no_token() from error
         return logs, offsets
 
     def text_log_probs(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -167,10 +167,8 @@ class Ngram:
     def _numbers(self, tokens: Sequence[int]) -> NDArray[np.uint32]:
         numbers = np.asarray(tokens, np.int64)
         if numbers.size and (numbers.min() < 0 or numbers.max() >= len(self.words)):
-            raise self._no_token(None)
+            raise self._no_token()
         return numbers.astype(np.uint32)
 
-    def _no_token(self, error: IndexError | None) -> UsageError:
-        if error is not None and "state" in str(error):
-            return UsageError("a state is longer than this model's are", mend="use states that this model gave")
+    def _no_token(self) -> UsageError:
         return UsageError(f"a token is outside 0 to {len(self.words) - 1}", mend="use this model's tokens")

@@ -42,7 +42,7 @@ class RecurrentModel:
     def __init__(self, spec: LanguageSpec, weights: Mapping[str, NDArray[Any]]) -> None:
         self.spec = spec
         self.vocabulary = vocabulary_of(spec, weights)
-        self.words = self.vocabulary.words
+        self.words: Sequence[str] = self.vocabulary.words
         self.begin, self.end, self.unknown = self.vocabulary.begin, self.vocabulary.end, self.vocabulary.unknown
         self.weights = {name: np.ascontiguousarray(weight) for name, weight in weights.items()}
         self._embedding = self.weights["embedding.weight"]

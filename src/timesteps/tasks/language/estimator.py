@@ -82,8 +82,8 @@ class LanguageModel(RecurrentModel):
         return self
 
     def evaluate(self, corpus: Corpus, *, cache: int = 0, encoding: str | None = None) -> RunningEvaluation:
-        """Perplexity of a text that is read from beginning to end; with `cache`, beside a neural cache of so many words:
-        see `timesteps.tasks.language.adapting`, which has dynamic evaluation, too."""
+        """Perplexity of a text that is read from beginning to end; with `cache`, beside a neural cache of so many
+        words: see `timesteps.tasks.language.adapting`, which has dynamic evaluation, too."""
         tokens, characters = encode(self.vocabulary, named_lines(corpus, encoding, "valid")[1])
         found = cached_log_probs(self, tokens, size=cache) if cache else None
         return evaluate_running(self, tokens, characters, found)

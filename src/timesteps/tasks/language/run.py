@@ -24,6 +24,7 @@ from timesteps.tasks.language.estimator import network_for, train_on
 from timesteps.tasks.language.evaluation import evaluate_running
 from timesteps.tasks.ngram.estimator import NgramModel
 from timesteps.training.callbacks import History
+from timesteps.training.checkpoint import checkpoint_path, peek_checkpoint
 from timesteps.training.language.loop import choose_language_engine
 from timesteps.training.progress import Progress
 from timesteps.training.report_language import LanguageReport, write_language_report
@@ -185,6 +186,14 @@ def _claim(folder: Path, resume: bool) -> None:
             if (folder / _LAST).exists():
                 raise UsageError("holds a finished run", path=folder, mend="leave out --resume to train anew")
             return
+        path = checkpoint_path(folder)
+        there = peek_checkpoint(path) if path.exists() else None
+        if there is not None and there.epoch and not there.finished:
+            raise UsageError(
+                f"holds an unfinished run, {there.epoch} of {there.epochs} epochs done",
+                path=folder,
+                mend="go on with it by --resume, choose another --out, or remove the folder",
+            )
         for name in (_LAST, "figures.json", "report.html", WORDS, modelfile.FILE_NAME):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -102,7 +101,7 @@ class _Run:
         counts: NDArray[np.int64] | None,
         progress: Progress,
     ) -> None:
-        self.settings, self.progress, self.network = settings, progress, network
+        self.settings, self.progress = settings, progress
         self.train = Text(train, settings.batch_size)
         self.valid = None if valid is None else Text(valid, min(_VALID_STREAMS, max(1, len(valid) // 2)))
         choice = choose_language_engine(settings)
@@ -149,6 +148,10 @@ class _Run:
 
     def _epoch(self, epoch: int, steps: int) -> None:
         settings, total, tokens = self.settings, 0.0, 0
+
+        def metrics() -> dict[str, float]:
+            return {"loss": total / tokens}
+
         self.engine.begin_epoch()
         lengths = windows(settings.bptt, settings.variable, settings.seed, epoch)
         rate = settings.rate(epoch, 0.0)
@@ -157,9 +160,8 @@ class _Run:
             found = self._step(epoch, window, rate)
             total += found.loss * window.ids.size
             tokens += window.ids.size
-            mean = total / tokens
-            self.progress.advance(epoch + 1, min(index + 1, steps), window.ids.size, lambda mean=mean: {"loss": mean})  # type: ignore[misc]
-        logs = {"loss": total / tokens, "learning_rate": rate}
+            self.progress.advance(epoch + 1, min(index + 1, steps), window.ids.size, metrics)
+        logs = {**metrics(), "learning_rate": rate}
         if self.valid is not None:
             self.progress.stage("validating")
             with self.engine.averaged():
@@ -192,8 +194,3 @@ def _engine(
     from timesteps.training.language.torch_engine import TorchLanguageEngine
 
     return TorchLanguageEngine(network, settings, counts)
-
-
-def perplexity(row: Mapping[str, float]) -> float:
-    """Of an epoch's validation, or of its training where there was none."""
-    return math.exp(min(row.get("val_loss", row["loss"]), 700.0))

@@ -64,7 +64,7 @@ class NativeLanguageEngine:
             self._trainer.add(weight.ctypes.data, *addresses, rows, width, weight.ndim > 1)
         optimizer = core.Optimizer(
             _METHODS.index(plain.optimizer), *plain.betas, plain.momentum, plain.weight_decay, plain.clip_norm or 0.0,
-            plain.ema,
+            plain.ema, plain.nesterov,
         )  # fmt: skip
         self._trainer.begin(model, optimizer)
         self.begin_epoch()

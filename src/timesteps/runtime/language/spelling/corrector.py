@@ -34,7 +34,7 @@ _PIECE = re.compile(r"\S+")
 class Settings(msgspec.Struct, frozen=True):
     """How boldly and how widely is searched. `UsageError` for numbers outside their ranges."""
 
-    caution: float = 2.0
+    caution: float = 1.0
     """Nats by which another sentence must be better, for each word that is changed. 0 takes the most probable one."""
     weight: float = 1.0
     """Of the language model's logarithms beside the channel's."""

@@ -1,0 +1,1 @@
+"""The same training steps by other libraries: Keras on TensorFlow with and without XLA, JAX."""
