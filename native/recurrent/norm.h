@@ -168,19 +168,19 @@ private:
     [[gnu::noinline]] static void apply(const Layout<Cell>& l, Index panel, Index rows, const T* mean, const T* scale,
                                         const T* gain, const T* bias, T* a, T* gates) {
         a += First * W, gates += First * W;
-        V gains[Count], start[Count]{};
-        for (int v = 0; v < Count; ++v) {
-            gains[v] = load<V>(gain + (First + v) * W);
-            if (bias != nullptr) start[v] = load<V>(bias + (First + v) * W);
-        }
-        for (Index row = 0; row < rows; ++row, a += Cell::S * W, gates += Cell::S * W)
+        V gains[Count];
+        for (int v = 0; v < Count; ++v) gains[v] = load<V>(gain + (First + v) * W);
+        // One load, whatever it is: behind a branch, it would be the compiler's choice which sums are fused.
+        const T* old = bias != nullptr ? bias + First * W : gates;
+        const Index next = bias != nullptr ? 0 : Cell::S * W;
+        for (Index row = 0; row < rows; ++row, a += Cell::S * W, gates += Cell::S * W, old += next)
 #pragma GCC unroll 4
             for (int v = 0; v < Count; ++v) {
                 V x = (load<V>(a + v * W) - mean[row]) * scale[row];
                 if constexpr (Padded) x = only<T, W>(x, units(l, panel, v));
-                const V old = bias != nullptr ? start[v] : load<V>(gates + v * W);
+                const V sum = load<V>(old + v * W) + gains[v] * x;
                 store(a + v * W, x);
-                store(gates + v * W, old + gains[v] * x);
+                store(gates + v * W, sum);
             }
     }
 };

@@ -138,7 +138,7 @@ class Session:
         """
         whole = native.explained(self.why_not_native())
         reason = why_not_streamed(self.spec)
-        stream = native.explained(why_not_native(self.spec)) if reason is None else f"not at all: {reason}"
+        stream = native.explained(why_not_native()) if reason is None else f"not at all: {reason}"
         return f"whole sequences: {whole}\none step at a time: {stream}"
 
     def why_not_native(self) -> str | None:
