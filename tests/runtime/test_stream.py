@@ -108,6 +108,15 @@ def test_whole_sequences_in_float32_are_those_in_double(cell, option, bidirectio
 
 
 @needs_core
+@pytest.mark.parametrize("input", ["one_hot", "ids"])
+@pytest.mark.parametrize(("cell", "option"), LAYERS + OPTIONS)
+def test_streams_of_ids_in_the_core_are_those_of_numpy(cell, option, input):
+    spec, tensors = ids(input, cell, hidden_sizes=(20, 3), initial_state="learned", **option)
+    found, expected = (stream_of(engine, spec, tensors).run([1, 2, 3, 10, 1]) for engine in (NativeEngine, NumpyEngine))
+    np.testing.assert_allclose(found, expected, rtol=5e-6, atol=5e-6)
+
+
+@needs_core
 def test_what_runs_in_the_core_says_so():
     session = Session(*numbers("lstm"), np.float32)
     assert session.explain().splitlines() == ["whole sequences: native", "one step at a time: native"]
