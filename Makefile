@@ -77,16 +77,23 @@ neon:  ## the same tests for AArch64: needs g++-aarch64-linux-gnu and qemu-user
 	cmake --build build/neon
 	qemu-aarch64 build/neon/recurrent_test 60
 
-$(VENV)/.installed: $(SOURCES)
+# What builds the core. In an environment of its own, which pip makes anew each time, nothing compiled could be used again.
+$(VENV)/.builds: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[train]' -c constraints.txt
+	$(PIP) $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
+	$(PIP) scikit-build-core $$($(BIN)/python -c \
+	    'from scikit_build_core.build import get_requires_for_build_editable as wanted; print(*wanted())')
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.builds $(SOURCES)
+	$(PIP) --no-build-isolation -e '.[train]' -c constraints.txt
 	touch $@
 
 # torch comes first and pinned: left to itself, pip would take a build with gigabytes of CUDA.
 $(VENV)/.tested: $(VENV)/.installed
 	$(PIP) torch -c constraints.txt
-	$(PIP) -e '.[test]' -c constraints.txt
+	$(PIP) --no-build-isolation -e '.[test]' -c constraints.txt
 	touch $@
 
 clean:
-	rm -rf build dist demo native/CMakeFiles native/CMakeCache.txt $(VENV)/.installed $(VENV)/.tested src/timesteps/_core*.so
+	rm -rf build dist demo $(VENV)/.installed $(VENV)/.tested src/timesteps/_core*.so

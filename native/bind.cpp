@@ -1,4 +1,4 @@
-// The module timesteps._core: with the bind.h of recurrent, stream and training the only file here that sees Python.
+// The module timesteps._core: with the bind.h of ngram, recurrent, stream and training the only file here that sees Python.
 // Arrays come in as numpy's or, for torch's tensors, as addresses, which the caller has checked. Every call that can be
 // long lets other threads of Python run.
 #include <nanobind/nanobind.h>
@@ -9,6 +9,8 @@
 #include "cbow.h"
 #include "dropout.h"
 #include "grams.h"
+#include "language.h"
+#include "ngram/bind.h"
 #include "ngrams.h"
 #include "peak.h"
 #include "recurrent/bind.h"
@@ -237,7 +239,9 @@ NB_MODULE(_core, module) {
 
     module.def("lend_team", [](Address team) { Loan::take(reinterpret_cast<Team>(team)); }, "team"_a);
     module.def("multiply_and_add", &multiply_and_add, "rounds"_a, unlocked);
+    bind_ngram(module);
     bind_recurrent(module);
     bind_stream(module);
     bind_training(module);
+    bind_language(module);
 }

@@ -177,7 +177,7 @@ struct Forward {
         Index row = 0;
         for (Index t = first; t < last; ++t)
             for (Index n = 0; n < active(t); ++n) {
-                m.x_rows[row++] = row_at(p, p.x, begin + n, t);
+                m.x_rows[row++] = x_at(p, begin + n, t);
                 if (p.far) expect_row<false>(m.x_rows[row - 1], p.input_size);
             }
     }

@@ -70,7 +70,7 @@ void gather_rows(const Problem<typename Cell::T>& p, const GradientMemory<Cell>&
     clear(m.zero, l.width);
     for (Index t = p.chunk[chunk]; t < p.chunk[chunk + 1]; ++t)
         for (Index r = 0; r < p.active[t]; ++r, ++row) {
-            m.x_rows[row] = row_at(p, p.x, r, t);
+            m.x_rows[row] = x_at(p, r, t);
             const T* state = before(p, r, t, static_cast<const T*>(m.zero));
             if (p.mask != nullptr) {
                 T* masked = m.states + row * l.width;

@@ -42,7 +42,8 @@ struct Problem {
 
     bool far;  // whether the batch is larger than a core's own cache
 
-    Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them
+    Rows<const T> x;  // inputs; where there is no w_ih, the input side of the gates, as torch's weights order them …
+    const std::int64_t* which;  // … (batch, steps) and where this is not null, that many rows of x.row from x.data on
     Rows<T> y;
     const T *h0, *c0, *fresh_h, *fresh_c;  // (batch, output_size or hidden_size), or null for zeros
     const T* mask;                         // (batch, output_size) factors of the recurrent state, or null
@@ -121,6 +122,34 @@ struct Kernels {
     void (*weight_gradient)(const Problem<T>&, std::int64_t chunk, std::int64_t begin, std::int64_t end, const T* gates,
                             std::int64_t stride, const T* dh, T* sums, char* memory);
     void (*unpack)(const Problem<T>&, std::int64_t begin, std::int64_t end, const T* sums);
+};
+
+/// A matrix (outputs, inputs) as torch has it, and from row to row of what it makes: at least the outputs, a multiple of
+/// the lanes.
+template <class T>
+struct Matrix {
+    const T* weight;
+    std::int64_t outputs, inputs, pitch;
+};
+
+/// Products of rows, given by address, with a matrix w. `packed` and `sums` have padded(outputs) * inputs numbers,
+/// `packed` of the way back padded(inputs) * outputs.
+template <class T>
+struct Products {
+    std::int64_t lanes, panel;  // what columns are padded to; what parts of outputs begin with a multiple of
+    void (*pack)(const Matrix<T>&, T* packed);
+    /// y (rows, pitch) = bias (pitch) + x wᵀ.
+    void (*forward)(const Matrix<T>&, const T* packed, const T* bias, const T* const* x, std::int64_t rows, T* y);
+    /// sums = dyᵀ x of the outputs begin … end - 1; dy (rows, pitch). Of no rows it makes nothing.
+    void (*weight_gradient)(const Matrix<T>&, std::int64_t begin, std::int64_t end, const T* dy, const T* const* x,
+                            std::int64_t rows, T* sums);
+    /// gradient (outputs, inputs), from sums.
+    void (*unpack)(const Matrix<T>&, const T* sums, T* gradient);
+    void (*pack_backward)(const Matrix<T>&, T* packed);
+    /// dx = or += dy w.
+    void (*row_gradients)(const Matrix<T>&, const T* packed, const T* dy, std::int64_t rows, T* const* dx, bool add);
+
+    std::int64_t padded(std::int64_t columns) const { return (columns + lanes - 1) / lanes * lanes; }
 };
 
 enum CellKind : std::int64_t {

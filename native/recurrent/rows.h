@@ -17,6 +17,12 @@ TIMESTEPS_ALWAYS N* row_at(const Problem<T>& p, const Rows<N>& rows, Index r, In
     return rows.data + p.original[r] * rows.row + time_of(p, r, t) * rows.step;
 }
 
+template <class T>
+TIMESTEPS_ALWAYS const T* x_at(const Problem<T>& p, Index r, Index t) {
+    if (p.which == nullptr) return row_at(p, p.x, r, t);
+    return p.x.data + p.which[p.original[r] * p.steps + time_of(p, r, t)] * p.x.row;
+}
+
 /// Asks for a row that will be read, or written, soon. Rows of a batch are far apart, so that no processor would guess.
 template <bool Write, class T>
 TIMESTEPS_ALWAYS void expect_row(const T* row, Index numbers) {

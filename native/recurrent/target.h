@@ -14,6 +14,7 @@
 #include "cells/lstm_regularised.h"
 #include "forward.h"
 #include "gradients.h"
+#include "products.h"
 
 namespace timesteps::TIMESTEPS_TARGET {
 

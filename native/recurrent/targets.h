@@ -12,6 +12,8 @@ namespace timesteps {
     namespace target {                                                  \
     Kernels<float> float_kernels(CellKind kind, std::int64_t hidden, bool regularised);   \
     Kernels<double> double_kernels(CellKind kind, std::int64_t hidden, bool regularised); \
+    Products<float> float_products();                                   \
+    Products<double> double_products();                                 \
     }
 TIMESTEPS_KERNELS(baseline)
 #if defined(__x86_64__)
@@ -73,6 +75,23 @@ inline Kernels<float> kernels(CellKind kind, std::int64_t hidden, bool regularis
     if (target() != Target::kBaseline) return avx2::float_kernels(kind, hidden, regularised);
 #endif
     return baseline::float_kernels(kind, hidden, regularised);
+}
+
+/// Of the best instruction set; of another where `outputs` would not fill the best one's vectors.
+inline Products<double> products(std::int64_t, double) {
+#if defined(__x86_64__)
+    if (target() == Target::kAvx512) return avx512::double_products();
+    if (target() == Target::kAvx2) return avx2::double_products();
+#endif
+    return baseline::double_products();
+}
+
+inline Products<float> products(std::int64_t outputs, float) {
+#if defined(__x86_64__)
+    if (target() == Target::kAvx512 && outputs % 16 == 0) return avx512::float_products();
+    if (target() != Target::kBaseline) return avx2::float_products();
+#endif
+    return baseline::float_products();
 }
 
 }  // namespace timesteps

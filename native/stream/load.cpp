@@ -45,6 +45,7 @@ Pool pool_of(const std::string& name) {
            : name == "mean"     ? Pool::kMean
            : name == "max"      ? Pool::kMax
            : name == "mean+max" ? Pool::kMeanMax
+           : name == "none"     ? Pool::kLast  // as of now, the answer at the last step
                                 : Pool::kAttention;
 }
 
@@ -97,6 +98,9 @@ void refuse_unsupported(const ModelSpec& spec) {
     const auto refuse = [](const std::string& what) {
         throw Refused("cannot run in C: " + what + "; Python's timesteps.load runs it", true);
     };
+    if (spec.targets) refuse("its answers are numbers on a scale of their own");
+    for (const LayerSpec& layer : spec.network.layers)
+        if (spec.network.pool == "none" && layer.bidirectional) refuse("its answer at each step reads the future");
     if (!spec.text) return;
     if (spec.text->guide) refuse("its guide reads texts");
     if (spec.text->bag) refuse("its bags of n-grams are made of texts");

@@ -45,7 +45,36 @@ bool equal(const Json& a, const Json& b) {
     return real(a) == real(b);
 }
 
+void check_numbers(const ModelSpec& spec) {
+    refuse_if(!spec.classes.empty() || !spec.targets, "a regression has targets and no classes");
+    const TargetSpec& targets = *spec.targets;
+    const bool levels = targets.loss == "quantile";
+    double below = 0;
+    bool rising = levels != targets.quantiles.empty();
+    for (const double level : targets.quantiles) rising = rising && below < level && level < 1, below = level;
+    refuse_if(!rising || targets.loss == "cross_entropy", "the loss of its targets");
+    std::int64_t size = 1;
+    bool fits = targets.shape.size() <= 2;
+    for (const std::int64_t width : targets.shape) {
+        fits = fits && within(1, width, kMaxSize) && size <= kMaxSize / width;
+        if (fits) size *= width;
+    }
+    const std::int64_t each = levels                          ? static_cast<std::int64_t>(targets.quantiles.size())
+                              : targets.loss == "gaussian"  ? 2
+                              : targets.loss == "student_t" ? 3
+                                                            : 1;
+    refuse_if(!fits || spec.network.outputs % each != 0 || spec.network.outputs / each != size, "outputs and targets");
+}
+
+void check_task(const ModelSpec& spec) {
+    const bool per_step = spec.network.pool == "none";
+    refuse_if(spec.task != "regress" && per_step != (spec.task == "tag"), "its task and pooling");
+    refuse_if(per_step && (spec.network.wide || spec.network.share > 0), "a term of whole rows without pooling");
+    refuse_if(spec.task != "classify" && spec.text && spec.text->guide, "its guide");
+}
+
 void check_classes(const ModelSpec& spec) {
+    refuse_if(spec.targets.has_value(), "classes and targets");
     const auto count = static_cast<std::int64_t>(spec.classes.size());
     std::vector<const Json*> sorted;
     for (const Json& label : spec.classes) sorted.push_back(&label);
@@ -110,6 +139,8 @@ void check_text(const ModelSpec& spec) {
     refuse_if(!text.max_length && !text.mask, "mask is false without max_length");
     refuse_if(text.truncating == "middle" && text.head_length > length, "head_length is above max_length");
     refuse_if(text.guide && (!spec.network.embeds() || !text.mask || text.start || !spec.reads_texts()), "its guide");
+    const bool cut = text.max_length || !text.mask || text.start || (text.bag && text.bag->piece);
+    refuse_if(text.tokenizer == "tokens" && cut, "tokens are its steps as they are");
     if (!text.bag) return;
     const auto order = [](std::int64_t low, std::int64_t high) {
         refuse_if(!(1 <= low && low <= high && high <= kMaxOrder), "n-grams of its bags");
@@ -123,7 +154,13 @@ void check_text(const ModelSpec& spec) {
 void check_golden(const ModelSpec& spec) {
     const std::size_t width = spec.numeric ? static_cast<std::size_t>(spec.numeric->features) : 1;
     for (const Golden& golden : spec.golden) {
-        refuse_if(static_cast<std::int64_t>(golden.logits.size()) != spec.network.outputs, "a golden vector's logits");
+        const auto logits = static_cast<std::int64_t>(golden.logits.size()), outputs = spec.network.outputs;
+        const auto steps = static_cast<std::int64_t>(golden.steps.size());
+        if (spec.network.pool != "none")
+            refuse_if(logits != outputs, "a golden vector's logits");
+        else
+            refuse_if(golden.is_text ? logits % outputs != 0 : logits / outputs != steps || logits % outputs != 0,
+                      "a golden vector's logits");
         refuse_if(golden.is_text != spec.reads_texts(), "a golden vector's input");
         for (const auto& step : golden.steps) refuse_if(step.size() != width, "the width of a golden vector's input");
     }
@@ -134,7 +171,8 @@ void check_spec(const ModelSpec& spec) {
     refuse_if(!within(1, spec.members, kMaxMembers), "members");
     refuse_if(!within(0, spec.unguided, spec.network.channels != 0 ? spec.members : 0), "unguided");
     check_network(spec);
-    check_classes(spec);
+    check_task(spec);
+    spec.task == "regress" ? check_numbers(spec) : check_classes(spec);
     const bool numeric = spec.network.input == "numeric";
     refuse_if(numeric != spec.numeric.has_value(), "its input and its numeric part");
     refuse_if(numeric == spec.text.has_value(), "its input and its text part");
@@ -226,6 +264,10 @@ std::vector<Expected> expected_tensors(const ModelSpec& spec) {
     if (spec.numeric)
         for (const char* name : {"scaler.mean", "scaler.scale"})
             expected.push_back({name, false, TensorType::kFloat64, {spec.numeric->features}});
+    if (spec.targets)
+        for (const char* name : {"target.mean", "target.scale"})
+            expected.push_back({name, false, TensorType::kFloat64,
+                                {spec.targets->shape.empty() ? 1 : spec.targets->shape.back()}});
     for (std::int64_t member = 0; member < spec.members; ++member)
         expect_network(member_network(spec, member), member_prefix(spec, member), expected);
     return expected;
@@ -277,10 +319,12 @@ void check_model(const ModelSpec& spec, const std::map<std::string, TensorView>&
             if (tensors.at(name).shape[0] != rows)
                 throw Refused("the guide's tensors do not have one row an n-gram each");
     }
-    if (spec.numeric) {
-        const TensorView& scale = tensors.at("scaler.scale");
-        for (std::int64_t k = 0; k < scale.count; ++k)
-            if (!(scale.number(k) > 0)) throw Refused("tensor scaler.scale holds numbers that are not positive");
+    for (const char* name : {"scaler.scale", "target.scale"}) {
+        const auto scale = tensors.find(name);
+        if (scale == tensors.end()) continue;
+        for (std::int64_t k = 0; k < scale->second.count; ++k)
+            if (!(scale->second.number(k) > 0))
+                throw Refused("tensor " + std::string(name) + " holds numbers that are not positive");
     }
 }
 

@@ -75,6 +75,12 @@ public:
         return value == nullptr || value->is(Kind::kNull) ? nullptr : value;
     }
 
+    std::vector<std::int64_t> integers(std::string_view name, const Json& value) const {
+        if (!value.is(Kind::kArray)) wrong(name, "is no list");
+        std::vector<std::int64_t> to;
+        for (const Json& item : value.items) to.push_back(whole(name, item));
+        return to;
+    }
     std::vector<double> numbers(std::string_view name, const Json& value) const {
         if (!value.is(Kind::kArray)) wrong(name, "is no list");
         std::vector<double> to;
@@ -133,7 +139,7 @@ TextSpec text_of(const Json& json) {
     TextSpec text;
     std::string padding;
     bool lowercase = true;
-    fields.word("tokenizer", text.tokenizer, {"word", "char", "syllable", "jamo", "byte", "subword", "ids"});
+    fields.word("tokenizer", text.tokenizer, {"word", "char", "syllable", "jamo", "byte", "subword", "ids", "tokens"});
     fields.boolean("lowercase", lowercase), fields.boolean("mask", text.mask), fields.boolean("start", text.start);
     fields.integer("squeeze", text.squeeze), fields.integer("max_length", text.max_length);
     fields.word("padding", padding, {"pre", "post"});
@@ -157,6 +163,16 @@ NumericSpec numeric_of(const Json& json) {
     fields.integer("features", numeric.features, true), fields.integer("steps", numeric.steps);
     fields.finish();
     return numeric;
+}
+
+TargetSpec targets_of(const Json& json) {
+    Fields fields(json, "targets");
+    TargetSpec targets;
+    fields.word("loss", targets.loss, {"cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t"}, true);
+    if (const Json* levels = fields.find("quantiles")) targets.quantiles = fields.numbers("quantiles", *levels);
+    if (const Json* shape = fields.find("shape")) targets.shape = fields.integers("shape", *shape);
+    fields.finish();
+    return targets;
 }
 
 LayerSpec layer_of(const Json& json) {
@@ -183,7 +199,7 @@ NetworkSpec network_of(const Json& json) {
     const Json& layers = fields.needed("layers");
     if (!layers.is(Kind::kArray)) fields.wrong("layers", "is no list");
     for (const Json& layer : layers.items) network.layers.push_back(layer_of(layer));
-    fields.word("pool", network.pool, {"last", "mean", "max", "mean+max", "attention"});
+    fields.word("pool", network.pool, {"last", "mean", "max", "mean+max", "attention", "none"});
     fields.integer("outputs", network.outputs, true), fields.integer("channels", network.channels);
     fields.real("share", network.share), fields.boolean("wide", network.wide);
     std::string weights;
@@ -217,13 +233,15 @@ ModelSpec read_specification(const std::string& text) {
     Fields fields(json, "model");
     ModelSpec spec;
     std::string word;
-    fields.word("format", word, {"timesteps"}, true), fields.word("task", word, {"classify"}, true);
+    fields.word("format", word, {"timesteps"}, true);
+    fields.word("task", spec.task, {"classify", "tag", "regress"}, true);
     fields.integer("version", spec.version, true);
     const Json& classes = fields.needed("classes");
     if (!classes.is(Kind::kArray)) fields.wrong("classes", "is no list");
     spec.classes = classes.items;
     for (const Json& label : spec.classes)
         if (!is_scalar(label) || label.is(Kind::kNull)) fields.wrong("classes", "has something else than labels in it");
+    if (const Json* part = fields.part("targets")) spec.targets = targets_of(*part);
     if (const Json* part = fields.part("text")) spec.text = text_of(*part);
     if (const Json* part = fields.part("numeric")) spec.numeric = numeric_of(*part);
     spec.network = network_of(fields.needed("network"));

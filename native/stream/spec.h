@@ -35,6 +35,12 @@ struct NumericSpec {
     std::optional<std::int64_t> steps;
 };
 
+struct TargetSpec {
+    std::string loss;
+    std::vector<double> quantiles;
+    std::vector<std::int64_t> shape;
+};
+
 struct LayerSpec {
     std::string cell, nonlinearity = "tanh";
     std::int64_t input_size = 0, hidden_size = 0;
@@ -62,7 +68,9 @@ struct Golden {
 
 struct ModelSpec {
     std::int64_t version = 1, members = 1, unguided = 0;
+    std::string task;
     std::vector<Json> classes;
+    std::optional<TargetSpec> targets;
     std::optional<TextSpec> text;
     std::optional<NumericSpec> numeric;
     NetworkSpec network;

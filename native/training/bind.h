@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include "trainer.h"
 
@@ -56,7 +57,7 @@ void bind_trainer(nb::module_& module, const char* name) {
                     const nb::gil_scoped_release unlocked;
                     r = self.trainer->gradients(examples, pointer<const Index>(rows), count, seed, drops, threads);
                 }
-                return std::make_tuple(r.loss, r.norm, r.right, r.weight);
+                return std::make_tuple(r.loss, r.norm, r.score, r.weight);
             })
         .def(
             "step",
@@ -68,7 +69,7 @@ void bind_trainer(nb::module_& module, const char* name) {
                     r = self.trainer->step(examples, pointer<const Index>(rows), count, seed, drops,
                                            {dense, table, wide, number}, threads);
                 }
-                return std::make_tuple(r.loss, r.norm, r.right, r.weight, r.taken);
+                return std::make_tuple(r.loss, r.norm, r.score, r.weight, r.taken);
             })
         .def(
             "settle", [](Self& self, int threads) { self.trainer->settle(threads); }, Unlocked())
@@ -79,7 +80,8 @@ void bind_trainer(nb::module_& module, const char* name) {
                  std::copy_n(bags.touched_rows(), bags.touched(), pointer<std::int32_t>(rows));
                  std::copy_n(bags.gradients(wide), bags.touched() * width, pointer<T>(values));
              })
-        .def("logits",  // of the last step, (rows, outputs)
+        .def("answers", [](const Self& self) { return self.trainer->answers(); })
+        .def("logits",  // of the last step, (answers, outputs)
              [](const Self& self, Index numbers, Address out) {
                  std::copy_n(self.trainer->logits(), numbers, pointer<T>(out));
              })
@@ -106,6 +108,10 @@ inline void bind_training(nanobind::module_& module) {
         .def_prop_rw(
             "pool", [](const NetworkSpec& s) { return Index(s.pool); },
             [](NetworkSpec& s, Index pool) { s.pool = static_cast<training::Pool>(pool); })
+        .def("set_loss",
+             [](NetworkSpec& s, Index loss, std::vector<double> quantiles) {
+                 s.loss = static_cast<LossKind>(loss), s.quantiles = std::move(quantiles);
+             })
         .def_rw("input_size", &NetworkSpec::input_size)
         .def_rw("embedding_size", &NetworkSpec::embedding_size)
         .def_rw("channels", &NetworkSpec::channels)
@@ -118,30 +124,34 @@ inline void bind_training(nanobind::module_& module) {
         .def_rw("feature_dropout", &NetworkSpec::feature_dropout)
         .def_rw("word_dropout", &NetworkSpec::word_dropout)
         .def_rw("head_dropout", &NetworkSpec::head_dropout)
+        .def_rw("initial_state_noise", &NetworkSpec::initial_state_noise)
+        .def_rw("weight_drop", &NetworkSpec::weight_drop)
         .def_rw("label_smoothing", &NetworkSpec::label_smoothing)
         .def_rw("consistency", &NetworkSpec::consistency)
         .def("add_layer", [](NetworkSpec& s, Index kind, Index option, Index inputs, Index hidden, Index gates,
-                             bool bidirectional, bool learned, Index saved_each, Index saved_once) {
-            s.layers.push_back({kind, option, inputs, hidden, gates, bidirectional, learned, saved_each, saved_once});
+                             bool bidirectional, bool learned, bool layer_norm, bool peephole, double zoneout,
+                             double zoneout_cell, Index saved_each, Index saved_once) {
+            s.layers.push_back({kind, option, inputs, hidden, gates, bidirectional, learned, layer_norm, peephole,
+                                zoneout, zoneout_cell, saved_each, saved_once});
         });
     nb::class_<OptimizerSpec>(module, "Optimizer")
         .def("__init__",
              [](OptimizerSpec* self, Index method, double beta1, double beta2, double momentum, double weight_decay,
-                double clip_norm, double ema) {
+                double clip_norm, double ema, bool nesterov) {
                  new (self) OptimizerSpec{static_cast<Method>(method), beta1,     beta2, momentum,
-                                          weight_decay,                clip_norm, ema};
+                                          weight_decay,                clip_norm, ema,   nesterov};
              });
     nb::class_<training::Examples>(module, "Examples")
         .def("__init__", [](training::Examples* self, Address ids, Address numbers, Address offsets, Address bag_ids,
                             Address bag_offsets, Address phrase_ids, Address phrase_offsets, Address channels,
-                            Address linear, Address classes, Address soft, Address weights) {
+                            Address linear, Address classes, Address wanted, Address weights) {
             new (self) training::Examples{
                 pointer<const std::int32_t>(ids),        pointer<const float>(numbers),
                 pointer<const Index>(offsets),           pointer<const std::int32_t>(bag_ids),
                 pointer<const Index>(bag_offsets),       pointer<const std::int32_t>(phrase_ids),
                 pointer<const Index>(phrase_offsets),    pointer<const float>(channels),
                 pointer<const float>(linear),            pointer<const Index>(classes),
-                pointer<const float>(soft),              pointer<const float>(weights)};
+                pointer<const float>(wanted),            pointer<const float>(weights)};
         });
     bind_trainer<float>(module, "Trainer");
     bind_trainer<double>(module, "DoubleTrainer");

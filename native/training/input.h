@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "bag_input.h"
@@ -18,7 +17,7 @@ public:
     /// The tables are null where the network has none.
     NetworkInput(const NetworkSpec& spec, const Slot<T>* table, const Slot<T>* wide)
         : spec_(spec), table_(table), wide_(wide) {
-        if (spec.input == Input::kIds) touched_.assign(static_cast<std::size_t>(table->rows), 0);
+        if (spec.input == Input::kIds) place_.assign(static_cast<std::size_t>(table->rows), -1);
     }
 
     /// The distinct ids of the batch; the gradients of the last one's are forgotten.
@@ -26,63 +25,57 @@ public:
         const Index D = spec_.embedding_size;
         for (const Index row : used_) {
             std::fill_n(table_->grad + row * D, D, T(0));
-            touched_[static_cast<std::size_t>(row)] = 0;
+            place_[static_cast<std::size_t>(row)] = -1;
         }
         used_.clear();
         for (Index n = 0; n < batch.count(); ++n) {
             const Index begin = examples.offsets[batch.row(n)];
             for (Index t = 0; t < batch.length(n); ++t) {
                 const Index id = examples.ids[begin + t];
-                if (std::exchange(touched_[static_cast<std::size_t>(id)], 1) == 0) used_.push_back(id);
+                std::int32_t& place = place_[static_cast<std::size_t>(id)];
+                if (place >= 0) continue;
+                place = static_cast<std::int32_t>(used_.size());
+                used_.push_back(id);
             }
         }
     }
 
-    /// The first layer's input (rows, steps, size), dropped from; padding holds anything.
-    void read(const Examples& examples, const Batch& batch, const Index* keys, Stack<T>& stack, int threads) {
+    /// The first layer's input (rows, steps, size), dropped from; padding holds anything. Or it is looked up. A batch that
+    /// is learned from had its ids found.
+    void read(const Examples& examples, const Batch& batch, const Index* keys, bool learns, Stack<T>& stack,
+              int threads) {
+        words_ = keys != nullptr && spec_.word_dropout > 0 ? word_.take(batch.count() * batch.steps()) : nullptr;
+        for (Index n = 0; n < batch.count() && words_ != nullptr; ++n)
+            draw_words(keys[n], batch.length(n), words_ + n * batch.steps());
+        if (spec_.input == Input::kOneHot ? !spec_.layers[0].layer_norm : learns && shares(batch, keys))
+            return look_up(examples, batch, keys, stack.lookup(), threads);
+        stack.lookup().leave_out();
+        mask_ = stack.input_mask(batch, keys, spec_.channels);
+        T* const x = stack.input(batch);
         const Index inputs = spec_.first_inputs(), steps = batch.steps(), D = spec_.embedding_size;
-        const bool one_hot = spec_.input == Input::kOneHot;
-        mask_ = one_hot ? nullptr : stack.input_mask(batch, keys, spec_.channels);
-        words_ = keys != nullptr && spec_.word_dropout > 0 ? word_.take(batch.count() * steps) : nullptr;
-        T* x = one_hot ? nullptr : stack.input(batch);
         if (spec_.input == Input::kBag) {
             wide_scale_ = static_cast<T>(keys != nullptr ? 1 / (1 - spec_.feature_dropout) : 1.0);
             bags_.read(examples, batch, keys, spec_.feature_dropout, threads);
             bags_.forward(batch, table_->value, D, inputs, spec_.wide ? wide_->value : nullptr, spec_.outputs,
                           wide_scale_, x, wide_terms_.take(batch.count() * spec_.outputs), threads);
         }
-        Index* ids = one_hot ? stack.ids(batch) : nullptr;
-        if (spec_.input == Input::kIds) ids = id_.take(batch.count() * steps);
-        T* const scales = one_hot ? stack.scales(batch) : nullptr;
+        const Index own = spec_.embeds() ? D : inputs;
         parallel(batch.count(), steps * inputs * 8, threads, [&](Index first, Index last) {
-            for (Index n = first; n < last; ++n) {
-                const Index begin = examples.offsets[batch.row(n)];
-                const Draws dropped(keys == nullptr ? 0 : keys[n], kInputOf);
-                if (words_ != nullptr) draw_words(keys[n], batch.length(n), words_ + n * steps);
+            for (Index n = first; n < last; ++n)
                 for (Index t = 0; t < batch.length(n); ++t) {
-                    const Index step = begin + t, place = n * steps + t;
-                    const bool kept = words_ == nullptr || words_[place] != 0;
-                    if (one_hot) {
-                        ids[place] = kept ? examples.ids[step] : -1;
-                        scales[place] = keys != nullptr && spec_.input_dropout > 0
-                                            ? Dropout<T>(spec_.input_dropout)(dropped, examples.ids[step])
-                                            : T(1);
-                        continue;
-                    }
+                    const Index step = examples.offsets[batch.row(n)] + t, place = n * steps + t;
                     T* const to = x + place * inputs;
-                    if (spec_.input == Input::kIds) {
-                        ids[place] = examples.ids[step];
-                        std::copy_n(table_->value + ids[place] * D, D, to);
-                    } else if (spec_.input == Input::kNumeric) {
+                    if (spec_.input == Input::kIds)
+                        std::copy_n(table_->value + examples.ids[step] * D, D, to);
+                    else if (spec_.input == Input::kNumeric)
                         std::copy_n(examples.numbers + step * inputs, inputs, to);
-                    }
-                    const Index own = spec_.embeds() ? D : inputs;
+                    else if (spec_.input == Input::kOneHot)
+                        std::fill_n(to, inputs, T(0)), to[examples.ids[step]] = T(1);
                     for (Index i = 0; i < own && words_ != nullptr; ++i) to[i] *= words_[place];
                     if (spec_.channels > 0)
                         std::copy_n(examples.channels + step * spec_.channels, spec_.channels, to + D);
                     for (Index i = 0; i < own && mask_ != nullptr; ++i) to[i] *= mask_[n * inputs + i];
                 }
-            }
         });
     }
 
@@ -92,17 +85,55 @@ public:
     const std::vector<Index>& used() const { return used_; }
     const BagInput<T>& bags() const { return bags_; }
 
-    /// From the gradients of the first layer's input, which change, and of the logits, to those of the tables.
-    void backward(const Batch& batch, T* dx, const T* dlogits, int threads) {
+    /// From the gradients of the first layer's input, which change, and of the logits, to those of the tables. Without
+    /// the former, where the input was looked up, those of the vectors are there.
+    void backward(const Examples& examples, const Batch& batch, T* dx, const T* dlogits, int threads) {
+        if (dx == nullptr) return;
         spread_factors(batch, dx, threads);
         if (spec_.input == Input::kBag)
             bags_.backward(batch, dx, spec_.embedding_size, spec_.first_inputs(), spec_.wide ? dlogits : nullptr,
                            spec_.outputs, wide_scale_, table_->rows, threads);
         else
-            scatter(batch, dx, threads);
+            scatter(examples, batch, dx, threads);
     }
 
 private:
+    /// Whether it pays to make products once for each distinct id. They have to be the same in all rows.
+    bool shares(const Batch& batch, const Index* keys) const {
+        const bool alike = spec_.input == Input::kIds && spec_.channels == 0 && !spec_.layers[0].layer_norm &&
+                           (keys == nullptr || spec_.input_dropout == 0);
+        return alike && static_cast<double>(used_.size()) < kShared * static_cast<double>(batch.total());
+    }
+
+    void look_up(const Examples& examples, const Batch& batch, const Index* keys, Lookup<T>& lookup, int threads) {
+        const bool one_hot = spec_.input == Input::kOneHot;
+        Index* which;
+        if (one_hot) {
+            which = lookup.columns(spec_.layers[0], batch);
+        } else {
+            vectors_.clear(), gradients_.clear();
+            for (const Index id : used_) {
+                vectors_.push_back(table_->value + id * spec_.embedding_size);
+                gradients_.push_back(table_->grad + id * spec_.embedding_size);
+            }
+            which = lookup.vectors(vectors_.data(), gradients_.data(), static_cast<Index>(used_.size()), batch);
+        }
+        T* const factors = one_hot && keys != nullptr && spec_.input_dropout > 0 ? lookup.factors(batch) : nullptr;
+        const Dropout<T> dropout(spec_.input_dropout);
+        parallel(batch.count(), batch.steps() * 16, threads, [&](Index first, Index last) {
+            for (Index n = first; n < last; ++n) {
+                const std::int32_t* const ids = examples.ids + examples.offsets[batch.row(n)];
+                const Draws dropped(keys == nullptr ? 0 : keys[n], kInputOf);
+                for (Index t = 0; t < batch.length(n); ++t) {
+                    const Index place = n * batch.steps() + t;
+                    which[place] = one_hot ? ids[t] : place_[static_cast<std::size_t>(ids[t])];
+                    if (words_ != nullptr && words_[place] == 0) which[place] = lookup.zero();
+                    if (factors != nullptr) factors[place] = dropout(dropped, ids[t]);
+                }
+            }
+        });
+    }
+
     void draw_words(Index key, Index steps, T* words) const {
         const Dropout<T> dropout(spec_.word_dropout);
         const Draws draws(key, kWordStream);
@@ -124,7 +155,7 @@ private:
     }
 
     /// Gradients of the vectors of ids. Each thread adds up some of the columns: the order of additions is the same.
-    void scatter(const Batch& batch, const T* dx, int threads) {
+    void scatter(const Examples& examples, const Batch& batch, const T* dx, int threads) {
         const Index inputs = spec_.first_inputs(), steps = batch.steps(), D = spec_.embedding_size;
         const Index blocks = (D + 15) / 16;
         parallel(blocks, batch.total() * 16 * 8, threads, [&](Index first, Index last) {
@@ -132,7 +163,7 @@ private:
             for (Index n = 0; n < batch.count(); ++n)
                 for (Index t = 0; t < batch.length(n); ++t) {
                     const Index place = n * steps + t;
-                    T* const to = table_->grad + id_.get()[place] * D;
+                    T* const to = table_->grad + examples.ids[examples.offsets[batch.row(n)] + t] * D;
                     for (Index i = begin; i < end; ++i) to[i] += dx[place * inputs + i];
                 }
         });
@@ -140,11 +171,14 @@ private:
 
     const NetworkSpec& spec_;
     const Slot<T> *table_, *wide_;
-    std::vector<unsigned char> touched_;
+    static constexpr double kShared = 0.6;  // of the steps; above that, looking up costs as much as it saves
+
+    std::vector<std::int32_t> place_;  // of an id among those that are used, or -1
     std::vector<Index> used_;
+    std::vector<const T*> vectors_;
+    std::vector<T*> gradients_;
     BagInput<T> bags_;
     Buffer<T> wide_terms_, word_;
-    Buffer<Index> id_;
     const T* mask_ = nullptr;
     T* words_ = nullptr;
     T wide_scale_ = 1;

@@ -1,4 +1,5 @@
-// Cross-entropy of logits with its gradient, as src/timesteps/training/losses.py says it.
+// The loss of a batch with its gradient: cross-entropy of logits, as src/timesteps/training/losses.py says it, or that
+// of numbers.
 #pragma once
 
 #include <algorithm>
@@ -8,44 +9,77 @@
 
 namespace timesteps::training {
 
-/// What the rows of a batch came to.
+/// What the answers to a batch came to: the mean loss; the weighted sum of right ones, or of absolute errors; the weight
+/// of all.
 struct Outcome {
-    double loss = 0, right = 0, weight = 0;
+    double loss = 0, score = 0, weight = 0;
 };
 
 template <class T>
 class Loss {
 public:
-    /// The mean loss of logits (rows, outputs), weighted, and its gradient dlogits; with consistency the second half of
-    /// the rows is the first again.
-    Outcome operator()(const NetworkSpec& spec, const Examples& examples, const Batch& batch, const T* logits,
-                       T* dlogits) {
-        const Index rows = batch.count(), K = spec.outputs;
+    /// The mean loss of outputs (count, K), weighted, and its gradient; with consistency the second half of the answers
+    /// is to the same targets as the first. Answer n has target targets[n].
+    Outcome operator()(const NetworkSpec& spec, const Examples& examples, const Index* targets, Index count,
+                       const T* outputs, T* doutputs) {
+        if (spec.loss == LossKind::kCrossEntropy)
+            return of_classes(spec, examples, targets, count, outputs, doutputs);
+        return of_numbers(spec, examples, targets, count, outputs, doutputs);
+    }
+
+private:
+    Outcome of_numbers(const NetworkSpec& spec, const Examples& examples, const Index* targets, Index count,
+                       const T* outputs, T* doutputs) const {
+        const NumberLoss loss(spec.loss, spec.quantiles);
+        const Index P = loss.parameters(), D = spec.outputs / P;
+        Outcome outcome;
+        for (Index n = 0; n < count; ++n)
+            for (Index d = 0; d < D; ++d)
+                if (is_there(examples.wanted[targets[n] * D + d])) outcome.weight += examples.weights[targets[n]];
+        for (Index n = 0; n < count; ++n)
+            for (Index d = 0; d < D; ++d) {
+                const T* const z = outputs + (n * D + d) * P;
+                T* const dz = doutputs + (n * D + d) * P;
+                const float wanted = examples.wanted[targets[n] * D + d];
+                if (!is_there(wanted)) {
+                    std::fill_n(dz, P, T(0));
+                    continue;
+                }
+                const double weight = examples.weights[targets[n]], share = weight / outcome.weight;
+                outcome.loss += share * loss(z, wanted, share, dz);
+                outcome.score += weight * std::abs(wanted - static_cast<double>(z[loss.centre()]));
+            }
+        return outcome;
+    }
+
+    static bool is_there(float number) { return !std::isnan(number); }
+
+    Outcome of_classes(const NetworkSpec& spec, const Examples& examples, const Index* targets, Index count,
+                       const T* logits, T* dlogits) {
+        const Index K = spec.outputs;
         T* target = target_.take(K);
         Outcome outcome;
-        for (Index n = 0; n < rows; ++n) outcome.weight += weight(examples, batch, n);
-        for (Index n = 0; n < rows; ++n) {
+        for (Index n = 0; n < count; ++n) outcome.weight += examples.weights[targets[n]];
+        for (Index n = 0; n < count; ++n) {
             const T* z = logits + n * K;
-            const double share = weight(examples, batch, n);
-            read_target(examples, batch.row(n), K, target);
-            outcome.right += is_right(examples, batch.row(n), K, z) ? share : 0;
+            const double share = examples.weights[targets[n]];
+            read_target(examples, targets[n], K, target);
+            outcome.score += is_right(examples, targets[n], K, z) ? share : 0;
             smooth(spec.label_smoothing, K, target);
             const double loss = K == 1 ? binary(z[0], target[0], dlogits + n) : softmax(z, target, K, dlogits + n * K);
             outcome.loss += loss * share / outcome.weight;
             for (Index k = 0; k < K; ++k) dlogits[n * K + k] *= static_cast<T>(share / outcome.weight);
         }
-        if (spec.consistency > 0) outcome.loss += agree(spec.consistency, examples, batch, K, logits, dlogits);
+        if (spec.consistency > 0)
+            outcome.loss += agree(spec.consistency, examples, targets, count / 2, K, logits, dlogits);
         return outcome;
     }
-
-private:
-    static double weight(const Examples& e, const Batch& batch, Index n) { return e.weights[batch.row(n)]; }
 
     /// target (K,): the distribution over the classes, or the probability of class 1.
     static void read_target(const Examples& e, Index row, Index K, T* target) {
         for (Index k = 0; k < K; ++k) {
-            if (e.soft != nullptr)
-                target[k] = e.soft[row * K + k];
+            if (e.wanted != nullptr)
+                target[k] = e.wanted[row * K + k];
             else
                 target[k] = K == 1 ? static_cast<T>(e.classes[row]) : static_cast<T>(e.classes[row] == k);
         }
@@ -58,11 +92,11 @@ private:
     }
 
     static bool is_right(const Examples& e, Index row, Index K, const T* z) {
-        if (K == 1) return (z[0] > 0) == (e.soft != nullptr ? e.soft[row] > 0.5f : e.classes[row] > 0);
+        if (K == 1) return (z[0] > 0) == (e.wanted != nullptr ? e.wanted[row] > 0.5f : e.classes[row] > 0);
         const Index answer = std::max_element(z, z + K) - z;
-        if (e.soft == nullptr) return answer == e.classes[row];
-        const float* const soft = e.soft + row * K;
-        return answer == std::max_element(soft, soft + K) - soft;
+        if (e.wanted == nullptr) return answer == e.classes[row];
+        const float* const wanted = e.wanted + row * K;
+        return answer == std::max_element(wanted, wanted + K) - wanted;
     }
 
     static T sigmoid(T z) { return 1 / (1 + std::exp(-z)); }
@@ -93,16 +127,16 @@ private:
     }
 
     /// Half the symmetric Kullback-Leibler divergence of the two answers to each row, times `strength`.
-    double agree(double strength, const Examples& e, const Batch& batch, Index K, const T* logits, T* dlogits) {
-        const Index half = batch.count() / 2;
+    double agree(double strength, const Examples& e, const Index* targets, Index half, Index K, const T* logits,
+                 T* dlogits) {
         T* p = work_.take(4 * K);
         T *q = p + K, *log_p = q + K, *log_q = log_p + K;
         double total = 0, apart = 0;
-        for (Index n = 0; n < half; ++n) total += weight(e, batch, n);
+        for (Index n = 0; n < half; ++n) total += e.weights[targets[n]];
         for (Index n = 0; n < half; ++n) {
             const T *a = logits + n * K, *b = logits + (half + n) * K;
             T *da = dlogits + n * K, *db = dlogits + (half + n) * K;
-            const double share = 0.5 * weight(e, batch, n) / total;
+            const double share = 0.5 * e.weights[targets[n]] / total;
             const T factor = static_cast<T>(strength * share);
             if (K == 1) {
                 const T p1 = sigmoid(a[0]), q1 = sigmoid(b[0]), between = a[0] - b[0];

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 
 #include "../dropout.h"
 #include "network.h"
@@ -11,7 +12,14 @@ namespace timesteps::training {
 
 /// The streams of random numbers: a layer's are 16 times its number and more.
 constexpr Index kWordStream = -1, kHeadStream = -2, kFeatureStream = -3;
-constexpr Index kInputOf = 0, kRecurrentOf = 1, kBetweenOf = 3, kStreamsOfLayer = 16;
+constexpr Index kInputOf = 0, kRecurrentOf = 1, kBetweenOf = 3, kNoiseOf = 4, kZoneoutOf = 6, kCellZoneoutOf = 8,
+                kNoiseOfReverse = 10, kWeightsOf = 12, kStreamsOfLayer = 16;
+
+/// What a step's random numbers are functions of; null where it draws none.
+struct Keys {
+    const Index* rows = nullptr;     // (rows of the batch)
+    const Index* weights = nullptr;  // one, of dropped weights
+};
 
 /// The random numbers of one row in one stream.
 class Draws {
@@ -51,5 +59,16 @@ struct Dropout {
     Index threshold;
     T factor;
 };
+
+/// x (size,) += scale times standard normal numbers, by the Box-Muller transform.
+template <class T>
+void add_noise(Index key, Index stream, T scale, Index size, T* x) {
+    const Draws draws(key, stream);
+    const auto uniform = [&](Index counter) { return (static_cast<double>(draws.bits(counter)) + 0.5) / 2147483648.0; };
+    for (Index n = 0; n < size; ++n) {
+        const double radius = std::sqrt(-2 * std::log(uniform(2 * n)));
+        x[n] += scale * static_cast<T>(radius * std::cos(2 * std::numbers::pi * uniform(2 * n + 1)));
+    }
+}
 
 }  // namespace timesteps::training

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../recurrent/problem.h"
+#include "number_loss.h"
 
 namespace timesteps::training {
 
@@ -19,17 +20,19 @@ using Address = std::uintptr_t;
 using Index = std::int64_t;
 
 enum class Input : Index { kIds, kOneHot, kNumeric, kBag };
-enum class Pool : Index { kLast, kMean, kMax, kMeanMax, kAttention };
+enum class Pool : Index { kLast, kMean, kMax, kMeanMax, kAttention, kNone };
 
 /// One recurrent layer. For the backward pass it keeps `saved_each` numbers for each step of a row, and `saved_once`.
 struct LayerSpec {
     Index kind, option, input_size, hidden_size, gates;
-    bool bidirectional, learned;
+    bool bidirectional, learned, layer_norm, peephole;
+    double zoneout, zoneout_cell;
     Index saved_each, saved_once;
 
     Index directions() const { return bidirectional ? 2 : 1; }
     Index outputs() const { return hidden_size * directions(); }
     bool is_gru() const { return kind == kGruAfter || kind == kGruBefore; }
+    bool is_linear() const { return kind == kMinGru || kind == kMinLstm; }
     bool has_cells() const { return kind == kLstm; }
 };
 
@@ -42,9 +45,19 @@ struct NetworkSpec {
     double share = 0;
     std::vector<LayerSpec> layers;
     double input_dropout = 0, dropout = 0, recurrent_dropout = 0, feature_dropout = 0, word_dropout = 0,
-           head_dropout = 0;
+           head_dropout = 0, initial_state_noise = 0, weight_drop = 0;
+    LossKind loss = LossKind::kCrossEntropy;
+    std::vector<double> quantiles;
     double label_smoothing = 0, consistency = 0;
 
+    /// Whether a step in training draws a key a row, as `Network.draws` of nn/models.py says.
+    bool draws() const {
+        const double features = input == Input::kBag ? feature_dropout : 0;
+        double most = std::max({input_dropout, dropout, recurrent_dropout, features, word_dropout, head_dropout,
+                                initial_state_noise});
+        for (const LayerSpec& layer : layers) most = std::max({most, layer.zoneout, layer.zoneout_cell});
+        return most > 0;
+    }
     bool embeds() const { return input == Input::kIds || input == Input::kBag; }
     Index first_inputs() const { return embeds() ? embedding_size + channels : input_size; }
     Index width() const { return layers.back().outputs() * (pool == Pool::kMeanMax ? 2 : 1); }
@@ -62,7 +75,8 @@ struct Slot {
     Index size() const { return rows * width; }
 };
 
-/// Rows of examples, laid end to end as in runtime/sequences.py; what a data set does not have is null.
+/// Rows of examples, laid end to end as in runtime/sequences.py; what a data set does not have is null. Targets are of
+/// rows or of steps: class numbers, or `wanted` (targets, columns), soft targets or numbers to predict, NaN for none.
 struct Examples {
     const std::int32_t* ids;
     const float* numbers;
@@ -73,7 +87,7 @@ struct Examples {
     const Index* phrase_offsets;
     const float *channels, *linear;
     const Index* classes;
-    const float* soft;
+    const float* wanted;
     const float* weights;
 };
 

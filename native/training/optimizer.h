@@ -19,6 +19,7 @@ struct OptimizerSpec {
     double beta1 = 0.9, beta2 = 0.999, momentum = 0, weight_decay = 0;
     double clip_norm = 0;  // 0: none
     double ema = 0;        // 0: no average
+    bool nesterov = false;  // of SGD's momentum
 };
 
 constexpr double kEpsilon = 1e-8, kSquareDecay = 0.99;
@@ -66,10 +67,12 @@ void rmsprop_dense(T* value, T* buffer, T* square, const T* grad, Index count, c
 }
 
 template <class T>
-void sgd_dense(T* value, T* buffer, const T* grad, Index count, const DenseStep<T>& s) {
+void sgd_dense(T* value, T* buffer, const T* grad, Index count, const DenseStep<T>& s, bool nesterov) {
     for (Index n = 0; n < count; ++n) {
-        T change = grad[n] * s.scale + s.decay * value[n];
-        if (buffer != nullptr) change = buffer[n] = s.momentum * buffer[n] + change;
+        const T g = grad[n] * s.scale + s.decay * value[n];
+        T change = g;
+        if (buffer != nullptr) change = buffer[n] = s.momentum * buffer[n] + g;
+        if (nesterov) change = g + s.momentum * buffer[n];
         value[n] -= s.rate * change;
     }
 }
@@ -142,7 +145,7 @@ public:
         else if (spec_.method == Method::kRmsprop)
             rmsprop_dense(value, at(slot.first), at(slot.second), grad, count, s);
         else
-            sgd_dense(value, at(slot.first), grad, count, s);
+            sgd_dense(value, at(slot.first), grad, count, s, spec_.nesterov);
         for (Index n = 0; n < count && average != nullptr; ++n) average[n] += s.rest * (value[n] - average[n]);
     }
 

@@ -1,4 +1,5 @@
-// From the outputs of all steps of a row to one vector, and back. Rows without steps give zeros.
+// From the outputs of all steps of a row to one vector, and back; rows without steps give zeros. Or, without pooling, to
+// the vectors of all real steps.
 #pragma once
 
 #include <algorithm>
@@ -70,7 +71,33 @@ public:
             for (Index k = 0; k < size; ++k) dattention[k] += parts[n * size + k];
     }
 
+    /// The outputs of all real steps, row after row, out of y (rows, steps, size) …
+    void pack(const Batch& batch, const T* y, Index size, T* packed, int threads) {
+        const Index* const starts = find_starts(batch);
+        parallel(batch.count(), batch.steps() * size, threads, [&](Index first, Index last) {
+            for (Index n = first; n < last; ++n)
+                std::copy_n(y + n * batch.steps() * size, batch.length(n) * size, packed + starts[n] * size);
+        });
+    }
+
+    /// … and back.
+    void unpack(const Batch& batch, const T* packed, Index size, T* y, int threads) {
+        const Index* const starts = find_starts(batch);
+        parallel(batch.count(), batch.steps() * size, threads, [&](Index first, Index last) {
+            for (Index n = first; n < last; ++n)
+                std::copy_n(packed + starts[n] * size, batch.length(n) * size, y + n * batch.steps() * size);
+        });
+    }
+
 private:
+    /// Of each row, the real steps of the rows before it.
+    const Index* find_starts(const Batch& batch) {
+        Index* const starts = start_.take(batch.count());
+        Index total = 0;
+        for (Index n = 0; n < batch.count(); ++n) starts[n] = total, total += batch.length(n);
+        return starts;
+    }
+
     static void average(const T* y, Index length, Index size, T* out) {
         for (Index t = 0; t < length; ++t)
             for (Index k = 0; k < size; ++k) out[k] += y[t * size + k];
@@ -124,7 +151,7 @@ private:
         return sum;
     }
 
-    Buffer<Index> best_;
+    Buffer<Index> best_, start_;
     Buffer<T> share_, part_;
 };
 

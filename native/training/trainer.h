@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "head.h"
 #include "input.h"
 #include "loss.h"
 #include "masks.h"
@@ -25,7 +26,7 @@ struct Rates {
 };
 
 struct StepResult {
-    double loss, norm, right, weight;
+    double loss, norm, score, weight;
     bool taken;
 };
 
@@ -39,10 +40,10 @@ public:
     Trainer(const Trainer&) = delete;
     Trainer& operator=(const Trainer&) = delete;
 
-    /// logits (count, outputs) of rows, as a trained network answers.
+    /// logits of rows (count, outputs), or of their steps, as a trained network answers.
     void answer(const Examples& examples, const Index* rows, Index count, T* logits, int threads) {
         batch_.read(examples, rows, count, false);
-        forward(examples, nullptr, logits, threads);
+        forward(examples, {}, logits, threads);
         const Index K = spec_.outputs;
         if (spec_.share > 0)
             for (Index n = 0; n < count; ++n)
@@ -52,23 +53,23 @@ public:
                 }
     }
 
-    /// Loss and gradients of rows; the rows' keys of dropout are drawn by `seed`, or nothing is dropped.
+    /// Loss and gradients of rows; the keys of what is random are drawn by `seed`, or nothing is.
     StepResult gradients(const Examples& examples, const Index* rows, Index count, std::uint64_t seed, bool drops,
                          int threads) {
         batch_.read(examples, rows, count, spec_.consistency > 0);
-        const Index* const keys = drops ? draw_keys(seed) : nullptr;
+        const Keys keys = drops ? draw_keys(seed) : Keys{};
         if (spec_.input == Input::kIds) {
             input_.find_used(examples, batch_);
             deferred_.settle(optimizer_, *table_, used().data(), static_cast<Index>(used().size()), threads);
         }
-        T* logits = logits_.take(batch_.count() * spec_.outputs);
-        T* dlogits = dlogits_.take(batch_.count() * spec_.outputs);
+        T* logits = logits_.take(answers() * spec_.outputs);
+        T* dlogits = dlogits_.take(answers() * spec_.outputs);
         forward(examples, keys, logits, threads, true);
-        const Outcome outcome = loss_(spec_, examples, batch_, logits, dlogits);
-        backward(keys, dlogits, threads);
+        const Outcome outcome = loss_(spec_, examples, find_targets(examples), answers(), logits, dlogits);
+        backward(examples, keys, dlogits, threads);
         double sum = 0;
         for (std::size_t n = 0; n < slots_.size(); ++n) sum += squares_of(slots_[n]);
-        return {outcome.loss, std::sqrt(sum), outcome.right, outcome.weight, false};
+        return {outcome.loss, std::sqrt(sum), outcome.score, outcome.weight, false};
     }
 
     /// One step of training; not taken where loss or norm is not finite.
@@ -100,7 +101,9 @@ public:
         if (spec_.input == Input::kIds) deferred_.settle_all(optimizer_, *table_, threads);
     }
 
+    /// Those of the last step, (answers, outputs).
     const T* logits() const { return logits_.get(); }
+    Index answers() const { return per_step() ? batch_.total() : batch_.count(); }
     Index batch_rows() const { return batch_.count(); }
     AverageClock& clock() { return optimizer_.clock; }
     const BagInput<T>& bags() const { return input_.bags(); }
@@ -117,17 +120,33 @@ private:
         return stack;
     }
 
+    bool per_step() const { return spec_.pool == Pool::kNone; }
+
+    /// The target of each answer to the batch.
+    const Index* find_targets(const Examples& examples) {
+        Index* const targets = targets_.take(answers());
+        Index place = 0;
+        for (Index n = 0; n < batch_.count(); ++n) {
+            const Index begin = examples.offsets[batch_.row(n)] - examples.offsets[0];
+            if (!per_step()) targets[place++] = batch_.row(n);
+            for (Index t = 0; per_step() && t < batch_.length(n); ++t) targets[place++] = begin + t;
+        }
+        return targets;
+    }
+
     const std::vector<Index>& used() const { return input_.used(); }
 
-    /// One key a row, what `draw_keys` of nn/dropout.py draws from torch's generator when it has this seed.
-    const Index* draw_keys(std::uint64_t seed) {
+    /// What `draw_keys` of nn/dropout.py draws from torch's generator when it has this seed: a key for each row, where
+    /// anything is a function of it, and then one for dropped weights.
+    Keys draw_keys(std::uint64_t seed) {
+        const Index rows = spec_.draws() ? batch_.count() : 0, weights = spec_.weight_drop > 0 ? 1 : 0;
         std::mt19937 generator(static_cast<std::uint32_t>(seed));
-        Index* const keys = keys_.take(batch_.count());
-        for (Index n = 0; n < batch_.count(); ++n) {
+        Index* const keys = keys_.take(rows + weights);
+        for (Index n = 0; n < rows + weights; ++n) {
             const std::uint64_t high = generator(), low = generator();
             keys[n] = static_cast<Index>((high << 32 | low) & ~(std::uint64_t{1} << 63)) - (Index{1} << 62);
         }
-        return keys;
+        return {rows > 0 ? keys : nullptr, weights > 0 ? keys + rows : nullptr};
     }
 
     /// Whether lazy Adam trains it.
@@ -143,56 +162,52 @@ private:
         return sum;
     }
 
-    void forward(const Examples& examples, const Index* keys, T* logits, int threads, bool keep = false) {
-        input_.read(examples, batch_, keys, stack_, threads);
+    void forward(const Examples& examples, const Keys& keys, T* logits, int threads, bool keep = false) {
+        input_.read(examples, batch_, keys.rows, keep, stack_, threads);
         stack_.forward(batch_, keys, keep, threads);
         const Index width = spec_.width(), K = spec_.outputs;
-        T* pooled = pooled_.take(batch_.count() * width);
+        T* pooled = pooled_.take(answers() * width);
         if (spec_.pool == Pool::kLast)
             take_last(pooled);
+        else if (per_step())
+            pooling_.pack(batch_, stack_.outputs(), width, pooled, threads);
         else
             pooling_.forward(spec_.pool, batch_, stack_.outputs(), spec_.layers.back().outputs(),
                              attention_ == nullptr ? nullptr : attention_->value, pooled, threads);
-        if (keys != nullptr && spec_.head_dropout > 0)
-            for (Index n = 0; n < batch_.count(); ++n)
-                Dropout<T>(spec_.head_dropout).apply(keys[n], kHeadStream, width, pooled + n * width);
-        for (Index n = 0; n < batch_.count(); ++n)
-            for (Index k = 0; k < K; ++k) {
-                T sum = 0;
-                for (Index i = 0; i < width; ++i) sum += head_->value[k * width + i] * pooled[n * width + i];
-                logits[n * K + k] = sum + bias_->value[k] + (spec_.wide ? input_.wide_terms()[n * K + k] : T(0));
-            }
+        drop(keys.rows, pooled);
+        dense_.forward(*head_, *bias_, pooled, answers(), logits, threads);
+        if (!spec_.wide) return;
+        for (Index place = 0; place < batch_.count() * K; ++place) logits[place] += input_.wide_terms()[place];
     }
 
-    void backward(const Index* keys, const T* dlogits, int threads) {
-        const Index width = spec_.width(), K = spec_.outputs;
-        const T* pooled = pooled_.get();
-        T* dpooled = dpooled_.take(batch_.count() * width);
-        std::fill_n(head_->grad, head_->size(), T(0));
-        std::fill_n(bias_->grad, K, T(0));
-        std::fill_n(dpooled, batch_.count() * width, T(0));
-        for (Index n = 0; n < batch_.count(); ++n)
-            for (Index k = 0; k < K; ++k) {
-                const T d = dlogits[n * K + k];
-                bias_->grad[k] += d;
-                for (Index i = 0; i < width; ++i) {
-                    head_->grad[k * width + i] += d * pooled[n * width + i];
-                    dpooled[n * width + i] += d * head_->value[k * width + i];
-                }
-            }
-        if (keys != nullptr && spec_.head_dropout > 0)
-            for (Index n = 0; n < batch_.count(); ++n)
-                Dropout<T>(spec_.head_dropout).apply(keys[n], kHeadStream, width, dpooled + n * width);
+    void backward(const Examples& examples, const Keys& keys, const T* dlogits, int threads) {
+        const Index width = spec_.width();
+        T* dpooled = dpooled_.take(answers() * width);
+        dense_.backward(*head_, *bias_, pooled_.get(), dlogits, answers(), dpooled, threads);
+        drop(keys.rows, dpooled);
         const bool last = spec_.pool == Pool::kLast;
         if (last)
             give_last(dpooled);
+        else if (per_step())
+            pooling_.unpack(batch_, dpooled, width, stack_.output_gradients(batch_), threads);
         else
             pooling_.backward(spec_.pool, batch_, stack_.outputs(), spec_.layers.back().outputs(),
                               attention_ == nullptr ? nullptr : attention_->value, dpooled,
                               stack_.output_gradients(batch_), attention_ == nullptr ? nullptr : attention_->grad,
                               threads);
         T* const dx = stack_.backward(batch_, keys, last, spec_.embeds(), threads);
-        if (spec_.embeds()) input_.backward(batch_, dx, dlogits, threads);
+        if (spec_.embeds()) input_.backward(examples, batch_, dx, dlogits, threads);
+    }
+
+    /// What the dense layer reads, or its gradient, times the row's factors of dropout.
+    void drop(const Index* keys, T* x) const {
+        if (keys == nullptr || spec_.head_dropout == 0) return;
+        const Dropout<T> dropout(spec_.head_dropout);
+        for (Index n = 0; n < batch_.count(); ++n) {
+            const Index size = spec_.width() * (per_step() ? batch_.length(n) : 1);
+            dropout.apply(keys[n], kHeadStream, size, x);
+            x += size;
+        }
     }
 
     void take_last(T* pooled) const {
@@ -222,9 +237,10 @@ private:
     NetworkInput<T> input_;
     Batch batch_;
     Pooling<T> pooling_;
+    Head<T> dense_;
     Loss<T> loss_;
     Buffer<T> logits_, dlogits_, pooled_, dpooled_;
-    Buffer<Index> keys_;
+    Buffer<Index> keys_, targets_;
 };
 
 }  // namespace timesteps::training

@@ -18,19 +18,33 @@ from typing import TYPE_CHECKING, Any
 from timesteps.version import __version__
 
 if TYPE_CHECKING:
+    from timesteps.runtime.language.loading import load_language
     from timesteps.runtime.session import Session, load
     from timesteps.runtime.text.sequences import one_hot, pad_sequences
     from timesteps.runtime.text.vocabulary import Vocabulary
     from timesteps.tasks.classify.estimator import Classifier
+    from timesteps.tasks.ngram.estimator import NgramModel
 
-__all__ = ["Classifier", "Session", "Vocabulary", "__version__", "load", "one_hot", "pad_sequences"]
+__all__ = [
+    "Classifier",
+    "NgramModel",
+    "Session",
+    "Vocabulary",
+    "__version__",
+    "load",
+    "load_language",
+    "one_hot",
+    "pad_sequences",
+]
 
 # Names are looked up when they are first used, so that `import timesteps` costs nothing and a small machine never
 # meets PyTorch.
 _WHERE = {
     "Classifier": "timesteps.tasks.classify.estimator",
+    "NgramModel": "timesteps.tasks.ngram.estimator",
     "Session": "timesteps.runtime.session",
     "load": "timesteps.runtime.session",
+    "load_language": "timesteps.runtime.language.loading",
     "Vocabulary": "timesteps.runtime.text.vocabulary",
     "pad_sequences": "timesteps.runtime.text.sequences",
     "one_hot": "timesteps.runtime.text.sequences",

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from timesteps.data.catalogue import DATASETS, Dataset, locate
-from timesteps.data.sample import sample_path
+from timesteps.data.corpus import corpus_lines, corpus_name
+from timesteps.data.sample import SHAKESPEARE, sample_path
 from timesteps.data.source import load, open_source, resolve
 from timesteps.errors import DataError, UsageError
 
@@ -46,6 +47,31 @@ def test_the_bundled_sample_is_what_its_notice_says():
     assert (min(lengths), max(lengths), round(sum(lengths) / 4_000)) == (7, 99, 32)
     assert hashlib.sha256(sample_path().read_bytes()).hexdigest() == table.sha256
     assert gzip.decompress(sample_path().read_bytes()).count(b"\n") == 4_000
+
+
+def test_the_bundled_plays_are_what_their_notice_says():
+    path = sample_path().parent / SHAKESPEARE
+    notice = (path.parent / "NOTICE.md").read_text(encoding="utf-8")
+    assert "public domain" in notice and hashlib.sha256(path.read_bytes()).hexdigest() in notice
+    text = gzip.decompress(path.read_bytes()).decode("ascii")
+    lines = list(corpus_lines("shakespeare"))
+    assert len(text) == 300_000 and [line for _, line in lines] == text.splitlines()
+    assert len(lines) == DATASETS["shakespeare"].rows["train"]
+
+
+def test_lines_of_any_corpus(tmp_path: Path):
+    path = tmp_path / "text.txt"
+    path.write_bytes("하나\n\nzwei\r\n".encode())
+    assert list(corpus_lines(path)) == [(1, "하나"), (2, ""), (3, "zwei")] and corpus_name(path) == str(path)
+    assert len(list(corpus_lines("sample"))) == 4_000 and corpus_name(None) == "sample"
+    path.write_bytes(b"good\nb\xffd\n")
+    with pytest.raises(DataError, match=r"text\.txt:2"):
+        list(corpus_lines(path))
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="is empty"):
+        list(corpus_lines(path))
+    with pytest.raises(UsageError, match="no part 'test'"):
+        list(corpus_lines("shakespeare", split="test"))
 
 
 def test_resolve():

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 
 from timesteps.runtime.int8 import quantize_rows
 from timesteps.runtime.layout import int8_scales, member_network, member_prefix, network_tensors
+from timesteps.runtime.losses import Loss
 from timesteps.runtime.sequences import Bags, Sequences
 from timesteps.runtime.spec import (
     BagSpec,
     GuideSpec,
     InputKind,
     LayerSpec,
+    LossName,
     ModelSpec,
     NetworkSpec,
     NumericSpec,
     PoolName,
+    TargetSpec,
     TextSpec,
 )
 from timesteps.runtime.text.grams import GramCounter
@@ -165,6 +168,46 @@ def in_int8(model: tuple[ModelSpec, dict[str, NDArray[Any]]]) -> tuple[ModelSpec
         for name, scale in int8_scales(network).items():
             tensors[prefix + name], tensors[prefix + scale] = quantize_rows(tensors[prefix + name])
     return spec, tensors
+
+
+def tagger_model(bidirectional: bool = False) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """Labels at every step of numbers."""
+    shape = network("lstm", input="numeric", input_size=3, bidirectional=bidirectional, pool="none", outputs=3)
+    spec = ModelSpec(task="tag", classes=("A", "B", "C"), numeric=NumericSpec(features=3), network=shape)
+    return spec, {"scaler.mean": np.arange(1.0, 4), "scaler.scale": np.full(3, 2.0), **weights(shape)}
+
+
+def token_model(bags: bool = True) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """Labels at every token, of bags of n-grams or of ids."""
+    bag = BagSpec(min_count=1, syllable=(1, 2), jamo=None) if bags else None
+    processor = TextProcessor.fit([text.split() for text in TEXTS], TextSpec(tokenizer="tokens", bag=bag))
+    kind: InputKind = "bag" if bags else "ids"
+    shape = network(
+        "gru",
+        input=kind,
+        input_size=processor.input_size,
+        pool="none",
+        outputs=3,
+        bidirectional=bags,
+    )
+    spec = ModelSpec(task="tag", classes=(0, 1, 2), text=processor.spec, network=shape)
+    return spec, {**processor.tensors(), **weights(shape)}
+
+
+def regression_model(
+    loss: LossName = "gaussian", shape: tuple[int, ...] = (2, 3), pool: PoolName = "mean", members: int = 1
+) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """Numbers from numbers."""
+    targets = TargetSpec(loss=loss, quantiles=(0.1, 0.5, 0.9) if loss == "quantile" else (), shape=shape)
+    outputs = Loss(targets.loss, targets.quantiles).outputs(targets.size)
+    net = network("gru", input="numeric", input_size=3, hidden_sizes=(4, 3), pool=pool, outputs=outputs)
+    spec = ModelSpec(
+        task="regress", classes=(), targets=targets, numeric=NumericSpec(features=3), network=net, members=members
+    )
+    width = targets.width
+    scales = {"target.mean": np.arange(width) + 5.0, "target.scale": np.arange(width) + 0.5}
+    scaler = {"scaler.mean": np.zeros(3), "scaler.scale": np.ones(3)}
+    return spec, {**scaler, **scales, **_members(net, members, 0)}
 
 
 def model_of_options() -> tuple[ModelSpec, dict[str, NDArray[Any]]]:

@@ -44,10 +44,10 @@ CELLS = [
     ("gru", {"layer_norm": True, "reset_after": False, "zoneout": 0.3}),
 ]
 OPTIONS = ("nonlinearity", "reset_after", "layer_norm", "peephole", "zoneout", "zoneout_cell")
-POOLS = ["last", "mean", "max", "mean+max", "attention"]
+POOLS = ["last", "mean", "max", "mean+max", "attention", "none"]
 # Every pool over the cells, and one over their options, which no pool can tell apart.
 POOLED = pytest.mark.parametrize(
-    ("cell", "options", "pool"), [(*each, pool) for k, each in enumerate(CELLS) for pool in POOLS[: 5 if k < 5 else 1]]
+    ("cell", "options", "pool"), [(*each, pool) for k, each in enumerate(CELLS) for pool in POOLS[: 6 if k < 5 else 1]]
 )
 INPUTS = [("ids", False), ("one_hot", False), ("bag", False), ("bag", True), ("numeric", False)]
 
@@ -113,12 +113,13 @@ def torch_logits(spec: NetworkSpec, tensors: dict, rows: Sequences) -> np.ndarra
             features = [features_of(rows, step) for step in range(begin, end)]
             vectors = [weights["embedding.weight"][f].sum(0) / max(1, len(f)) ** 0.5 for f in features]
             x = torch.stack(vectors) if vectors else torch.zeros(0, spec.embedding_size)
-        pooled = torch.zeros(spec.width, dtype=torch.float64)
+        pooled = torch.zeros(*([0] if spec.pool == "none" else []), spec.width, dtype=torch.float64)
         if len(x):
             for number, layer in enumerate(spec.layers):
                 x, final = torch_layer(layer, weights, number, x)
             mean, largest = x.mean(0), x.max(0).values
             pooled = {
+                "none": lambda: x,  # noqa: B023
                 "last": lambda: torch.cat(final),  # noqa: B023
                 "mean": lambda: mean,  # noqa: B023
                 "max": lambda: largest,  # noqa: B023
@@ -130,7 +131,7 @@ def torch_logits(spec: NetworkSpec, tensors: dict, rows: Sequences) -> np.ndarra
             every = torch.cat([torch.zeros(0).long(), *features])
             logits = logits + weights["embedding.wide"][every].sum(0) / max(1, len(every)) ** 0.5
         found.append(logits.detach().numpy())
-    return np.array(found)
+    return np.concatenate(found) if spec.pool == "none" else np.array(found)
 
 
 def features_of(rows: Sequences, step: int) -> torch.Tensor:
@@ -153,7 +154,7 @@ def test_equals_torch(cell, options, hidden_sizes, bidirectional, input, phrases
         bidirectional=bidirectional,
         pool=pool,
         outputs=3,
-        wide=input == "bag",
+        wide=input == "bag" and pool != "none",
         initial_state="learned" if len(hidden_sizes) == 2 else "zero",
         **options,
     )
@@ -212,7 +213,7 @@ def test_equals_its_torch_twin(cell, options, bidirectional, pool, input, num_la
         bidirectional=bidirectional,
         pool=pool,
         outputs=2,
-        wide=input == "bag",
+        wide=input == "bag" and pool != "none",
         initial_state="learned",
         **options,
     )
@@ -241,7 +242,7 @@ def test_a_row_alone_equals_the_row_in_a_batch(lengths, cell, pool, input, bidir
         hidden_sizes=(3, 2),
         bidirectional=bidirectional,
         pool=pool,
-        wide=input[0] == "bag",
+        wide=input[0] == "bag" and pool != "none",
         **cell[1],
     )
     rows = models.sequences(spec, lengths, phrases=input[1])

@@ -33,10 +33,16 @@ MODELS: dict[str, Callable[[], Any]] = {
     "options": models.model_of_options,
     "int8": lambda: models.in_int8(models.numeric_model(members=2, cell="lstm")),
     "int8 ids": lambda: models.in_int8(models.ids_model("ids")),
+    "tagger": models.tagger_model,
+    "tokens": models.token_model,
+    "numbers": lambda: models.regression_model("quantile"),
     "guided": lambda: models.guided_model(members=2, outputs=3),
 }
-INPUTS: dict[str, Any] = {name: [np.ones((2, 3))] for name in ("numeric", "ensemble", "linear", "options", "int8")} | {
-    name: [[1, 5, 400]] for name in ("ids", "int8 ids")
+_NUMERIC = ("numeric", "ensemble", "linear", "options", "int8", "tagger", "numbers")
+INPUTS: dict[str, Any] = {name: [np.ones((2, 3))] for name in _NUMERIC} | {
+    "ids": [[1, 5, 400]],
+    "int8 ids": [[1, 5, 400]],
+    "tokens": [text.split() for text in models.TEXTS],
 }
 
 
@@ -130,7 +136,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
         return built(header, text[:place] + odd + text[place + rng.choice([0, 0, 1, 4]) :], data)
     if action == 6:
         layers = spec["network"]["layers"]
-        change = rng.randrange(8)
+        change = rng.randrange(10)
         if change == 0 and len(layers) > 1:
             del layers[rng.randrange(len(layers))]
         elif change == 1:
@@ -145,6 +151,18 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
             rates = [0, 0.0, 0.5, 1, 1.0, 1.5, -0.0, -1e-9, True, None, "0"]
             rng.choice(layers)[rng.choice(["zoneout", "zoneout_cell"])] = rng.choice(rates)
         elif change == 6:
+            spec["network"]["pool"] = rng.choice(["none", "last", "attention"])
+            spec["task"] = rng.choice(["tag", "classify", "regress", "sort"])
+        elif change == 7:
+            targets = {"loss": rng.choice(["mse", "gaussian", "student_t", "quantile", "cross_entropy", "huber"])}
+            if rng.random() < 0.7:
+                targets["quantiles"] = rng.choice([[], [0.1, 0.5, 0.9], [0.5], [1], [0], [0.5, 0.1], ["0.5"], 0.5])
+            if rng.random() < 0.7:
+                targets["shape"] = rng.choice(
+                    [[], [2], [2, 3], [3, 2], [1, 2, 3], [0], [-1, -6], [2**40, 2**40], [2.0]]
+                )
+            spec["targets"] = rng.choice([targets, {**(spec.get("targets") or {}), **targets}, None, []])
+        elif change == 8:
             spec["network"]["weights"] = rng.choice(["int8", "float", "int4", None])
         else:
             spec["members"] = rng.choice([0, 1, 2, 4, 1000, 1001])
@@ -164,7 +182,7 @@ def test_both_readers_take_the_same_files(tmp_path: Path, name: str) -> None:
     content = path.read_bytes()
     core, rng = native.core, random.Random(f"readers of {name}")
     assert core is not None
-    runs_in_c = name not in ("text", "guided")
+    runs_in_c = name not in ("text", "guided", "tokens", "numbers")
     assert core.read_model(content)[1] == (0 if runs_in_c else 5)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused = 0

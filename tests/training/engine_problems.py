@@ -20,8 +20,24 @@ CELLS: dict[str, dict[str, Any]] = {
     "lstm": {"cell": "lstm"},
     "gru": {"cell": "gru"},
     "gru before": {"cell": "gru", "reset_after": False},
+    "mingru": {"cell": "mingru"},
+    "minlstm": {"cell": "minlstm"},
+    "normed rnn": {"cell": "rnn", "layer_norm": True, "zoneout": 0.2},
+    "normed lstm": {"cell": "lstm", "layer_norm": True},
+    "peephole": {"cell": "lstm", "peephole": True, "zoneout_cell": 0.3},
+    "all of lstm": {"cell": "lstm", "layer_norm": True, "peephole": True, "zoneout": 0.1, "zoneout_cell": 0.3},
+    "normed gru": {"cell": "gru", "layer_norm": True, "zoneout": 0.3},
+    "zoned gru before": {"cell": "gru", "reset_after": False, "zoneout": 0.3},
+    "normed gru before": {"cell": "gru", "reset_after": False, "layer_norm": True},
 }
-POOLS = ("last", "mean", "max", "mean+max", "attention")
+POOLS = ("last", "mean", "max", "mean+max", "attention", "none")
+LOSSES: dict[str, tuple[float, ...]] = {
+    "mse": (),
+    "mae": (),
+    "quantile": (0.1, 0.4, 0.9),
+    "gaussian": (),
+    "student_t": (),
+}
 VOCABULARY, NUMBERS, CHANNELS, BAGS = 12, 3, 2, 9
 
 DROPOUTS = Regularization(
@@ -31,7 +47,15 @@ DROPOUTS = Regularization(
     feature_dropout=0.4,
     word_dropout=0.1,
     head_dropout=0.3,
+    initial_state_noise=0.2,
+    weight_drop=0.3,
 )
+
+
+def rates_for(cell: str, rates: Regularization = DROPOUTS) -> Regularization:
+    """The rates that a cell can have: linear ones have no recurrent product."""
+    linear = CELLS[cell]["cell"] in ("mingru", "minlstm")
+    return replace(rates, recurrent_dropout=0.0, weight_drop=0.0) if linear else rates
 
 
 def spec_of(
@@ -46,7 +70,7 @@ def spec_of(
     hidden: int = 5,
 ) -> NetworkSpec:
     embedded = kind not in ("one_hot", "numeric")
-    channels = CHANNELS if kind.startswith("guided") else 0
+    channels, pooled = CHANNELS if kind.startswith("guided") else 0, pool != "none"
     size = 6 + channels if embedded else NUMBERS if kind == "numeric" else VOCABULARY
     made = []
     for _ in range(layers):
@@ -65,8 +89,8 @@ def spec_of(
         pool=pool,
         outputs=outputs,
         channels=channels,
-        share=0.3 if channels else 0.0,
-        wide=kind == "wide",
+        share=0.3 if channels and pooled else 0.0,
+        wide=kind == "wide" and pooled,
     )
 
 
@@ -78,9 +102,14 @@ def rows_of(
     longest: int = 9,
     soft: bool = False,
     full: bool = False,
+    numbers: int = 0,
+    per_step: bool = False,
     seed: int = 0,
 ) -> Examples:
-    """Rows of 0 to `longest` steps (all as long with `full`), with weights that float32 adds exactly."""
+    """Rows of 0 to `longest` steps (all as long with `full`), with weights that float32 adds exactly.
+
+    With `numbers`, so many numbers are to be predicted, a fifth of which are missing.
+    """
     random = np.random.default_rng(seed)
     lengths = np.full(rows, longest) if full else random.integers(0, longest + 1, rows)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -100,11 +129,18 @@ def rows_of(
     if kind.startswith("guided"):
         channels = random.normal(size=(steps, CHANNELS)).astype(np.float32)
         linear = random.normal(size=(rows, outputs)).astype(np.float32)
-    classes = 2 if outputs == 1 else outputs
-    targets: Any = random.integers(0, classes, rows)
-    if soft:
-        targets = random.dirichlet(np.ones(classes), rows).astype(np.float32)[:, -outputs:]
     sequences = Sequences(values, offsets, bags, phrases, channels, linear)
+    classes, units = 2 if outputs == 1 else outputs, steps if per_step else rows
+    if numbers:
+        targets: Any = random.normal(size=(units, numbers)).astype(np.float32)
+        targets[random.random(targets.shape) < 0.2] = np.nan
+        weights = random.integers(1, 9, rows) / 4
+        return Examples(sequences, targets, weights, kind="numbers", per_step=per_step, missing="mask")
+    targets = random.integers(0, classes, units)
+    if soft:
+        targets = random.dirichlet(np.ones(classes), units).astype(np.float32)[:, -outputs:]
+    if per_step:
+        return Examples(sequences, targets, random.integers(1, 9, steps) / 4, per_step=True)
     return Examples(sequences, targets, random.integers(1, 9, rows) / 4)
 
 

@@ -232,27 +232,27 @@ def test_auto_takes_native_for_plain_networks_and_says_why_not() -> None:
     plain, auto = build(spec_of()), Settings()
     assert str(choose(plain, auto)) == "native, because the network is plain"
     assert str(choose(plain, Settings(engine="torch"))) == "torch, because it was asked for"
-    noisy = build(spec_of(), Regularization(initial_state_noise=0.1))
     frozen, double, hooked = build(spec_of()), build(spec_of()).double(), build(spec_of())
     frozen.head.bias.requires_grad_(False)
     hooked.head.register_forward_hook(lambda *_: None)
     cases: list[tuple[nn.Module, str]] = [
         (nn.Linear(2, 1), "the network is a Linear, not one that a specification describes"),
-        (noisy, "the native engine has no noise on initial states"),
         (frozen, "parameter head.bias is not to be trained"),
         (double, "parameter embedding.weight is torch.float64, not contiguous float32"),
         (hooked, "a module has hooks, which only torch calls"),
-        (build(spec_of(), Regularization(weight_drop=0.1)), "the native engine has no weight drop"),
-        (built(cell="mingru"), "the native engine does not know one of the cells"),
-        *(
-            (built(**options), "the native engine has no layer norm, peephole connections or zoneout")
-            for options in ({"layer_norm": True}, {"peephole": True}, {"zoneout": 0.1}, {"zoneout_cell": 0.1})
-        ),
+        (built(cell="mingru", zoneout=0.1), "the native engine has no zoneout of a mingru"),
     ]
     for network, reason in cases:
         assert str(choose(network, auto)) == f"torch, because {reason}"
         with pytest.raises(UsageError, match="the native engine cannot train this: " + reason.split(",")[0]):
             choose(network, Settings(engine="native"))
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_what_acts_on_recurrent_products_is_refused_without_one(engine: Any) -> None:
+    network = PlainNetwork.untrained(spec_of(cell="mingru"), Regularization(weight_drop=0.1))
+    with pytest.raises(UsageError, match=r"weight_drop is 0.1, but (a mingru|MinGRUCell) has no recurrent product"):
+        train(network, rows_of("ids"), None, replace(SETTINGS, engine=engine))
 
 
 def test_without_the_core_torch_trains(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,11 +50,12 @@ def test_tables_are_found() -> None:
     assert table_names(nn.Embedding(3, 2)) == set()
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd", "nesterov"])
 def test_dense_steps_are_torchs(name: Any) -> None:
     settings = Settings(
-        optimizer=name, learning_rate=0.05, weight_decay=0.1, momentum=0.8, betas=(0.8, 0.95), clip_norm=0.5
-    )
+        optimizer="sgd" if name == "nesterov" else name, nesterov=name == "nesterov", learning_rate=0.05,
+        weight_decay=0.1, momentum=0.8, betas=(0.8, 0.95), clip_norm=0.5,
+    )  # fmt: skip
     ours, reference = (seeded(lambda: nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1))) for _ in range(2))
     matrices = [p for p in reference.parameters() if p.dim() == 2]
     vectors = [p for p in reference.parameters() if p.dim() == 1]
@@ -64,6 +65,7 @@ def test_dense_steps_are_torchs(name: Any) -> None:
         "adamw": lambda: torch.optim.AdamW(groups, lr=0.05, betas=(0.8, 0.95)),
         "rmsprop": lambda: torch.optim.RMSprop(groups, lr=0.05, momentum=0.8),
         "sgd": lambda: torch.optim.SGD(groups, lr=0.05, momentum=0.8),
+        "nesterov": lambda: torch.optim.SGD(groups, lr=0.05, momentum=0.8, nesterov=True),
     }[name]()
     optimizers = Optimizers(ours, settings, 10)
     for step in range(10):

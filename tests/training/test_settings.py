@@ -40,6 +40,12 @@ def test_out_of_range(name: str, values: list[Any]) -> None:
             Settings(**{name: value})
 
 
+@pytest.mark.parametrize("options", [{}, {"optimizer": "sgd"}, {"optimizer": "rmsprop", "momentum": 0.9}])
+def test_nesterov_is_of_sgd_with_momentum(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"^nesterov with optimizer .*; use it with sgd and a momentum above 0"):
+        Settings(nesterov=True, **options)
+
+
 def test_what_a_resumed_run_must_share() -> None:
     assert Settings(threads=1).identity() == Settings(threads=2).identity()
     assert Settings(seed=1).identity() != Settings(seed=2).identity()

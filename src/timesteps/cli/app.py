@@ -6,7 +6,23 @@ from typing import Annotated
 
 import typer
 
-from timesteps.cli import bench, data, evaluate, exporting, importing, info, predict, stream, train, verify
+from timesteps.cli import (
+    bench,
+    choose,
+    correct,
+    data,
+    evaluate,
+    exporting,
+    generate,
+    importing,
+    info,
+    mix,
+    predict,
+    score,
+    stream,
+    train,
+    verify,
+)
 from timesteps.version import __version__
 
 app = typer.Typer(
@@ -40,6 +56,11 @@ app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("stream")(stream.stream)
+app.command("score")(score.score)
+app.command("choose")(choose.choose)
+app.command("correct")(correct.correct)
+app.command("generate")(generate.generate)
+app.command("mix")(mix.mix)
 app.command("info")(info.info)
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)

@@ -1,4 +1,4 @@
-"""`timesteps evaluate RUN DATA`: how good is the model on rows with known labels?"""
+"""`timesteps evaluate RUN DATA`: how good is the model on rows with known labels, or on a text?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from timesteps.cli.talk import percent, print_json, say
 def evaluate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the model file in it.", show_default=False)],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Labelled data, in any form that `train` takes.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="Labelled data, in any form that `train` takes; for a language model, a text.",
+            show_default=False,
+        ),
     ],
     text_column: Annotated[
         str | None, typer.Option("--text-column", metavar="NAME", help="Name or number of the text column.")
@@ -34,12 +39,23 @@ def evaluate(
         bool, typer.Option("--json", metavar="", help="The figures as JSON on standard output.")
     ] = False,
 ) -> None:
-    """Accuracy with a 95 % interval, macro-F1, log loss and the confusion matrix."""
+    """Accuracy with a 95 % interval, macro-F1, log loss and the confusion matrix.
+
+    Of a language model: perplexity with and without unknown words, bits per character, tokens.
+    """
+    from timesteps.cli.language import is_language_run
+
+    if is_language_run(run):
+        _evaluate_language(
+            run, data, encoding, split, as_json, {"text_column": text_column, "label_column": label_column}
+        )
+        return
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
-    from timesteps.errors import UsageError
+    from timesteps.errors import ModelError, UsageError
     from timesteps.runtime.display import printable
+    from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
     from timesteps.tasks.classify.rows import check_labels
 
@@ -66,6 +82,8 @@ def evaluate(
         rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}
         print_json({"run": run, "data": table.source, "split": split, "rows": rows, **result.to_dict()})
         return
+    if not isinstance(result, Evaluation):
+        raise ModelError("this model does not classify texts", path=run, mend="use Session.evaluate in Python")
     low, high = result.accuracy_interval
     typer.echo(f"accuracy   {percent(result.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
     typer.echo(f"macro-F1   {result.macro_f1:.4f}")
@@ -73,3 +91,15 @@ def evaluate(
     typer.echo(f"rows       {table.rows_read:,} read, {len(table):,} judged, {len(table.skipped):,} left out")
     for line in result.matrix_text().split("\n"):
         typer.echo(printable(line))
+
+
+def _evaluate_language(
+    run: str, data: str, encoding: str | None, split: str | None, as_json: bool, columns: dict[str, str | None]
+) -> None:
+    from timesteps.cli.evaluate_text import evaluate_language
+    from timesteps.errors import UsageError, option
+
+    for name, value in columns.items():
+        if value is not None:
+            raise UsageError(f"{option(name)} is for tables, and {run} is a language model", mend="give a text")
+    evaluate_language(run, data, encoding, split, as_json)

@@ -11,11 +11,13 @@ import typer
 from timesteps.cli import options
 from timesteps.cli.fetch import fetch
 from timesteps.cli.talk import print_json, say
+from timesteps.cli.train_language import train_language
 
 if TYPE_CHECKING:  # msgspec would cost every --help some milliseconds
     from timesteps.tasks.classify.request import Request
 
-app = typer.Typer(no_args_is_help=True, help="Train a model: classify.", add_completion=False)
+app = typer.Typer(no_args_is_help=True, help="Train a model: classify, language.", add_completion=False)
+app.command("language")(train_language)
 
 
 @app.command("classify")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from timesteps.data.sample import FILE, sample_path
+from timesteps.data.sample import FILE, SHAKESPEARE, sample_path
 from timesteps.errors import DataError, UsageError
 
 
@@ -39,6 +39,7 @@ class Stored:
     text_column: int | None = None  # from 1; None where the format or the header tells
     label_column: int | None = None
     note: str | None = None  # what a reader of scores must know
+    running: bool = False  # lines of one text, not rows of a table
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,16 @@ DATASETS: dict[str, Dataset] = {
             home="https://github.com/e9t/nsmc",
             rows={"train": 4_000},
             parts={"train": (Stored(FILE, 1, 2),)},
+        ),
+        Dataset(
+            name="shakespeare",
+            what="11,122 lines of Shakespeare's plays, bundled; for language models, without labels",
+            languages=("English",),
+            licence="public domain",
+            citation="Karpathy 2015, The Unreasonable Effectiveness of Recurrent Neural Networks",
+            home="https://github.com/karpathy/char-rnn",
+            rows={"train": 11_122},
+            parts={"train": (Stored(SHAKESPEARE, running=True),)},
         ),
     )
 }

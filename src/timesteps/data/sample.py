@@ -1,4 +1,4 @@
-"""The reviews that ship with the package; `samples/NOTICE.md` says where they are from."""
+"""The texts that ship with the package; `samples/NOTICE.md` says where they are from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE = "nsmc_cc0_4000.tsv.gz"
+SHAKESPEARE = "tinyshakespeare_pd_300k.txt.gz"
 
 
 def sample_path() -> Path:

@@ -17,8 +17,9 @@ from timesteps.interchange.checking import Batch, missing
 from timesteps.interchange.plain import from_session
 from timesteps.runtime import native
 from timesteps.runtime.engine import engine_of
+from timesteps.runtime.golden import agrees, golden_row
 from timesteps.runtime.layout import member_network, member_prefix
-from timesteps.runtime.session import Session, agrees, golden_row, load
+from timesteps.runtime.session import Session, load
 from timesteps.runtime.streamable import why_not_streamed
 
 __all__ = ["Replay", "Verification", "verify"]

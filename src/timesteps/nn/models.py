@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class Network(nn.Module):
-    """input → (embedding) → recurrent layers → pooling → dense [+ wide term], as a `NetworkSpec` says.
+    """input → (embedding) → recurrent layers → [pooling] → dense [+ wide term], as a `NetworkSpec` says.
 
     A guide's channels follow the embedding, and no dropout touches them. Its linear model answers with the network in
     evaluation mode only: the network learns to answer alone, and the two then make different errors.
@@ -64,8 +64,11 @@ class Network(nn.Module):
         super().__init__()
         self.spec, self.regularization = spec, regularization or Regularization()
         rates = self.regularization
-        if spec.wide and spec.input != "bag":
-            raise UsageError(f"a wide term with input {spec.input!r}", mend="use it with bags")
+        if spec.wide and (spec.input != "bag" or spec.pool == "none"):
+            what = f"a wide term with input {spec.input!r} and pool {spec.pool!r}"
+            raise UsageError(what, mend="use it with bags and with pooling")
+        if spec.share and spec.pool == "none":
+            raise UsageError("a guide's linear model with pool 'none'", mend="it answers for whole rows: pool them")
         if spec.input == "ids":
             self.embedding: nn.Module = Embedding(spec.input_size, spec.embedding_size)
         elif spec.input == "bag":
@@ -95,7 +98,9 @@ class Network(nn.Module):
         self.head = nn.Linear(spec.width, spec.outputs)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Logits (B, outputs). `generator` is of dropout's random numbers; None is torch's default.
+        """Logits (B, outputs) or, without pooling, (N, outputs): of all steps, row after row.
+
+        `generator` is of dropout's random numbers; None is torch's default.
 
         Raises:
             UsageError: a batch of another kind than the network reads.
@@ -108,8 +113,11 @@ class Network(nn.Module):
         if self.spec.channels:
             x = torch.cat([x, _given(batch.channels, "channels").to(x.dtype)], 2)
         y, _ = self.rnn.run(x, steps, keys=keys, weight_key=weight_key, spared=self.spec.channels)
-        pooled = self._pool(y, mask_of(lengths, y.shape[1]))
-        logits: Tensor = self.head(self.head_dropout(pooled, keys))
+        mask = mask_of(lengths, y.shape[1])
+        if self.spec.pool == "none":
+            at_steps: Tensor = self.head(self.head_dropout(y, keys)[mask])
+            return at_steps
+        logits: Tensor = self.head(self.head_dropout(self._pool(y, mask), keys))
         if wide is not None:
             logits = logits + wide
         if self.spec.share and not self.training:

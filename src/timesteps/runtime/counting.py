@@ -64,8 +64,10 @@ def count_layers(spec: NetworkSpec, biases: str = "torch") -> tuple[LayerCount, 
                     parameters += size
         width = layer.hidden_size * len(directions(layer))
         rows.append(LayerCount(f"rnn.l{k}", _kind(layer), ("B", "T", width), parameters))
-    rows.append(LayerCount("pool", spec.pool, ("B", spec.width), _sum(sizes, "attention.")))
-    rows.append(LayerCount("head", "Dense", ("B", spec.outputs), _sum(sizes, "head.")))
+    batch: tuple[str | int, ...] = ("B", "T") if spec.pool == "none" else ("B",)
+    if spec.pool != "none":
+        rows.append(LayerCount("pool", spec.pool, (*batch, spec.width), _sum(sizes, "attention.")))
+    rows.append(LayerCount("head", "Dense", (*batch, spec.outputs), _sum(sizes, "head.")))
     return tuple(rows)
 
 

@@ -21,7 +21,8 @@ from timesteps.runtime.stepping import NumpyEngine, Single, State
 __all__ = ["Engine", "NativeEngine", "Streams", "engine_of", "why_not_native"]
 
 _INPUTS = {"ids": 0, "one_hot": 1, "numeric": 2}  # InputKind in native/stream/network.h
-_POOLS = {"last": 0, "mean": 1, "max": 2, "mean+max": 3, "attention": 4}  # Pool
+# Pool; without pooling the answer as of now is the one at the last step
+_POOLS = {"last": 0, "mean": 1, "max": 2, "mean+max": 3, "attention": 4, "none": 0}
 _LINE = 64  # bytes of a cache line
 
 

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.errors import ModelError
+from timesteps.errors import ModelError, UsageError
+from timesteps.runtime.losses import Loss
 from timesteps.runtime.spec import FORMAT_VERSION, LayerSpec, ModelSpec, NetworkSpec
 
 __all__ = ["check_model", "int8_scales", "model_tensors", "network_tensors"]
@@ -121,6 +122,8 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
         expected["guide.bias"] = (("float32",), (outputs,))
     if spec.numeric is not None:
         expected["scaler.mean"] = expected["scaler.scale"] = (("float64",), (spec.numeric.features,))
+    if spec.targets is not None:
+        expected["target.mean"] = expected["target.scale"] = (("float64",), (spec.targets.width,))
     network: dict[str, tuple[int, ...]] = {}
     scales = int8_scales(spec.network)
     for member in range(spec.members):
@@ -177,8 +180,9 @@ def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
             raise ModelError(f"tensor {name} holds -128, int8 weights are from -127 to 127")
     if "guide.features" in expected and len({len(tensors[f"guide.{name}"]) for name in _PER_NGRAM}) > 1:
         raise ModelError("the guide's tensors do not have one row an n-gram each", mend="train the model again")
-    if spec.numeric is not None and not (tensors["scaler.scale"] > 0).all():
-        raise ModelError("tensor scaler.scale holds numbers that are not positive")
+    for name in ("scaler.scale", "target.scale"):
+        if name in expected and not (tensors[name] > 0).all():
+            raise ModelError(f"tensor {name} holds numbers that are not positive")
 
 
 def all_finite(tensor: NDArray[Any]) -> bool:
@@ -224,8 +228,7 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
         (network.channels != _channels(spec), f"{network.channels} channels, its guide"),
         (not 0 <= network.share <= 1 or (network.share > 0 and _channels(spec) == 0), f"share is {network.share}"),
         (network.wide and network.input != "bag", f"a wide term with input {network.input}"),
-        (len(set(spec.classes)) != len(spec.classes) or len(spec.classes) < 2, "classes are fewer than two or repeat"),
-        (network.outputs != len(spec.classes) and (network.outputs, len(spec.classes)) != (1, 2), "outputs ≠ classes"),
+        *_task_contradictions(spec),
         ((network.input == "numeric") != (numeric is not None), f"input {network.input}, its numeric part"),
         ((network.input == "numeric") == (text is not None), f"input {network.input}, its text part"),
         (
@@ -252,6 +255,9 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
                 "its guide",
             ),
         ]
+        pieces = text.bag is not None and text.bag.piece is not None
+        cut = text.max_length is not None or not text.mask or text.start or pieces
+        found.append((text.tokenizer == "tokens" and cut, "tokens are its steps as they are"))
         if text.bag is not None:
             orders = [(1, text.bag.phrase), *(family for family in (text.bag.syllable, text.bag.jamo) if family)]
             found.append((any(not 1 <= low <= high <= _MAX_ORDER for low, high in orders), f"n-grams of {orders}"))
@@ -259,7 +265,10 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             found.append((not 1 <= piece <= _MAX_SIZE, f"pieces of {piece} syllables"))
     for golden in spec.golden:
         finite = all(math.isfinite(number) for number in golden.logits)
-        found.append((len(golden.logits) != network.outputs or not finite, "a golden vector's logits"))
+        answers = 1 if network.pool != "none" else len(golden.input)
+        if network.pool == "none" and isinstance(golden.input, str):  # how many steps, the text part knows
+            answers = -(-len(golden.logits) // max(1, network.outputs))
+        found.append((len(golden.logits) != answers * network.outputs or not finite, "a golden vector's logits"))
         found.append((isinstance(golden.input, str) != reads_texts(spec), "a golden vector's input"))
         if not isinstance(golden.input, str):
             width = 1 if numeric is None else numeric.features
@@ -267,6 +276,37 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
             numbers = [number for step in golden.input for number in step]
             found.append((not all(map(math.isfinite, numbers)), "a golden vector's input is not finite"))
     return found
+
+
+def _task_contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
+    """What the task says of pooling, outputs, classes and targets."""
+    network, targets, per_step = spec.network, spec.targets, spec.network.pool == "none"
+    found = [
+        (spec.task != "regress" and per_step != (spec.task == "tag"), f"task {spec.task}, pool {network.pool}"),
+        (per_step and (network.wide or network.share > 0), "a term of whole rows without pooling"),
+        (spec.task != "classify" and spec.text is not None and spec.text.guide is not None, f"task {spec.task}, guide"),
+        ((targets is not None) != (spec.task == "regress"), f"task {spec.task}, its targets"),
+    ]
+    if targets is None:
+        count = len(spec.classes)
+        return [
+            *found,
+            (len(set(spec.classes)) != count or count < 2, "classes are fewer than two or repeat"),
+            (network.outputs != count and (network.outputs, count) != (1, 2), "outputs ≠ classes"),
+        ]
+    try:
+        loss: Loss | None = Loss(targets.loss, targets.quantiles)
+    except UsageError:
+        loss = None
+    sound = loss is not None and not loss.is_classification
+    sizes = len(targets.shape) <= 2 and all(1 <= size <= _MAX_SIZE for size in targets.shape)
+    return [
+        *found,
+        (bool(spec.classes), "a regression with classes"),
+        (not sound, f"targets of the loss {targets.loss}"),
+        (not sizes, f"targets of shape {targets.shape}"),
+        (loss is not None and network.outputs != loss.outputs(targets.size), f"{network.outputs} outputs, its targets"),
+    ]
 
 
 def _layer_contradiction(layer: LayerSpec) -> tuple[bool, str]:

@@ -18,7 +18,7 @@ _SHOWN = 40  # characters of a wrong line in a message
 
 
 def step_line(stream: Stream, line: str) -> Single:
-    """The logits (outputs,) of a single stream after one line: one step of numbers, some ids, or a text.
+    """The logits (outputs,) of a single stream after one line: one step of numbers, some ids, a token, or a text.
 
     Numbers and ids stand in columns (commas, semicolons, tabs or blanks between them) or in a JSON list.
 
@@ -38,6 +38,8 @@ def step_line(stream: Stream, line: str) -> Single:
     spec = stream.spec
     if spec.numeric is not None:
         return stream.step(_numbers(line, spec.numeric.features))
+    if spec.text is not None and spec.text.tokenizer == "tokens":
+        return stream.step(line.strip())
     stream.run(line if reads_texts(spec) else _ids(line))
     return stream.logits()
 

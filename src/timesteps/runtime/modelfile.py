@@ -13,9 +13,11 @@ import mmap
 import os
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,12 +28,38 @@ from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.layout import MAX_TENSORS, check_model, shorten
 from timesteps.runtime.spec import FORMAT_VERSION, ModelSpec
 
-__all__ = ["find", "load", "save"]
+__all__ = ["NETWORK", "Form", "find", "load", "save", "task"]
+
+Tensors = Mapping[str, NDArray[Any]]
+Spec = TypeVar("Spec", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True)
+class Form(Generic[Spec]):
+    """One kind of model that a file can hold: its tasks, its specification, and which tensors that calls for.
+
+    `check` raises `ModelError` unless specification and tensors agree with themselves and each other.
+    """
+
+    tasks: tuple[str, ...]
+    spec: type[Spec]
+    check: Callable[[Spec, Tensors], None]
+
+
+NETWORK = Form(("classify",), ModelSpec, check_model)
+"""A network that answers a whole sequence: what `Session` runs."""
+
+# Who adds a task says here what its models are called and what opens them; `load` refuses other tasks by these words.
+_OPENED_BY = {
+    "classify": ("a network", "timesteps.load"),
+    "ngram": ("an n-gram model", "timesteps.load_language"),
+    "language": ("a recurrent language model", "timesteps.load_language"),
+}
 
 FILE_NAME = "model.safetensors"
 MAX_HEADER = 32 * 2**20  # bytes; a vocabulary of a million words fits
 MAX_RANK = 8
-_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U8": "|u1", "I8": "|i1"}
+_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U32": "<u4", "U8": "|u1", "I8": "|i1"}
 _CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
 _DAMAGED = "copy the file again or train again"
 
@@ -51,7 +79,12 @@ def find(run: str | os.PathLike[str]) -> Path:
     return file
 
 
-def save(path: str | os.PathLike[str], spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
+def save(
+    path: str | os.PathLike[str],
+    spec: Spec,
+    tensors: Tensors,
+    form: Form[Spec] = NETWORK,  # type: ignore[assignment]
+) -> None:
     """Write a model file, atomically. What `load` would refuse is not written.
 
     Raises:
@@ -59,7 +92,7 @@ def save(path: str | os.PathLike[str], spec: ModelSpec, tensors: Mapping[str, ND
         UsageError: a full disk or an unwritable folder; a file that was there before is intact.
     """
     try:
-        check_model(spec, tensors)
+        form.check(spec, tensors)
         text = msgspec.json.encode(spec).decode()
     except ModelError as error:
         raise ModelError(error.what, path=path, mend=error.mend) from error
@@ -85,21 +118,54 @@ def save(path: str | os.PathLike[str], spec: ModelSpec, tensors: Mapping[str, ND
             file.write(arrays[name].reshape(-1).view(np.uint8).data)
 
 
-def load(path: str | os.PathLike[str]) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+def load(
+    path: str | os.PathLike[str],
+    form: Form[Spec] = NETWORK,  # type: ignore[assignment]
+) -> tuple[Spec, dict[str, NDArray[Any]]]:
     """Read a model file: its specification and its tensors, read-only views of the mapped file.
 
     Raises:
-        ModelError: the file is missing, damaged, written by a newer timesteps, or anything else than a sound model.
+        ModelError: the file is missing, damaged, written by a newer timesteps, of another form, or anything else than
+            a sound model.
     """
+    with _named(path):
+        file = _open(Path(path))
+        spec = _specification(file.text, form)
+        tensors = _tensors(file)
+        form.check(spec, tensors)
+        if file.checksum != _checksum(file.text, tensors):
+            raise ModelError("is damaged: its content does not match its checksum", mend=_DAMAGED)
+        return spec, tensors
+
+
+def task(path: str | os.PathLike[str]) -> str:
+    """The task that a model file is for, by which a reader chooses what opens it. `ModelError` as `load`."""
+    with _named(path):
+        return _task(_fields(_open(Path(path)).text))
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors inside name the file."""
     try:
-        return _read(Path(path))
+        yield
     except ModelError as error:
         raise ModelError(error.what, path=path, mend=error.mend) from error
     except OSError as error:
         raise ModelError(f"cannot be read: {(error.strerror or str(error)).lower()}", path=path) from error
 
 
-def _read(path: Path) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+class _File(NamedTuple):
+    """A file whose header has been read."""
+
+    text: str  # of the specification
+    checksum: Any
+    entries: dict[str, Any]  # of the tensors
+    data: mmap.mmap
+    start: int  # where the tensors' bytes begin
+
+
+def _open(path: Path) -> _File:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         raise ModelError("is not a file")
@@ -112,20 +178,14 @@ def _read(path: Path) -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
         raise ModelError(f"is no model file: its header would be {length} bytes long", mend=_DAMAGED)
     if 8 + length > len(data):
         raise ModelError(f"is truncated: the header ends at byte {8 + length} of {len(data)}", mend=_DAMAGED)
-    header = _json(data[8 : 8 + length], "the header")
-    metadata = header.pop("__metadata__", None)
+    entries = _json(data[8 : 8 + length], "the header")
+    metadata = entries.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get("timesteps"), str):
         raise ModelError("is a safetensors file without a timesteps specification", mend="give a file timesteps wrote")
-    text = metadata.pop("timesteps")
-    spec = _specification(text)
-    checksum = metadata.pop("crc32", None)
+    text, checksum = metadata.pop("timesteps"), metadata.pop("crc32", None)
     if metadata:
         raise ModelError(f"unknown metadata {shorten(next(iter(metadata)))}")
-    tensors = _tensors(header, data, 8 + length)
-    check_model(spec, tensors)
-    if checksum != _checksum(text, tensors):
-        raise ModelError("is damaged: its content does not match its checksum", mend=_DAMAGED)
-    return spec, tensors
+    return _File(text, checksum, entries, data, 8 + length)
 
 
 def _json(encoded: bytes, where: str) -> dict[str, Any]:
@@ -150,7 +210,8 @@ def _json(encoded: bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def _specification(text: str) -> ModelSpec:
+def _fields(text: str) -> dict[str, Any]:
+    """The specification as plain JSON, of a format and version that this reader knows."""
     try:
         encoded = text.encode()
     except UnicodeEncodeError as error:
@@ -165,14 +226,30 @@ def _specification(text: str) -> ModelSpec:
         )
     if missing := [name for name in ("format", "version") if name not in fields]:
         raise ModelError(f"the specification has no {missing[0]}", mend=_DAMAGED)
+    return fields
+
+
+def _task(fields: dict[str, Any]) -> str:
+    name = fields.get("task")
+    if not isinstance(name, str) or name not in _OPENED_BY:
+        raise ModelError(f"the specification's task is {shorten(name)}, none that this timesteps knows", mend=_DAMAGED)
+    return name
+
+
+def _specification(text: str, form: Form[Spec]) -> Spec:
+    name = _task(_fields(text))
+    if name not in form.tasks:
+        noun, opener = _OPENED_BY[name]
+        raise ModelError(f"holds {noun}", mend=f"open it with {opener}")
     try:
-        # From the text, not from `fields`: the typed decoder also refuses half surrogate pairs and huge numbers.
-        return msgspec.json.decode(encoded, type=ModelSpec)
+        # From the text, not from the fields: the typed decoder also refuses half surrogate pairs and huge numbers.
+        return msgspec.json.decode(text.encode(), type=form.spec)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ModelError(f"the specification cannot be read: {shorten(str(error), 200)}") from error
 
 
-def _tensors(header: dict[str, Any], data: mmap.mmap, start: int) -> dict[str, NDArray[Any]]:
+def _tensors(file: _File) -> dict[str, NDArray[Any]]:
+    header, data, start = file.entries, file.data, file.start
     if len(header) > MAX_TENSORS:
         raise ModelError(f"{len(header)} tensors, at most {MAX_TENSORS} are read")
     entries = sorted((_entry(name, fields) for name, fields in header.items()), key=lambda entry: entry[3:])

@@ -19,7 +19,7 @@ from timesteps.runtime.embedding import Inputs, projection
 from timesteps.runtime.int8 import QuantizedTable, make_cell
 from timesteps.runtime.layout import directions, int8_scales, network_tensors
 from timesteps.runtime.native_scan import native_scan, run_steps, step_layers, why_not_native
-from timesteps.runtime.pooling import pool
+from timesteps.runtime.pooling import at_steps, pool
 from timesteps.runtime.scan import Steps, scan
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import NetworkSpec
@@ -96,7 +96,9 @@ class Network:
         return None
 
     def logits(self, sequences: Sequences) -> Array:
-        """Logits (R, outputs). The pooled vector of a row without steps is zero.
+        """Logits (R, outputs); without pooling (N, outputs), of all steps of all rows, end to end.
+
+        The pooled vector of a row without steps is zero.
 
         Raises:
             DataError: an id outside the network's input, or steps of another kind or width than it reads.
@@ -107,10 +109,19 @@ class Network:
     def _logits(self, sequences: Sequences) -> Array:
         inputs = Inputs(self.spec, self._tables, sequences, self.dtype)
         lengths = sequences.lengths
+        if self.spec.pool == "none":
+            logits: Array = np.empty((int(lengths.sum()), self.spec.outputs), self.dtype)
+            first = int(sequences.offsets[0])
+            for rows in self._chunks(lengths):
+                steps = Steps(lengths[rows])
+                places = sequences.offsets[rows][steps.row] + steps.time
+                outputs = at_steps(self._outputs(inputs, steps, places))
+                logits[places - first] = outputs @ self._head + self._bias
+            return logits
         pooled = np.zeros((len(sequences), self.spec.width), self.dtype)
         for rows in self._chunks(lengths):
             pooled[rows] = self._pooled(inputs, Steps(lengths[rows]), sequences.offsets[rows])
-        logits: Array = pooled @ self._head
+        logits = pooled @ self._head
         logits += self._bias
         if self.spec.wide:
             logits += inputs.wide()
@@ -133,12 +144,14 @@ class Network:
             start += count
 
     def _pooled(self, inputs: Inputs, steps: Steps, offsets: NDArray[np.int64]) -> Array:
-        places = offsets[steps.row] + steps.time
-        if self._cells is None:
-            outputs = self._by_kernels(inputs, steps, places)
-        else:
-            outputs = self._by_cells(self._cells, inputs, steps, places)
+        outputs = self._outputs(inputs, steps, offsets[steps.row] + steps.time)
         return pool(self.spec.pool, steps, outputs, self._attention)
+
+    def _outputs(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64]) -> list[Array]:
+        """Outputs of the last layer at these steps, one (N, H) a direction."""
+        if self._cells is None:
+            return self._by_kernels(inputs, steps, places)
+        return self._by_cells(self._cells, inputs, steps, places)
 
     def _by_kernels(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64]) -> list[Array]:
         """Outputs of the last layer, by the compiled kernels, which take padded rows."""

@@ -1,4 +1,4 @@
-"""From the outputs of all steps of a row to one vector."""
+"""From the outputs of all steps of a row to one vector, or to one of each step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from timesteps.runtime.cells import Array
 from timesteps.runtime.scan import Steps
 from timesteps.runtime.spec import PoolName
 
-__all__ = ["pool"]
+__all__ = ["at_steps", "pool"]
 
 
 def pool(name: PoolName, steps: Steps, outputs: list[Array], attention: Array | None = None) -> Array:
@@ -23,7 +23,7 @@ def pool(name: PoolName, steps: Steps, outputs: list[Array], attention: Array | 
         batch = len(steps.lengths)
         ends = (steps.reverse[:batch], slice(batch))
         return np.concatenate([y[end] for y, end in zip(outputs, ends, strict=False)], axis=1)
-    y = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
+    y = at_steps(outputs)
     if name == "attention":
         assert attention is not None
         return _attention(steps, y, attention[0])
@@ -33,6 +33,11 @@ def pool(name: PoolName, steps: Steps, outputs: list[Array], attention: Array | 
     if name in ("max", "mean+max"):
         parts.append(_maxima(steps, y))
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def at_steps(outputs: list[Array]) -> Array:
+    """Outputs of the last layer, one (N, H) a direction, side by side."""
+    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)
 
 
 def _attention(steps: Steps, y: Array, weight: Array) -> Array:

@@ -14,7 +14,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import ModelSpec, NumericSpec, TextSpec
 from timesteps.runtime.text.processor import TextProcessor, cut
 
-__all__ = ["Reader", "id_row", "number_row", "reader"]
+__all__ = ["Reader", "id_row", "number_row", "reader", "token_row"]
 
 Reader = Callable[[Sequence[Any], int], Sequences]  # rows and the number of the first, for messages
 
@@ -36,7 +36,25 @@ def reader(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> Reader:
     processor = TextProcessor.load(text, tensors)
     if processor.input_size != size:
         raise ModelError(f"the text part has {processor.input_size} ids, the network's input {size}")
+    if text.tokenizer == "tokens":
+        return lambda rows, first: processor.steps([token_row(row, number) for number, row in enumerate(rows, first)])
     return lambda rows, first: processor.steps(_texts(rows, first))
+
+
+def token_row(row: Any, number: int) -> list[str]:
+    """A list of tokens. `DataError`, naming the row, for anything else.
+
+    >>> token_row(("a", "b"), 0)
+    ['a', 'b']
+    """
+    wrong = f"row {number} is {_kind(row)}, this model reads lists of tokens"
+    if isinstance(row, str) or not hasattr(row, "__iter__"):
+        raise DataError(wrong, mend="give a list of strings for each row")
+    tokens = list(row)
+    for place, token in enumerate(tokens):
+        if not isinstance(token, str):
+            raise DataError(f"row {number}, step {place} is {_kind(token)}, this model reads tokens")
+    return tokens
 
 
 def _texts(rows: Sequence[Any], first: int) -> Sequence[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from timesteps.errors import UsageError
+from timesteps.errors import UsageError, option
+from timesteps.runtime.layout import LINEAR
+from timesteps.runtime.spec import NetworkSpec
 
-__all__ = ["Regularization", "check_probability"]
+__all__ = ["Regularization", "check_probability", "check_recurrent_products"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,19 @@ def check_probability(p: float, name: str = "dropout") -> float:
     if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
         raise UsageError(f"{name} is {p!r}", mend="give a probability, 0 to 1")
     return p
+
+
+def check_recurrent_products(spec: NetworkSpec, regularization: Regularization) -> None:
+    """Nothing, if what acts on recurrent products finds one in every layer.
+
+    Raises:
+        UsageError: `recurrent_dropout` or `weight_drop` with a cell whose recurrence is linear.
+    """
+    for layer in spec.layers:
+        for name in ("recurrent_dropout", "weight_drop"):
+            rate = getattr(regularization, name)
+            if rate and layer.cell in LINEAR:
+                raise UsageError(
+                    f"{option(name)} is {rate}, but a {layer.cell} has no recurrent product that it could act on",
+                    mend=f"use {option('input_dropout')} or {option('dropout')}",
+                )

@@ -64,13 +64,23 @@ class Sequences:
         """Steps of each row (R,)."""
         return np.diff(self.offsets)
 
+    def steps_of(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """The places of the steps of these rows in `values`, in the given order.
+
+        >>> Sequences.of([[4, 5], [6]]).steps_of(np.array([1, 0]))
+        array([2, 0, 1])
+        """
+        counts = self.lengths[rows]
+        ends = np.cumsum(counts)
+        steps: NDArray[np.int64] = np.arange(counts.sum()) + np.repeat(self.offsets[rows] - (ends - counts), counts)
+        return steps
+
     def take(self, rows: Iterable[int] | NDArray[np.integer[Any]]) -> Sequences:
         """The given rows, in the given order. `bags` is shared, not copied."""
         index = np.asarray(list(rows) if not isinstance(rows, np.ndarray) else rows, np.int64)
-        counts = self.lengths[index]
         offsets = np.zeros(len(index) + 1, np.int64)
-        np.cumsum(counts, out=offsets[1:])
-        steps = np.arange(offsets[-1]) + np.repeat(self.offsets[index] - offsets[:-1], counts)
+        np.cumsum(self.lengths[index], out=offsets[1:])
+        steps = self.steps_of(index)
         phrases = None if self.phrases is None else self.phrases.take(steps)
         channels = None if self.channels is None else self.channels[steps]
         linear = None if self.linear is None else self.linear[index]

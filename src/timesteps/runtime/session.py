@@ -14,20 +14,23 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from timesteps.errors import ModelError, UsageError
 from timesteps.runtime import modelfile, native
 from timesteps.runtime.engine import why_not_native
-from timesteps.runtime.layout import member_network, member_prefix, reads_texts
+from timesteps.runtime.golden import agrees, golden_row, stored_row
+from timesteps.runtime.layout import member_network, member_prefix
 from timesteps.runtime.metrics import Evaluation, evaluate, label_targets, probabilities
+from timesteps.runtime.metrics_numbers import NumberEvaluation, evaluate_numbers
+from timesteps.runtime.metrics_steps import TagEvaluation, evaluate_tags, step_targets
 from timesteps.runtime.network import Network
+from timesteps.runtime.numbers import Numbers
 from timesteps.runtime.reading import reader
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import Golden, ModelSpec
 from timesteps.runtime.stream import Stream
 from timesteps.runtime.streamable import why_not_streamed
 
-__all__ = ["Session", "agrees", "golden_row", "load", "with_golden"]
+__all__ = ["Session", "load", "with_golden"]
 
 _ROWS = 4096  # read and judged at once
 _CHARACTERS = 2**22
-_TOLERANCE = 1e-3  # of golden logits: rounding on another processor stays below it by far, another text does not
 
 
 def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
@@ -41,7 +44,7 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
         ModelError: no model there, or one that is damaged, too new, or fails `verify`.
     """
     path = modelfile.find(run)
-    spec, tensors = modelfile.load(path)
+    spec, tensors = modelfile.load(path, modelfile.NETWORK)
     try:
         session = Session(spec, tensors)
         if verify:
@@ -52,13 +55,18 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
 
 
 class Session:
-    """A trained model: inputs in, labels or probabilities out.
+    """A trained model: inputs in; labels, probabilities or numbers out.
 
-    `predict`, `predict_proba`, `logits` and `evaluate` read whole sequences and keep no state. `step`, `run`, `reset`
-    and `state` are those of one stream (`Stream`), which goes on from call to call; `stream` begins another.
+    `predict`, `predict_proba`, `quantiles`, `distribution`, `logits` and `evaluate` read whole sequences and keep no
+    state. `step`, `run`, `reset` and `state` are those of one stream (`Stream`), which goes on from call to call;
+    `stream` begins another.
 
-    Inputs are a list of texts; rows of token ids; or numeric rows (T, I), of different lengths, as what the model was
-    trained on. Several members answer by their mean logit.
+    Inputs are a list of texts; lists of tokens; rows of token ids; or numeric rows (T, I), of different lengths, as
+    what the model was trained on. Several members answer by their mean logit.
+
+    A model answers once a row or, where the network does not pool, at every step. All the answers of a model of steps
+    are laid end to end: those of R rows with N steps in all are (N, …) where others are (R, …). Only `predict` gives a
+    list a row.
 
     Args:
         spec: what the model is.
@@ -84,6 +92,7 @@ class Session:
             dtype = np.float32 if spec.numeric is None or spec.network.weights == "int8" else np.float64
         self.dtype = np.dtype(dtype)
         self._read = reader(spec, tensors)
+        self._numbers = None if spec.targets is None else Numbers(spec.targets, tensors)
         self._members = []
         for member in range(spec.members):
             prefix = member_prefix(spec, member)
@@ -155,41 +164,106 @@ class Session:
         return self.spec.classes
 
     def logits(self, inputs: Iterable[Any]) -> NDArray[np.float64]:
-        """Logits (R, outputs) float64: one column in favour of `classes[1]` with one output, else one a class.
+        """The network's outputs (R, outputs) float64, or (N, outputs): of classes, one column in favour of `classes[1]`
+        with one output, else one a class; of numbers, their parameters, which `distribution` reads.
 
         Raises:
             DataError: a row that is not what this model reads; the message names it.
         """
-        found = [np.zeros((0, self.spec.network.outputs))]
+        return self._answer(inputs)[0]
+
+    def _answer(self, inputs: Iterable[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The outputs, and the number of steps of each row (R,)."""
+        found, lengths = [np.zeros((0, self.spec.network.outputs))], [np.zeros(0, np.int64)]
         first = 0
         for rows in _blocks(_rows(inputs)):
             steps = self._read(rows, first)
             members = [member.logits(steps).astype(np.float64) for member in self._members]
             found.append(np.mean(members, axis=0))
+            lengths.append(steps.lengths)
             first += len(rows)
-        return np.concatenate(found)
+        return np.concatenate(found), np.concatenate(lengths)
 
     def predict_proba(self, inputs: Iterable[Any]) -> NDArray[np.float64]:
-        """Probabilities (R, K) of the classes, in the order of `classes`; each row sums to 1. Errors as `logits`."""
+        """Probabilities (R, K) or (N, K) of the classes, in the order of `classes`, which sum to 1. Errors as `logits`.
+
+        Raises:
+            UsageError: a model of numbers.
+        """
+        if self._numbers is not None:
+            raise UsageError("this model predicts numbers, not classes", mend="use predict, quantiles or distribution")
         return probabilities(self.logits(inputs))
 
-    def predict(self, inputs: Iterable[Any]) -> list[str | int | float | bool]:
-        """The most probable label of each row; the first of equally probable ones. Errors as `logits`."""
-        return [self.classes[best] for best in self.predict_proba(inputs).argmax(axis=1).tolist()]
+    def predict(self, inputs: Iterable[Any]) -> Any:
+        """The answer to each row. Errors as `logits`.
+
+        Of the task "classify", a list of the most probable labels, the first of equally probable ones; of "tag", a list
+        of such lists, a label a step; of "regress", numbers (R, *shape): means, or medians of the losses mae and
+        quantile; and of "regress" at every step, a list of (T, *shape).
+        """
+        outputs, lengths = self._answer(inputs)
+        answers: Any
+        if self._numbers is not None:
+            answers = self._numbers.predictions(outputs)
+        else:
+            answers = [self.classes[best] for best in probabilities(outputs).argmax(axis=1).tolist()]
+        if self.spec.network.pool != "none":
+            return answers
+        ends = np.cumsum(lengths).tolist()
+        return [answers[end - length : end] for length, end in zip(lengths.tolist(), ends, strict=True)]
+
+    def distribution(self, inputs: Iterable[Any]) -> dict[str, NDArray[np.float64]]:
+        """What a model of numbers says of each, by name, (R, *shape) or (N, *shape), in the units of the targets.
+
+        By its loss: `mean` (mse); `median` (mae); `mean` and `scale` (gaussian: the standard deviation); `mean`,
+        `scale` and `df` (student_t); or the quantiles by their levels, such as "0.9". Errors as `quantiles`.
+        """
+        return self._of_numbers().parameters(self.logits(inputs))
+
+    def quantiles(self, inputs: Iterable[Any], levels: Sequence[float] = (0.1, 0.5, 0.9)) -> NDArray[np.float64]:
+        """Quantiles of each number, (R, *shape, Q) or (N, *shape, Q): it is below the last with that probability.
+
+        Raises:
+            UsageError: a model of classes, or of a loss that knows no spread (mse, mae); levels that the model does not
+                know.
+            DataError: as `logits`.
+        """
+        return self._of_numbers().quantiles(self.logits(inputs), tuple(levels))
+
+    def _of_numbers(self) -> Numbers:
+        if self._numbers is None:
+            raise UsageError("this model tells classes apart", mend="use predict or predict_proba")
+        return self._numbers
 
     def evaluate(
         self, inputs: Iterable[Any], labels: Sequence[Any], sample_weight: ArrayLike | None = None
-    ) -> Evaluation:
-        """How good the answers are where the labels are known.
+    ) -> Evaluation | TagEvaluation | NumberEvaluation:
+        """How good the answers are where the truth is known: labels, a list of labels a row, or numbers, NaN where one
+        is missing.
 
         Raises:
             DataError: labels that the model was not trained on, with their counts; no rows; or errors as `logits`.
+            UsageError: not one label a row; weights of the rows of a model of steps.
         """
         rows = _rows(inputs)
+        per_step = self.spec.network.pool == "none"
         if len(rows) != len(labels):
             raise UsageError(f"{len(rows)} rows and {len(labels)} labels", mend="give one label a row")
-        targets = label_targets(labels, self.classes)
-        return evaluate(targets, self.predict_proba(rows), self.classes, sample_weight)
+        if per_step and sample_weight is not None:
+            raise UsageError("weights of rows, where every step is judged", mend="leave sample_weight out")
+        outputs, lengths = self._answer(rows)
+        if self._numbers is not None:
+            given = np.concatenate([np.asarray(row, np.float64) for row in labels]) if per_step else labels
+            targets = self._numbers.read_targets(given, len(outputs))
+            weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+            answers, losses = self._numbers.predictions(outputs), self._numbers.losses(outputs, targets)
+            flat = len(outputs), -1
+            return evaluate_numbers(targets.reshape(flat), answers.reshape(flat), losses, weights)
+        if per_step:
+            return evaluate_tags(
+                step_targets(labels, lengths, self.classes), probabilities(outputs), lengths, self.classes
+            )
+        return evaluate(label_targets(labels, self.classes), probabilities(outputs), self.classes, sample_weight)
 
     def verify(self) -> float:
         """Replay the golden vectors; the largest difference from the stored logits, 0 if there are none.
@@ -199,14 +273,14 @@ class Session:
         """
         largest = 0.0
         for number, golden in enumerate(self.spec.golden):
-            given, stored = self.logits([golden_row(self.spec, golden)])[0], np.array(golden.logits)
-            difference = np.abs(given - stored)
+            given, stored = self.logits([golden_row(self.spec, golden)]).ravel(), np.array(golden.logits)
+            difference = np.abs(given - stored) if given.shape == stored.shape else np.full(1, np.inf)
             if not agrees(given, stored):
                 raise ModelError(
                     f"golden vector {number} gives {given.tolist()}, stored is {stored.tolist()}",
                     mend="copy the file again, or report it with the versions of timesteps and numpy",
                 )
-            largest = max(largest, float(difference.max()))
+            largest = max(largest, float(difference.max(initial=0.0)))
         return largest
 
 
@@ -216,31 +290,11 @@ def with_golden(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]], inputs: Se
     `Session.verify` and `load(run, verify=True)` replay them.
     """
     session = Session(spec, tensors)
-    numeric = spec.numeric
     golden = []
-    for row, logits in zip(inputs, session.logits(inputs), strict=True):
-        stored: str | tuple[tuple[float, ...], ...]
-        if reads_texts(spec):
-            stored = str(row)
-        else:
-            steps = np.asarray(row, np.float64).reshape(-1, 1 if numeric is None else numeric.features)
-            stored = tuple(tuple(step) for step in steps.tolist())
-        golden.append(Golden(input=stored, logits=tuple(logits.tolist())))
+    for row in inputs:
+        logits = session.logits([row]).ravel()
+        golden.append(Golden(input=stored_row(spec, row), logits=tuple(logits.tolist())))
     return msgspec.structs.replace(spec, golden=tuple(golden))
-
-
-def agrees(given: NDArray[Any], stored: NDArray[Any]) -> bool:
-    """Whether logits differ from the stored ones by no more than rounding can explain; NaN does not agree."""
-    return bool((np.abs(given - stored) <= _TOLERANCE * np.maximum(1.0, np.abs(stored))).all())
-
-
-def golden_row(spec: ModelSpec, golden: Golden) -> Any:
-    """A golden vector's input as `Session` takes it."""
-    if isinstance(golden.input, str):
-        return golden.input
-    width = 1 if spec.numeric is None else spec.numeric.features
-    steps = np.array(golden.input, np.float64).reshape(-1, width)
-    return steps if spec.numeric is not None else steps[:, 0].astype(np.int64)
 
 
 def _rows(inputs: Iterable[Any]) -> list[Any]:
@@ -255,7 +309,7 @@ def _blocks(rows: list[Any]) -> Iterator[list[Any]]:
     block: list[Any] = []
     characters = 0
     for row in rows:
-        size = len(row) if isinstance(row, str) else 0
+        size = len(row) if isinstance(row, str) else 0  # rows that are no text have their steps
         if block and (len(block) == _ROWS or characters + size > _CHARACTERS):
             yield block
             block, characters = [], 0

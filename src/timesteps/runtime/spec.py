@@ -6,14 +6,18 @@ table that the reader has, and an unknown field, word or version is an error.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
 
 FORMAT_VERSION = 1
 
-TokenizerName = Literal["word", "char", "syllable", "jamo", "byte", "subword", "ids"]  # "ids": rows come as token ids
-PoolName = Literal["last", "mean", "max", "mean+max", "attention"]
+# "ids": rows come as token ids; "tokens": as lists of tokens, one a step
+TokenizerName = Literal["word", "char", "syllable", "jamo", "byte", "subword", "ids", "tokens"]
+PoolName = Literal["last", "mean", "max", "mean+max", "attention", "none"]  # "none": an answer at every step
+LossName = Literal["cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t"]  # see `runtime.losses`
+TaskName = Literal["classify", "tag", "regress"]
 CellName = Literal["rnn", "lstm", "gru", "mingru", "minlstm"]
 InputKind = Literal["ids", "one_hot", "bag", "numeric"]
 
@@ -74,6 +78,28 @@ class NumericSpec(_Strict, frozen=True, kw_only=True):
     steps: int | None = None  # set when the training rows all had this many steps and a row is one flat vector
 
 
+class TargetSpec(_Strict, frozen=True, kw_only=True):
+    """Numbers that a model predicts: targets are scaled to (y - mean) / scale, and answers back again.
+
+    What the network's outputs say of the numbers follows from the loss that it was trained by; `runtime.losses` has the
+    table. Tensors: `target.mean` and `target.scale`, float64, (D,): one for each of the last dimension of `shape`.
+    """
+
+    loss: LossName
+    quantiles: tuple[float, ...] = ()  # rising, between 0 and 1; for the loss "quantile" only
+    shape: tuple[int, ...] = ()  # of what is predicted of a row, or of a step: () one number, (D,), or (horizon, D)
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return math.prod(self.shape)
+
+    @property
+    def width(self) -> int:
+        """Numbers of the last dimension, each with a scale of its own."""
+        return self.shape[-1] if self.shape else 1
+
+
 class LayerSpec(_Strict, frozen=True, kw_only=True):
     """One recurrent layer."""
 
@@ -93,6 +119,8 @@ class LayerSpec(_Strict, frozen=True, kw_only=True):
 class NetworkSpec(_Strict, frozen=True, kw_only=True):
     """input → (embedding) → recurrent layers → pooling → dense [+ wide term].
 
+    Without pooling (`pool="none"`) the dense layer answers at every step.
+
     With a guide, each step's vector is followed by `channels` numbers, what the n-grams that end there say, by order
     and output; and the trained network's logits are (1 − share) · its own + share · those of the guide's linear model.
 
@@ -111,7 +139,7 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
     embedding_size: int = 0  # 0 for one_hot and numeric
     layers: tuple[LayerSpec, ...]
     pool: PoolName = "last"
-    outputs: int  # 1 logit for two classes, else one a class
+    outputs: int  # 1 logit for two classes, else one a class; of numbers, the parameters of each, one after the other
     channels: int = 0  # of the guide; the first layer reads embedding_size + channels numbers
     share: float = 0.0  # of the guide's linear model in the logits, from 0 to 1
     weights: Literal["float", "int8"] = "float"
@@ -119,17 +147,17 @@ class NetworkSpec(_Strict, frozen=True, kw_only=True):
 
     @property
     def width(self) -> int:
-        """Size of the pooled vector."""
+        """Size of the vector that the dense layer reads."""
         last = self.layers[-1]
         size = last.hidden_size * (2 if last.bidirectional else 1)
         return 2 * size if self.pool == "mean+max" else size
 
 
 class Golden(_Strict, frozen=True, kw_only=True):
-    """An input with the logits that the model gave when it was written."""
+    """An input with the logits that the model gave when it was written; of tokens, the input has one a line."""
 
     input: str | tuple[tuple[float, ...], ...]
-    logits: tuple[float, ...]
+    logits: tuple[float, ...]  # of an answer at every step, those of the first step first
 
 
 class ModelSpec(_Strict, frozen=True, kw_only=True):
@@ -138,8 +166,9 @@ class ModelSpec(_Strict, frozen=True, kw_only=True):
 
     format: Literal["timesteps"] = "timesteps"
     version: int = FORMAT_VERSION
-    task: Literal["classify"]
-    classes: tuple[str | int | float | bool, ...]  # labels, in the order of the outputs
+    task: TaskName
+    classes: tuple[str | int | float | bool, ...]  # labels, in the order of the outputs; none to regress
+    targets: TargetSpec | None = None  # to regress
     text: TextSpec | None = None
     numeric: NumericSpec | None = None
     network: NetworkSpec

@@ -112,7 +112,7 @@ class _Member:
         if state["steps"][stream] == 0:
             empty: Array = self._bias
             return empty
-        if self.network.pool == "last":
+        if self.network.pool in ("last", "none"):
             pooled.append(state[f"{self.prefix}h_l{len(self.cells) - 1}"][stream])
         if "pool.sum" in parts:
             pooled.append(parts["pool.sum"] / parts.get("pool.weight", state["steps"][stream]))

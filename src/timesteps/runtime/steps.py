@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from timesteps.errors import DataError
 from timesteps.runtime.layout import reads_texts
-from timesteps.runtime.reading import id_row, number_row
+from timesteps.runtime.reading import id_row, number_row, token_row
 from timesteps.runtime.spec import ModelSpec, NumericSpec
 from timesteps.runtime.text.processor import TextProcessor
 
@@ -33,6 +33,7 @@ class StepReader:
         self._size = spec.network.input_size
         self._numeric: NumericSpec | None = None
         self._processor: TextProcessor | None = None
+        self._tokens = spec.text is not None and spec.text.tokenizer == "tokens"
         if spec.numeric is not None:
             self._numeric = msgspec.structs.replace(spec.numeric, steps=None)  # a row is never flat here
             self._mean, self._scale = tensors["scaler.mean"], tensors["scaler.scale"]
@@ -42,7 +43,11 @@ class StepReader:
             self._processor = TextProcessor.load(msgspec.structs.replace(spec.text, **endless), tensors)
 
     def step(self, x: Any) -> tuple[Rows, bool]:
-        """One step (features,) or of B streams (B, features); an id or (B,); a text or B texts, of any length."""
+        """One step (features,) or of B streams (B, features); an id or (B,); a token or B tokens; a text or B texts, of
+        any length."""
+        if self._tokens:
+            batched = not isinstance(x, str)
+            return self._given([[token] for token in x] if batched else [[x]], batched)
         if self._processor is not None:
             return self._texts(x)
         step = 0 if self._numeric is None else 1  # dimensions
@@ -60,7 +65,10 @@ class StepReader:
         return [self._numbers(row[None], number, batched) for number, row in enumerate(rows)], batched
 
     def run(self, x: Any, lengths: ArrayLike | None = None) -> tuple[Rows, bool]:
-        """Steps (T, features), (T,) or a text; or those of B streams, as an array or a list of rows."""
+        """Steps (T, features), (T,), T tokens or a text; or those of B streams, as an array or a list of rows."""
+        if self._tokens and lengths is None:
+            batched = _depth(x) > 1
+            return self._given(list(x) if batched else [x], batched)
         if self._processor is not None:
             if lengths is not None:
                 raise DataError("lengths of texts", mend="texts have their own: leave lengths out")
@@ -94,6 +102,14 @@ class StepReader:
         if not texts:
             raise DataError("texts of no streams", mend="give at least one")
         found = self._processor.steps(texts)
+        return [found.values[a:b] for a, b in zip(found.offsets, found.offsets[1:], strict=False)], batched
+
+    def _given(self, rows: list[Any], batched: bool) -> tuple[Rows, bool]:
+        """Lists of tokens."""
+        assert self._processor is not None
+        if not rows:
+            raise DataError("tokens of no streams", mend="give at least one")
+        found = self._processor.steps([token_row(row, number) for number, row in enumerate(rows)])
         return [found.values[a:b] for a, b in zip(found.offsets, found.offsets[1:], strict=False)], batched
 
     def _ids(self, row: Any, number: int) -> NDArray[np.int32]:

@@ -7,17 +7,19 @@ makes of its numbers is said here: so a seed means the same network with torch a
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime.layout import GATES, directions, network_tensors
-from timesteps.runtime.spec import NetworkSpec
+from timesteps.runtime.layout import LINEAR, directions, network_tensors
+from timesteps.runtime.spec import LayerSpec, NetworkSpec
 
 __all__ = ["initial_weights"]
 
 _EMBEDDING_RANGE = 0.05  # Keras' "uniform"
+_FORGETS = {"lstm": 1, "minlstm": 0}  # cells with a forget gate: which of their gates it is
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -40,20 +42,36 @@ def initial_weights(spec: NetworkSpec, seed: int = 0) -> Weights:
         if spec.input == "bag":
             weights["embedding.weight"] = vectors * np.float32(0.5 / math.sqrt(spec.embedding_size))
     cells = [(layer, f"l{number}{suffix}") for number, layer in enumerate(spec.layers) for suffix in directions(layer)]
-    for _, end in cells:
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            draws.uniform(shapes[f"rnn.{name}_{end}"], 1.0)
+    for names in (("weight_ih", "weight_hh", "bias_ih", "bias_hh"), ("weight_ch",)):
+        for _, end in cells:
+            for shape in (shapes.get(f"rnn.{name}_{end}") for name in names):
+                if shape is not None:
+                    draws.uniform(shape, 1.0)
     draws.uniform(shapes["head.weight"], 1.0)
     draws.uniform(shapes["head.bias"], 1.0)
     if spec.input == "ids":
         weights["embedding.weight"] = draws.uniform(shapes["embedding.weight"], _EMBEDDING_RANGE)
     for layer, end in cells:
-        weights[f"rnn.weight_ih_{end}"] = draws.glorot(shapes[f"rnn.weight_ih_{end}"])
-        weights[f"rnn.weight_hh_{end}"] = draws.orthogonal(shapes[f"rnn.weight_hh_{end}"])
-        if layer.cell == "lstm":
-            assert GATES[layer.cell] == 4
-            weights[f"rnn.bias_ih_{end}"][layer.hidden_size : 2 * layer.hidden_size] = 1.0
+        weights |= {f"rnn.{name}_{end}": weight for name, weight in _cell(layer, end, shapes, draws).items()}
     weights["head.weight"] = draws.glorot(shapes["head.weight"])
+    return weights
+
+
+def _cell(layer: LayerSpec, end: str, shapes: Mapping[str, tuple[int, ...]], draws: _Draws) -> Weights:
+    """What of a layer's weights does not begin at zero."""
+    size = layer.hidden_size
+    weights = {"weight_ih": draws.glorot(shapes[f"rnn.weight_ih_{end}"])}
+    if layer.cell not in LINEAR:
+        weights["weight_hh"] = draws.orthogonal(shapes[f"rnn.weight_hh_{end}"])
+    if layer.peephole:
+        weights["weight_ch"] = draws.uniform(shapes[f"rnn.weight_ch_{end}"], math.sqrt(3.0 / size))
+    for gain in ("norm_ih", "norm_hh", "norm_c"):
+        if f"rnn.{gain}_{end}" in shapes:
+            weights[gain] = np.ones(shapes[f"rnn.{gain}_{end}"], np.float32)
+    if layer.cell in _FORGETS:
+        gate = _FORGETS[layer.cell]
+        weights["bias_ih"] = np.zeros(shapes[f"rnn.bias_ih_{end}"], np.float32)
+        weights["bias_ih"][gate * size : (gate + 1) * size] = 1.0
     return weights
 
 

@@ -54,16 +54,17 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> History:
-    """Train a network, in place, by minimising the cross-entropy of its logits.
+    """Train a network, in place, by minimising the loss of its outputs: by default, the cross-entropy of logits.
 
     The order of the rows is a function of (seed, epoch), and torch's generator is seeded anew in every step from (seed,
     step): on one machine with one number of threads, the same rows and settings give the same weights to the last bit,
     stopped and resumed or not. torch's random state and threads are afterwards as they were before.
 
     Args:
-        network: a module of torch that takes a `timesteps.nn.models.Batch` and gives logits (B, outputs), or a
-            `PlainNetwork`. Left in evaluation mode with the weights to keep: the best epoch's with `settings.patience`,
-            else the last ones; averaged ones with `settings.ema`.
+        network: a module of torch that takes a `timesteps.nn.models.Batch` and gives outputs (B, outputs), or, where
+            every step has a target, (N, outputs) of all steps of all rows, row after row; or a `PlainNetwork`. Left in
+            evaluation mode with the weights to keep: the best epoch's with `settings.patience`, else the last ones;
+            averaged ones with `settings.ema`.
         train: rows to learn from.
         valid: rows to measure after every epoch, or None.
         settings: how.
@@ -101,10 +102,11 @@ def train(
 
 
 def _counted(examples: Examples, what: str) -> Examples:
-    """The rows that have weight: a batch of none but the others would have no gradient."""
-    counted = examples.weights > 0
+    """The rows that have weight and targets: a batch of none but the others would have no gradient."""
+    counted = examples.counted()
     if not counted.any():
-        raise DataError(f"no {what} rows" + (" with a weight above 0" if len(examples) else ""))
+        which = " with a target and a weight above 0" if examples.kind == "numbers" or examples.per_step else ""
+        raise DataError(f"no {what} rows" + (which or (" with a weight above 0" if len(examples) else "")))
     return examples if counted.all() else examples.take(np.flatnonzero(counted))
 
 
@@ -178,20 +180,20 @@ class _Training:
         batches = training_batches(
             self.lengths, settings.batch_size, seed=settings.seed, epoch=epoch, bucket=settings.bucket
         )
-        losses = right = weight = 0.0
+        losses = score = weight = 0.0
 
         def metrics() -> dict[str, float]:
-            return {"loss": losses / weight, "accuracy": right / weight}
+            return {"loss": losses / weight, settings.criterion.measure: score / weight}
 
         self.engine.begin_epoch()
         for index, rows in enumerate(batches):
             try:
-                batch_loss, batch_right, batch_weight = self._step(epoch, index, rows)
+                batch_loss, batch_score, batch_weight = self._step(epoch, index, rows)
             except NonFiniteError as error:
                 if any(callback.on_nonfinite(error) for callback in self.callbacks):
                     return False
                 raise
-            losses, right, weight = losses + batch_loss * batch_weight, right + batch_right, weight + batch_weight
+            losses, score, weight = losses + batch_loss * batch_weight, score + batch_score, weight + batch_weight
             if self.batch_callbacks:
                 self.engine.settle()
             for callback in self.batch_callbacks:

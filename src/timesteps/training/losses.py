@@ -1,12 +1,18 @@
-"""Cross-entropy from logits, for two classes (one logit) and more, with weights and soft targets."""
+"""What torch minimises: cross-entropy from logits, with weights and soft targets, and the losses of numbers."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["correct", "cross_entropies", "disagreement", "loss"]
+from timesteps.runtime.losses import MIN_DF, MIN_SCALE, Loss
+
+__all__ = ["correct", "cross_entropies", "disagreement", "loss", "number_losses", "score", "total_weight"]
+
+_CROSS_ENTROPY = Loss("cross_entropy")
 
 
 def cross_entropies(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -37,18 +43,91 @@ def cross_entropies(logits: Tensor, targets: Tensor, label_smoothing: float = 0.
     return F.binary_cross_entropy_with_logits(logits.squeeze(1), share, reduction="none")
 
 
-def loss(logits: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy of a batch, each row counting by its weight, so that weight 2 equals the row given twice.
+def number_losses(outputs: Tensor, targets: Tensor, criterion: Loss) -> Tensor:
+    """The loss of every number, as `timesteps.runtime.losses.Loss` says it; 0 where the target is NaN.
 
     Args:
-        logits, targets, label_smoothing: as for `cross_entropies`.
+        outputs: (U, D · P), the parameters of each number, one number after the other.
+        targets: (U, D), NaN where there is nothing to learn.
+        criterion: any but cross-entropy.
+
+    Returns:
+        (U, D).
+
+    >>> number_losses(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, torch.nan]]), Loss("mse"))
+    tensor([[4., 0.]])
+    """
+    there = ~targets.isnan()
+    target = targets.nan_to_num(0.0).to(outputs.dtype)  # what is not there must not reach a gradient
+    parts = outputs.view(*targets.shape, len(criterion.parameters))
+    if criterion.name == "quantile":
+        levels = outputs.new_tensor(criterion.quantiles)
+        errors = target.unsqueeze(2) - parts
+        found = torch.where(errors >= 0, levels * errors, (levels - 1) * errors).mean(2)
+    elif criterion.name == "mse":
+        found = (target - parts[..., 0]) ** 2
+    elif criterion.name == "mae":
+        found = (target - parts[..., 0]).abs()
+    else:
+        scale = _softplus(parts[..., 1]) + MIN_SCALE
+        scaled = ((target - parts[..., 0]) / scale) ** 2
+        if criterion.name == "gaussian":
+            found = scale.log() + scaled / 2 + 0.5 * math.log(2 * math.pi)
+        else:
+            df = _softplus(parts[..., 2]) + MIN_DF
+            found = _student_constant(df) + scale.log() + (df + 1) / 2 * torch.log1p(scaled / df)
+    return torch.where(there, found, torch.zeros_like(found))
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return F.softplus(x, threshold=50.0)  # from there on the two are equal in double precision, too
+
+
+def _student_constant(df: Tensor) -> Tensor:
+    """In double precision: it is a small difference of large numbers."""
+    df64 = df.double()
+    return (torch.lgamma(df64 / 2) - torch.lgamma((df64 + 1) / 2) + 0.5 * torch.log(df64 * math.pi)).to(df.dtype)
+
+
+def loss(
+    logits: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    label_smoothing: float = 0.0,
+    criterion: Loss = _CROSS_ENTROPY,
+) -> Tensor:
+    """Mean loss of a batch, each row counting by its weight, so that weight 2 equals the row given twice.
+
+    Args:
+        logits, targets, label_smoothing: as for `cross_entropies` or `number_losses`. Of several numbers in a row, each
+            counts by the row's weight, and NaN does not count.
         weights: (B,), at least one of them above 0.
+        criterion: what is minimised; label smoothing is of cross-entropy only.
 
     >>> logits, targets = torch.tensor([[0.0], [2.0]]), torch.tensor([1, 1])
     >>> loss(logits, targets, torch.tensor([2.0, 1.0]))
     tensor(0.5044)
     """
-    return torch.dot(cross_entropies(logits, targets, label_smoothing), weights.to(logits.dtype)) / weights.sum()
+    shares = weights.to(logits.dtype)
+    if criterion.is_classification:
+        return torch.dot(cross_entropies(logits, targets, label_smoothing), shares) / weights.sum()
+    found = number_losses(logits, targets, criterion)
+    return torch.dot(found.sum(1), shares) / total_weight(targets, shares, criterion)
+
+
+def total_weight(targets: Tensor, weights: Tensor, criterion: Loss) -> Tensor:
+    """The weight of all targets that are there."""
+    if criterion.is_classification:
+        return weights.sum()
+    return torch.dot((~targets.isnan()).sum(1).to(weights.dtype), weights)
+
+
+def score(logits: Tensor, targets: Tensor, weights: Tensor, criterion: Loss) -> Tensor:
+    """The weighted sum of what is measured beside the loss: right classes, or absolute errors of the predictions."""
+    if criterion.is_classification:
+        return torch.dot(correct(logits, targets).to(weights.dtype), weights)
+    centres = logits.view(*targets.shape, -1)[..., criterion.centre]
+    return torch.dot((targets - centres).abs().nan_to_num(0.0).sum(1).to(weights.dtype), weights)
 
 
 def disagreement(logits: Tensor, weights: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How good logits are, in numpy: what `losses` says in torch."""
+"""How good outputs are, in numpy and double precision: what `losses` says in torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["accuracy", "cross_entropy"]
+from timesteps.runtime.losses import Loss
+
+__all__ = ["accuracy", "cross_entropy", "measured"]
+
+
+def measured(
+    criterion: Loss, outputs: NDArray[np.float64], targets: NDArray[Any], weights: NDArray[Any]
+) -> dict[str, float]:
+    """The mean loss, and the accuracy or the mean absolute error, each target counting by its weight; NaN counts not.
+
+    Args:
+        criterion: what the network was trained by.
+        outputs: (U, outputs).
+        targets: (U,) class numbers, (U, outputs) soft targets, or (U, D) numbers.
+        weights: (U,).
+
+    >>> measured(Loss("mse"), np.array([[0.0], [2.0]]), np.array([[1.0], [np.nan]]), np.array([2.0, 1.0]))
+    {'loss': 1.0, 'mae': 1.0}
+    """
+    if criterion.is_classification:
+        return {"loss": cross_entropy(outputs, targets, weights), "accuracy": accuracy(outputs, targets, weights)}
+    numbers = targets.astype(np.float64)
+    shares = np.where(np.isnan(numbers), 0.0, weights.astype(np.float64)[:, None])
+    total = shares.sum()
+    losses = np.nan_to_num(criterion.losses(outputs, numbers))
+    errors = np.nan_to_num(np.abs(numbers - _centres(criterion, outputs)))
+    return {"loss": float((losses * shares).sum() / total), "mae": float((errors * shares).sum() / total)}
+
+
+def _centres(criterion: Loss, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The predicted numbers (U, D), as the network was trained to make them: quantiles are not sorted."""
+    return outputs[:, criterion.centre :: len(criterion.parameters)]
 
 
 def cross_entropy(logits: NDArray[np.float64], targets: NDArray[Any], weights: NDArray[Any]) -> float:

@@ -161,4 +161,4 @@ def _dense_optimizer(parameters: list[nn.Parameter], settings: Settings) -> Opti
         case "rmsprop":
             return RMSprop(groups, lr=rate, momentum=settings.momentum, foreach=True)
         case "sgd":
-            return SGD(groups, lr=rate, momentum=settings.momentum, fused=True)
+            return SGD(groups, lr=rate, momentum=settings.momentum, nesterov=settings.nesterov, fused=True)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from timesteps.errors import UsageError, option
+from timesteps.runtime.losses import Loss
+from timesteps.runtime.spec import LossName
 
 __all__ = ["EngineChoice", "OptimizerName", "ScheduleName", "Settings"]
 
@@ -33,6 +35,7 @@ class Settings:
             Decoupled for `adamw`, part of the gradient for the others, as in torch.
         betas: decay of the moments of Adam, AdamW and lazy Adam, each in [0, 1).
         momentum: of SGD and RMSprop, in [0, 1).
+        nesterov: SGD looks one step of its momentum ahead (Sutskever et al. 2013, ICML), in torch's form.
         clip_norm: largest norm of all gradients together, sparse ones included; None leaves them.
         schedule: factor on both rates after the warm-up: 1, falling to 0 in a line, or as half a cosine.
         warmup: share of all steps, in [0, 1), in which the factor rises from 0 to 1 in a line.
@@ -41,10 +44,14 @@ class Settings:
             that short runs are not averages of their beginning.
         patience: epochs without a lower `val_loss` after which training stops and the best epoch's weights are
             restored; None, or no validation rows, trains all epochs and keeps the last weights.
-        label_smoothing: in [0, 1), share of each target spread evenly over the classes. Of the training loss only.
+        loss: what is minimised, by its name in `timesteps.runtime.losses`: `cross_entropy` of classes, or one of those
+            of numbers (`mse`, `mae`, `quantile`, `gaussian`, `student_t`).
+        quantiles: the levels of the loss `quantile`, rising, each in (0, 1).
+        label_smoothing: in [0, 1), share of each target spread evenly over the classes. Of the training loss only, and
+            of cross-entropy only.
         consistency: at least 0, weight of R-Drop (Wu et al. 2021, arXiv 2106.14448): every batch is run twice under
             independent dropout, and half the symmetric Kullback-Leibler divergence of the two answers is added to the
-            loss. A step then costs twice as much; 0 is off.
+            loss. A step then costs twice as much; 0 is off. Of cross-entropy only.
         bucket: batches of rows of similar length (less padding) instead of plainly shuffled ones.
         seed: of the order of the rows and of dropout.
         threads: the engine's number of threads during the run; None leaves torch's as it is. Not part of what a
@@ -71,11 +78,14 @@ class Settings:
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.0
+    nesterov: bool = False
     clip_norm: float | None = 1.0
     schedule: ScheduleName = "constant"
     warmup: float = 0.0
     ema: float = 0.0
     patience: int | None = None
+    loss: LossName = "cross_entropy"
+    quantiles: tuple[float, ...] = ()
     label_smoothing: float = 0.0
     consistency: float = 0.0
     bucket: bool = True
@@ -106,10 +116,22 @@ class Settings:
                 raise UsageError(f"{option(name)} is {value!r}", mend="give a number of at least 0")
         for name in ("momentum", "warmup", "ema", "label_smoothing"):
             _check_share(name, getattr(self, name))
+        for name in ("label_smoothing", "consistency"):
+            if getattr(self, name) and not self.criterion.is_classification:
+                what = f"{option(name)} is {getattr(self, name)!r} with {option('loss', self.loss)}"
+                raise UsageError(what, mend="leave it out: it is for classes")
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
+            found = f"{option('optimizer')} {self.optimizer} and {option('momentum')} {self.momentum}"
+            raise UsageError(f"{option('nesterov')} with {found}", mend="use it with sgd and a momentum above 0")
         if len(self.betas) != 2:
             raise UsageError(f"{option('betas')} is {self.betas!r}", mend="give two numbers")
         for beta in self.betas:
             _check_share("betas", beta)
+
+    @property
+    def criterion(self) -> Loss:
+        """The loss, with what its outputs mean."""
+        return Loss(self.loss, self.quantiles)
 
     def identity(self) -> dict[str, Any]:
         """Plain values that a resumed run must share with the run it continues.
@@ -117,7 +139,7 @@ class Settings:
         All but `threads` and `engine` (the run adds which engine it took), and `epochs` too where the number of epochs
         changes no step (a constant rate, no warm-up), so that such a run can be made longer.
         """
-        values = asdict(self) | {"betas": list(self.betas)}
+        values = asdict(self) | {"betas": list(self.betas), "quantiles": list(self.quantiles)}
         del values["threads"], values["engine"]
         if self.schedule == "constant" and self.warmup == 0.0:
             del values["epochs"]

@@ -31,6 +31,10 @@ def check_text(spec: TextSpec) -> None:
             f'truncating is "middle" with head_length {head} and max_length {length}',
             mend="give a max_length, and a head_length that it has room for",
         )
+    pieces = spec.bag is not None and spec.bag.piece is not None
+    if spec.tokenizer == "tokens" and (length is not None or not spec.mask or spec.start or pieces):
+        mend = "give no max_length, no start step, mask true and no piece"
+        raise UsageError("tokens are steps as they are given, one each", mend=mend)
     if spec.squeeze < 0:
         raise UsageError(f"squeeze is {spec.squeeze}", mend="give 0 or more")
     if spec.guide is not None:

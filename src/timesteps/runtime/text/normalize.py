@@ -41,14 +41,21 @@ def normalize(text: str, *, lowercase: bool = True, squeeze: int = 0) -> str:
         raise UsageError(
             f"{option('squeeze')} is {squeeze}", mend="0 leaves runs as they are, 2 cuts them to two characters"
         )
-    if _SURROGATE.search(text):
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if "<" in text:
         text = _BREAK.sub("\n", text)
-    if lowercase:
-        text = text.lower()
-    text = unicodedata.normalize("NFC", text)
+    text = canonical(text, lowercase=lowercase)
     return _run(squeeze).sub(r"\1" * squeeze, text) if squeeze else text
+
+
+def canonical(text: str, *, lowercase: bool = False) -> str:
+    """Text in normal form C, perhaps lower-cased, surrogates without a partner as U+FFFD; nothing else is changed.
+
+    >>> canonical("Cafe\\u0301\\ud800")
+    'Café\ufffd'
+    """
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return unicodedata.normalize("NFC", text.lower() if lowercase else text)
 
 
 class _Decompositions(dict[int, str | int]):

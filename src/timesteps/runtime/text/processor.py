@@ -24,6 +24,8 @@ from timesteps.runtime.text.subword import SubwordModel
 from timesteps.runtime.text.tokenizers import tokenizer
 from timesteps.runtime.text.vocabulary import PADDING, PADDING_MARK, START, START_MARK, Vocabulary
 
+Text = str | Sequence[str]
+
 _CHUNK = 8192  # texts whose tokens are in memory at one time
 _NO_UNIT = ""  # a padding step of bag input: no text has this unit, so it has no features
 
@@ -50,6 +52,8 @@ class _Chunk:
 
 class TextProcessor:
     """Normalises, tokenises, truncates and encodes texts, as its `spec` says.
+
+    A text is a string or, for the tokenizer "tokens", a list of tokens: every one is a step, whatever is in it.
 
     `fit` learns words, features or subwords from texts; `load` takes what was learned from a model file: `spec` and
     `tensors()` are all of it. Words and features are learned from the steps that truncation leaves, since others would
@@ -78,12 +82,12 @@ class TextProcessor:
         self.guide = guide
         self._features = features
         self._subword = subword
-        self._tokenize: Callable[[str], list[str]]
+        self._tokenize: Callable[[str], list[str]] | None = None
         if spec.tokenizer == "subword":
             if subword is None:
                 raise ModelError("the tokenizer subword has no model", mend="pass the tensor text.subword")
             self._tokenize = subword.tokenize
-        else:
+        elif spec.tokenizer != "tokens":
             self._tokenize = tokenizer(spec.tokenizer)
         self._encode: Callable[[Sequence[str]], list[int]] | None = None
         if spec.bag is not None:
@@ -96,7 +100,7 @@ class TextProcessor:
             self._encode, self.input_size = vocabulary.encode, len(vocabulary)
 
     @classmethod
-    def fit(cls, texts: Sequence[str], spec: TextSpec) -> TextProcessor:
+    def fit(cls, texts: Sequence[Text], spec: TextSpec) -> TextProcessor:
         """Learns from texts what the specification leaves open; the completed one is `spec` of what is returned.
 
         A guide is learned from labels, too: add it with `guided_by`.
@@ -114,7 +118,7 @@ class TextProcessor:
         return cls(spec, None, subword)
 
     @classmethod
-    def fit_whole(cls, texts: Sequence[str], spec: TextSpec) -> tuple[TextProcessor, Sequences]:
+    def fit_whole(cls, texts: Sequence[Text], spec: TextSpec) -> tuple[TextProcessor, Sequences]:
         """The same from whole texts, for ids only; and the ids of all their tokens, without truncation and padding.
 
         For word vectors that are trained on all of a text, so that words beyond the cut have one, too. Each text is
@@ -170,7 +174,7 @@ class TextProcessor:
         spec = msgspec.structs.replace(self.spec, guide=guide.spec)
         return TextProcessor(spec, self._features, self._subword, guide)
 
-    def units(self, texts: Sequence[str], spec: GuideSpec) -> list[list[str]]:
+    def units(self, texts: Sequence[Text], spec: GuideSpec) -> list[list[str]]:
         """What a guide reads of each text: for every step, before truncation, its token, or the characters from the
         end of the token before it to its own, with a mark before the first and one behind the last.
 
@@ -182,12 +186,12 @@ class TextProcessor:
         known: dict[str, str] = {}
         return [[known.setdefault(unit, unit) for unit in self._units(*self._split(text), spec)] for text in texts]
 
-    def tokens(self, texts: Sequence[str]) -> list[list[str]]:
+    def tokens(self, texts: Sequence[Text]) -> list[list[str]]:
         """The token of each step, after truncation: as many as `steps` has, marks of start and padding included."""
         rows = (self._row(self._split(text)[1])[0] for text in texts)
         return [[token[begin:end] for token, begin, end in map(parse_piece, row)] for row in rows]
 
-    def steps(self, texts: Sequence[str]) -> Sequences:
+    def steps(self, texts: Sequence[Text]) -> Sequences:
         """Rows of steps: ids of tokens, or numbers of bags (one bag a distinct unit).
 
         A text without any token is a row of zero steps, unless a start step or padding is asked for.
@@ -245,8 +249,12 @@ class TextProcessor:
             _joined(phrases) if bag.phrase > 1 else None,
         )
 
-    def _split(self, text: str) -> tuple[str, list[str]]:
-        """The normal form of a text, and its tokens or their pieces, one a step."""
+    def _split(self, text: str | Sequence[str]) -> tuple[str, list[str]]:
+        """The normal form of a text, and its tokens or their pieces, one a step; given tokens stay one step each."""
+        if self._tokenize is None:
+            clean = [token.replace(PIECE, "") for token in text]
+            return "", [normalize(token, lowercase=self.spec.lowercase, squeeze=self.spec.squeeze) for token in clean]
+        assert isinstance(text, str)
         normal = normalize(text, lowercase=self.spec.lowercase, squeeze=self.spec.squeeze)
         tokens = self._tokenize(normal)
         size = None if self.spec.bag is None else self.spec.bag.piece
@@ -270,7 +278,7 @@ class TextProcessor:
         """The tokens of a text that are steps, and the number of steps before a cut in the middle (0 without one)."""
         return frame(tokens, self.spec, START_MARK, PADDING_MARK if self.spec.bag is None else _NO_UNIT)
 
-    def _chunks(self, texts: Sequence[str]) -> Iterator[_Chunk]:
+    def _chunks(self, texts: Sequence[Text]) -> Iterator[_Chunk]:
         for first in range(0, len(texts), _CHUNK):
             split = [self._split(text) for text in texts[first : first + _CHUNK]]
             rows = [self._row(tokens) for _, tokens in split]
@@ -284,7 +292,7 @@ class TextProcessor:
             segments = np.cumsum([0, *parts], dtype=np.int64)
             yield _Chunk(list(units), steps, lengths, segments, whole)
 
-    def _learn_features(self, texts: Sequence[str]) -> Features:
+    def _learn_features(self, texts: Sequence[Text]) -> Features:
         bag = self.spec.bag
         assert bag is not None
         counter = FeatureCounter(bag)
@@ -316,10 +324,10 @@ def _learn_words(chunks: Iterable[_Chunk], spec: TextSpec) -> tuple[str, ...]:
     return vocabulary.words
 
 
-def _learn_subwords(texts: Sequence[str], spec: TextSpec) -> SubwordModel | None:
+def _learn_subwords(texts: Sequence[Text], spec: TextSpec) -> SubwordModel | None:
     if spec.tokenizer != "subword":
         return None
-    normal = (normalize(text, lowercase=spec.lowercase, squeeze=spec.squeeze) for text in texts)
+    normal = (normalize(str(text), lowercase=spec.lowercase, squeeze=spec.squeeze) for text in texts)
     return SubwordModel.train(normal, None if spec.bag else spec.num_words)
 
 

@@ -12,18 +12,16 @@ from timesteps.runtime import native
 from timesteps.runtime.layout import GATES
 from timesteps.runtime.native_scan import equation
 from timesteps.runtime.regularization import Regularization
-from timesteps.runtime.spec import InputKind, NetworkSpec, PoolName
+from timesteps.runtime.spec import InputKind, LossName, NetworkSpec, PoolName
 from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
 from timesteps.training.settings import OptimizerName, Settings
 
-__all__ = ["NATIVE_CELLS", "NativeExamples", "native_network"]
-
-NATIVE_CELLS = ("rnn", "lstm", "gru")
-"""The cells of a `LayerSpec` that the native engine trains."""
+__all__ = ["NativeExamples", "native_network"]
 
 _INPUTS: tuple[InputKind, ...] = ("ids", "one_hot", "numeric", "bag")  # Input in native/training/network.h
 _POOLS: tuple[PoolName, ...] = get_args(PoolName)  # Pool, likewise
+_LOSSES: tuple[LossName, ...] = get_args(LossName)  # LossKind in native/training/number_loss.h
 _METHODS: tuple[OptimizerName, ...] = get_args(OptimizerName)  # Method in native/training/optimizer.h
 
 
@@ -58,7 +56,11 @@ class NativeExamples:
             raise UsageError("the batch has no channels", mend="encode the rows with the model's guide")
         if spec.share and rows.linear is None:
             raise UsageError("the batch has no linear logits", mend="encode the rows with the model's guide")
-        soft = examples.targets.ndim == 2
+        if examples.per_step != (spec.pool == "none"):
+            what = "steps" if examples.per_step else "rows"
+            mend = 'give targets of steps to a network with pool="none", and of rows to the others'
+            raise UsageError(f"targets of {what} for a network with pool={spec.pool!r}", mend=mend)
+        wanted = examples.targets.ndim == 2
         self._values, self._offsets = rows.values, rows.offsets
         self._kept = [
             None if numeric else _as(rows.values, np.int32),
@@ -70,8 +72,8 @@ class NativeExamples:
             None if rows.phrases is None else _as(rows.phrases.offsets, np.int64),
             _as(rows.channels, np.float32) if rows.channels is not None and spec.channels else None,
             None if rows.linear is None else _as(rows.linear, np.float32),
-            None if soft else _as(examples.targets, np.int64),
-            _as(examples.targets, np.float32) if soft else None,
+            None if wanted else _as(examples.targets, np.int64),
+            _as(examples.targets, np.float32) if wanted else None,
             _as(examples.weights, np.float32),
         ]
         self.core: Any = core.Examples(*map(_address, self._kept))
@@ -91,17 +93,20 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
     network.input, network.pool = _INPUTS.index(spec.input), _POOLS.index(spec.pool)
     for name in ("input_size", "embedding_size", "channels", "outputs", "wide", "share"):
         setattr(network, name, getattr(spec, name))
-    rates = ("input_dropout", "dropout", "recurrent_dropout", "feature_dropout", "word_dropout", "head_dropout")
-    for name in rates:
-        setattr(network, name, float(getattr(regularization, name)))
+    for name, rate in vars(regularization).items():
+        setattr(network, name, float(rate))
+    network.set_loss(_LOSSES.index(settings.loss), list(settings.quantiles))
     network.label_smoothing, network.consistency = float(settings.label_smoothing), float(settings.consistency)
     double = next(iter(moments.weights.values())).dtype == np.float64
     for layer in spec.layers:
         kind, option = equation(layer)
-        saved = core.recurrent_saved(kind, layer.hidden_size, double, False)
-        learned = layer.initial_state == "learned"
+        regularised = layer.layer_norm or layer.peephole or layer.zoneout > 0 or layer.zoneout_cell > 0
+        saved = core.recurrent_saved(kind, layer.hidden_size, double, regularised, layer.layer_norm)
         sizes = layer.input_size, layer.hidden_size, GATES[layer.cell]
-        network.add_layer(kind, option, *sizes, layer.bidirectional, learned, *saved)
+        network.add_layer(
+            kind, option, *sizes, layer.bidirectional, layer.initial_state == "learned", layer.layer_norm,
+            layer.peephole, layer.zoneout, layer.zoneout_cell, *saved,
+        )  # fmt: skip
     trainer = (core.DoubleTrainer if double else core.Trainer)()
     for name, weight in moments.weights.items():
         parts = (moments.gradients, moments.first, moments.second, moments.row_steps, moments.averages, moments.marks)
@@ -110,7 +115,7 @@ def native_network(spec: NetworkSpec, regularization: Regularization, settings: 
         trainer.add(_address(weight), *addresses, rows, width, weight.ndim > 1)
     optimizer = core.Optimizer(
         _METHODS.index(settings.optimizer), *settings.betas, settings.momentum, settings.weight_decay,
-        settings.clip_norm or 0.0, settings.ema,
+        settings.clip_norm or 0.0, settings.ema, settings.nesterov,
     )  # fmt: skip
     trainer.begin(network, optimizer)
     return trainer

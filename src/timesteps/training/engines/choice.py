@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from timesteps.errors import UsageError, option
 from timesteps.runtime import native
-from timesteps.runtime.layout import network_tensors
+from timesteps.runtime.layout import LINEAR, network_tensors
 from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.spec import NetworkSpec
-from timesteps.training.engines.arrays import NATIVE_CELLS
 from timesteps.training.engines.engine import Engine, EngineName
 from timesteps.training.engines.native_engine import NativeEngine
 from timesteps.training.engines.plain import PlainNetwork
@@ -103,17 +102,11 @@ def why_not_native(network: nn.Module | PlainNetwork) -> str | None:
 def _why_not_plain(spec: NetworkSpec, regularization: Regularization) -> str | None:
     if native.core is None:
         return f"there is no compiled core ({native.explain()})"
-    if not all(layer.cell in NATIVE_CELLS for layer in spec.layers):
-        return "the native engine does not know one of the cells"
     for layer in spec.layers:
-        if layer.layer_norm or layer.peephole or layer.zoneout or layer.zoneout_cell:
-            return "the native engine has no layer norm, peephole connections or zoneout"
-    if regularization.weight_drop:
-        return "the native engine has no weight drop"
-    if regularization.initial_state_noise:
-        return "the native engine has no noise on initial states"
-    if max(vars(regularization).values()) >= 1:
-        return "the native engine has no dropout of everything"
+        if layer.cell in LINEAR and layer.zoneout:
+            return f"the native engine has no zoneout of a {layer.cell}"
+    if regularization.feature_dropout >= 1:
+        return "the native engine has no dropout of all features"
     return None
 
 

@@ -23,10 +23,11 @@ Array = Any
 
 
 class Step(NamedTuple):
-    """What a step tells: its mean loss, and the weight of the rows that were right and of all rows."""
+    """What a step tells: its mean loss, the weighted sum of what is measured beside it (right classes or absolute
+    errors), and the weight of all targets."""
 
     loss: float
-    right: float
+    score: float
     weight: float
 
 
@@ -81,7 +82,7 @@ class Engine(Protocol):
         """Bring all weights up to date, before anybody else looks at them: an engine may put off what no step reads."""
 
     def evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
-        """`loss` (cross-entropy in nats, without label smoothing) and `accuracy`, each row counting by its weight."""
+        """`loss`, without label smoothing, and `accuracy` or, of numbers, `mae`, each target counting by its weight."""
 
     def averaged(self) -> AbstractContextManager[None]:
         """A block in which the averaged weights stand in for the weights; where none are kept, it changes nothing."""

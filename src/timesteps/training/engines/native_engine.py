@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime.regularization import Regularization
+from timesteps.runtime.regularization import Regularization, check_recurrent_products
 from timesteps.runtime.spec import NetworkSpec
 from timesteps.training.batches import evaluation_batches
 from timesteps.training.engines.arrays import NativeExamples, native_network
 from timesteps.training.engines.engine import Array, BadStepError, EngineName, Step
 from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
-from timesteps.training.measures import accuracy, cross_entropy
+from timesteps.training.measures import measured
 from timesteps.training.schedules import factor
 from timesteps.training.seeds import step_seed
 from timesteps.training.settings import Settings
@@ -41,7 +41,7 @@ class NativeEngine:
 
     Args:
         spec: the network's.
-        regularization: what acts in training; `initial_state_noise` must be 0.
+        regularization: what acts in training.
         weights: by name, as `network_tensors` says; all float32 or all float64, contiguous. They are changed.
         train: rows to learn from.
         settings: how.
@@ -61,10 +61,11 @@ class NativeEngine:
         steps: int,
         network: nn.Module | None = None,
     ) -> None:
+        check_recurrent_products(spec, regularization)
         self._spec, self._regularization, self._settings, self._steps = spec, regularization, settings, steps
         self._module = network
         self._weights, self._train = dict(weights), NativeExamples(train, spec)
-        train.check(spec.outputs)
+        train.check(spec.outputs, settings.criterion)
         self._dtype = next(iter(self._weights.values())).dtype
         self.moments = Moments(self._weights, settings, tables=spec.input == "bag")
         self._trainer = native_network(spec, regularization, settings, self.moments)
@@ -72,7 +73,6 @@ class NativeEngine:
         table_rate = settings.table_learning_rate or settings.learning_rate
         wide_rate = settings.wide_learning_rate or table_rate
         self._ratios = table_rate / settings.learning_rate, wide_rate / settings.learning_rate
-        self._draws = any(vars(regularization).values())
         self._taken = 0
         self._threads = settings.threads or os.cpu_count() or 1
 
@@ -109,21 +109,21 @@ class NativeEngine:
         """One batch, forward, backward and into the weights."""
         rows = np.ascontiguousarray(rows, np.int64)
         rate = self.rate(step)
-        loss, norm, right, weight, taken = self._trainer.step(
-            self._train.core, rows.ctypes.data, len(rows), step_seed(self._settings.seed, step), self._draws,
+        loss, norm, score, weight, taken = self._trainer.step(
+            self._train.core, rows.ctypes.data, len(rows), step_seed(self._settings.seed, step), True,
             rate, rate * self._ratios[0], rate * self._ratios[1], self._taken + 1, self._threads,
         )  # fmt: skip
         if not taken:
             what, value = ("gradient norm", norm) if np.isfinite(loss) else ("loss", loss)
             raise BadStepError(what, value, self._culprit(rows))
         self._taken += 1
-        return Step(loss, right, weight)
+        return Step(loss, score, weight)
 
     def gradients(self, step: int, rows: NDArray[np.int64]) -> tuple[float, dict[str, NDArray[Any]]]:
         """Loss and gradients of a batch by name, before clipping; those of tables are made dense."""
         rows = np.ascontiguousarray(rows, np.int64)
         seed = step_seed(self._settings.seed, step)
-        found = self._trainer.gradients(self._train.core, rows.ctypes.data, len(rows), seed, self._draws, self._threads)
+        found = self._trainer.gradients(self._train.core, rows.ctypes.data, len(rows), seed, True, self._threads)
         return found[0], {name: self._gradient(name) for name in self._weights}
 
     def _gradient(self, name: str) -> NDArray[Any]:
@@ -145,7 +145,7 @@ class NativeEngine:
         for name, weight in self._weights.items():
             if not np.isfinite(weight).all():
                 return f"parameter {name} is not finite"
-        answers = np.empty((len(rows) * (2 if self._settings.consistency else 1), self._spec.outputs), self._dtype)
+        answers = np.empty((self._trainer.answers(), self._spec.outputs), self._dtype)
         self._trainer.logits(answers.size, answers.ctypes.data)
         if not np.isfinite(answers).all():
             return "the network's logits are not finite"
@@ -161,24 +161,23 @@ class NativeEngine:
         self._trainer.settle(self._threads)
 
     def logits(self, examples: Examples, batch_size: int) -> NDArray[Any]:
-        """The answer (R, outputs) to every row, as the trained network gives it."""
+        """The answer (R, outputs) to every row, or (N, outputs) to every step, as the trained network gives it."""
         self.settle()
         core = NativeExamples(examples, self._spec)
-        answers = np.empty((len(examples), self._spec.outputs), self._dtype)
+        answers = np.empty((len(examples.targets), self._spec.outputs), self._dtype)
         for rows in evaluation_batches(examples.sequences.lengths, batch_size):
-            out = np.empty((len(rows), self._spec.outputs), self._dtype)
+            places = examples.units(rows)
+            out = np.empty((len(places), self._spec.outputs), self._dtype)
             self._trainer.answer(core.core, rows.ctypes.data, len(rows), out.ctypes.data, self._threads)
-            answers[rows] = out
+            answers[places] = out
         return answers
 
     def evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
-        """Loss and accuracy of these rows."""
-        examples.check(self._spec.outputs)
+        """Loss and accuracy, or mean absolute error, of these rows."""
+        criterion = self._settings.criterion
+        examples.check(self._spec.outputs, criterion)
         answers = self.logits(examples, batch_size).astype(np.float64)
-        return {
-            "loss": cross_entropy(answers, examples.targets, examples.weights),
-            "accuracy": accuracy(answers, examples.targets, examples.weights),
-        }
+        return measured(criterion, answers, examples.targets, examples.weights)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

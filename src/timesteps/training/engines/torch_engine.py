@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from timesteps.errors import UsageError
 from timesteps.training.averages import WeightAverage
 from timesteps.training.collate import collate
 from timesteps.training.engines.engine import BadStepError, EngineName, Step
 from timesteps.training.examples import Examples
-from timesteps.training.losses import correct, disagreement, loss
+from timesteps.training.losses import disagreement, loss, score, total_weight
 from timesteps.training.nonfinite import culprit
 from timesteps.training.optimizers import Optimizers
 from timesteps.training.predict import device_of, evaluate
@@ -31,7 +32,7 @@ class TorchEngine:
     """Trains a module of torch in place.
 
     Args:
-        network: takes a `timesteps.nn.models.Batch`, gives logits (B, outputs).
+        network: takes a `timesteps.nn.models.Batch`, gives outputs (B, outputs), or (N, outputs) of all its steps.
         train: rows to learn from.
         settings: how.
         steps: of the whole run.
@@ -45,7 +46,7 @@ class TorchEngine:
         self.optimizer = Optimizers(network, settings, steps)
         dense, tables = self.optimizer.dense, self.optimizer.tables
         self._average = WeightAverage(dense, tables, settings.ema) if settings.ema else None
-        self._checked = False
+        self._checked, self._criterion = False, settings.criterion
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -68,21 +69,22 @@ class TorchEngine:
         if settings.consistency:
             rows = np.concatenate([rows, rows])
         batch = collate(self._train.sequences, rows, self._device)
-        targets, weights = self._tensor(self._train.targets[rows]), self._tensor(self._train.weights[rows])
+        units, criterion = self._train.units(rows), self._criterion
+        targets, weights = self._tensor(self._train.targets[units]), self._tensor(self._train.weights[units])
         logits = self.network(batch)
         if not self._checked:
-            self._train.check(logits.shape[1])
-            self._checked = True
-        batch_loss = loss(logits, targets, weights, settings.label_smoothing)
+            self._check(len(logits), logits.shape[1], len(units))
+        batch_loss = loss(logits, targets, weights, settings.label_smoothing, criterion)
         if settings.consistency:
             batch_loss = batch_loss + settings.consistency * disagreement(logits, weights)
         self.optimizer.zero_grad()
         batch_loss.backward()  # type: ignore[no-untyped-call]
         norm = self.optimizer.gradient_norm()
         with torch.no_grad():
-            right = torch.dot(correct(logits, targets).to(weights.dtype), weights)
+            measured = score(logits, targets, weights, criterion)
             # Read in one go: on a GPU every reading waits for the device, and the check below needs one anyway.
-            numbers = torch.stack([part.double() for part in (batch_loss, norm, right, weights.sum())]).tolist()
+            weight = total_weight(targets, weights, criterion)
+            numbers = torch.stack([part.double() for part in (batch_loss, norm, measured, weight)]).tolist()
         if not (math.isfinite(numbers[0]) and math.isfinite(numbers[1])):
             what, value = ("gradient norm", numbers[1]) if math.isfinite(numbers[0]) else ("loss", numbers[0])
             raise BadStepError(what, value, culprit(self.network, batch, logits))
@@ -93,12 +95,22 @@ class TorchEngine:
             self._average.after_step()
         return Step(numbers[0], numbers[2], numbers[3])
 
+    def _check(self, answers: int, outputs: int, targets: int) -> None:
+        """Once, as soon as the network's answer to some rows is known."""
+        self._train.check(outputs, self._criterion)
+        if answers != targets:
+            raise UsageError(
+                f"the network gives {answers} answers where there are {targets} targets",
+                mend="give targets of steps where the network answers at every step, else of rows",
+            )
+        self._checked = True
+
     def settle(self) -> None:
         """Nothing is put off."""
 
     def evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
-        """Loss and accuracy of these rows."""
-        return evaluate(self.network, examples, batch_size)
+        """Loss and accuracy, or mean absolute error, of these rows."""
+        return evaluate(self.network, examples, batch_size, self._criterion)
 
     def averaged(self) -> AbstractContextManager[None]:
         """A block with the averaged weights."""

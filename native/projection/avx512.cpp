@@ -1,0 +1,3 @@
+#define TIMESTEPS_TARGET avx512
+#define TIMESTEPS_BYTES 64
+#include "target.h"

@@ -1,0 +1,1 @@
+"""Recurrent language models, from a text to a run folder."""

@@ -1,0 +1,161 @@
+"""`timesteps train language`: from a text to a run folder with a model, a log, figures and a card."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from timesteps.data.streams import is_stdin
+from timesteps.errors import ModelError, UsageError
+from timesteps.runtime import modelfile
+from timesteps.runtime.atomic import atomic_write
+from timesteps.runtime.language.recurrent import RecurrentModel
+from timesteps.tasks.language.card import card
+from timesteps.tasks.language.choices import Choices, choose
+from timesteps.tasks.language.corpus import Prepared, named_lines, prepare
+from timesteps.tasks.language.estimator import network_for, train_on
+from timesteps.tasks.language.evaluation import evaluate_running
+from timesteps.training.language.loop import choose_language_engine
+from timesteps.training.progress import Progress
+
+__all__ = ["LanguageRequest", "RunResult", "run"]
+
+_REQUEST, _LAST = "request.json", "card.md"
+
+
+class LanguageRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A text and choices, as plain values that a later `--resume` reads back.
+
+    Paths are as the user gave them; `directory` is where relative ones count from.
+    """
+
+    corpus: str | None = None
+    valid: str | None = None
+    validation_split: float | None = None
+    encoding: str | None = None
+    recipe: str = "small"
+    choices: dict[str, Any] = {}
+    directory: str = ""
+
+    def place(self, given: str | None) -> str | None:
+        """Where a file that the request names lies, wherever the program runs now."""
+        if given is None or is_stdin(given):
+            return given
+        there = Path(self.directory, given)
+        return str(there) if there.exists() else given
+
+    def write(self, folder: Path) -> None:
+        """Keep the request in the run folder."""
+        with atomic_write(folder / _REQUEST) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(self), indent=2))
+
+    @classmethod
+    def read(cls, folder: Path) -> LanguageRequest:
+        """The request of a run folder. `UsageError` if there is none."""
+        path = folder / _REQUEST
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except FileNotFoundError as error:
+            raise UsageError("there is no run to resume", path=folder, mend="leave out --resume") from error
+        except msgspec.MsgspecError as error:
+            raise ModelError(f"cannot be read: {error}", path=path, mend="train again") from error
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """What a run came to."""
+
+    folder: Path
+    figures: dict[str, Any]
+    card: str
+
+
+def run(
+    request: LanguageRequest,
+    folder: Path,
+    *,
+    resume: bool = False,
+    threads: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Train a language model and leave `model.safetensors`, `log.jsonl`, `figures.json` and `card.md` in the folder.
+
+    Raises:
+        UsageError: the folder holds an unfinished run, or there is none to resume; an option out of its range.
+        DataError: a text that cannot be read, or has too little in it.
+        NonFiniteError: training diverged.
+    """
+    if resume:
+        request = LanguageRequest.read(folder)
+    choices = choose(request.recipe, **request.choices, **({"threads": threads} if threads else {}))
+    choice = choose_language_engine(choices.settings)
+    _claim(folder, resume)
+    request = msgspec.structs.replace(request, directory=request.directory or str(Path.cwd()))
+    began = time.monotonic()
+    name, prepared = _prepare(request, choices)
+    request.write(folder)
+    vocabulary, train = prepared.vocabulary, prepared.train
+    held = "nothing held out" if prepared.valid is None else f"{len(prepared.valid)} held out"
+    say(f"{name}: {len(train)} tokens, {held}, vocabulary of {len(vocabulary.words)}")
+    say(f"engine: {choice}")
+    network = network_for(vocabulary, choices)
+    history = train_on(prepared, network, choices, folder=folder, resume=resume, progress=progress)
+    model = RecurrentModel(network.spec, network.weights)
+    model.save(folder / modelfile.FILE_NAME)
+    figures: dict[str, Any] = {
+        "corpus": name,
+        "recipe": choices.recipe,
+        "engine": choice.name,
+        "train_tokens": len(train),
+        "vocabulary": len(vocabulary.words),
+        "parameters": sum(weight.size for name, weight in network.weights.items() if name != "vocabulary.subword"),
+        "epochs": len(history.rows),
+        "best_epoch": None if history.best_epoch is None else history.best_epoch + 1,
+        "train_perplexity": math.exp(min(history.rows[-1]["loss"], 700.0)),
+        "valid": None,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    if prepared.valid is not None:
+        figures["valid"] = evaluate_running(model, prepared.valid, prepared.characters).to_dict()
+    _write(folder / "figures.json", msgspec.json.format(msgspec.json.encode(figures), indent=2))
+    text = card(figures, choices.to_dict(), history.rows)
+    _write(folder / _LAST, text.encode())
+    return RunResult(folder, figures, text)
+
+
+def _prepare(request: LanguageRequest, choices: Choices) -> tuple[str, Prepared]:
+    if request.valid is not None and request.validation_split is not None:
+        raise UsageError("--valid and --validation-split were both given", mend="choose one")
+    share = 0.05 if request.validation_split is None else request.validation_split
+    if not 0 <= share < 1:
+        raise UsageError(f"--validation-split is {share}", mend="give a share of at least 0 and below 1")
+    name, lines = named_lines(request.place(request.corpus), request.encoding)
+    other = share if request.valid is None else named_lines(request.place(request.valid), request.encoding, "valid")[1]
+    return name, prepare(lines, choices.model, other, name)
+
+
+def _claim(folder: Path, resume: bool) -> None:
+    """Make the folder; what a finished run left in it is replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("is a file, not a folder", path=folder, mend="choose another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if resume:
+            if (folder / _LAST).exists():
+                raise UsageError("holds a finished run", path=folder, mend="leave out --resume to train anew")
+            return
+        for name in (_LAST, "figures.json", modelfile.FILE_NAME):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot be written: {reason}", path=folder, mend="choose another --out") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_write(path) as file:
+        file.write(content)

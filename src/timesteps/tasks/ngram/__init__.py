@@ -1,0 +1,1 @@
+"""n-gram language models, from a corpus to a run folder."""
