@@ -143,7 +143,7 @@ class Session:
         >>> tensors = {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()}
         >>> print(Session(spec, tensors).explain())  # doctest: +ELLIPSIS
         whole sequences: numpy; not native: ...
-        one step at a time: numpy; not native: ...
+        one step at a time: native
         """
         whole = native.explained(self.why_not_native())
         reason = why_not_streamed(self.spec)
