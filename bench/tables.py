@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.int8.tables import int8
 from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
@@ -153,6 +154,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "tasks": tasks,
     "startup": startup,
     "streaming": streaming,
+    "int8": int8,
     "quality": quality,
     "baselines": baselines,
     "provenance": provenance,
