@@ -1,11 +1,12 @@
-// The module timesteps._core: with the bind.h of ngram, recurrent, stream and training the only file here that sees Python.
-// Arrays come in as numpy's or, for torch's tensors, as addresses, which the caller has checked. Every call that can be
-// long lets other threads of Python run.
+// The module timesteps._core: with bind_text.h, language.cpp, ngram/bind.cpp and the bind.h of recurrent, stream and
+// training the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors, as addresses, which the
+// caller has checked. Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 
 #include "bags.h"
+#include "bind_text.h"
 #include "cbow.h"
 #include "dropout.h"
 #include "grams.h"
@@ -22,24 +23,6 @@ using namespace nanobind::literals;
 using namespace timesteps;
 
 namespace {
-
-template <class T>
-using In = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Out = nb::ndarray<T, nb::numpy, nb::ndim<1>>;
-
-template <class T>
-std::span<const T> view(const In<T>& array) {
-    return {array.data(), array.shape(0)};
-}
-
-/// A vector becomes a numpy array without a copy.
-template <class T>
-Out<T> array(std::vector<T>&& values) {
-    auto* kept = new std::vector<T>(std::move(values));
-    nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
-    return Out<T>(kept->data(), {kept->size()}, owner);
-}
 
 std::pair<Out<std::int32_t>, Out<std::int64_t>> arrays(Bags&& bags) {
     return {array(std::move(bags.ids)), array(std::move(bags.offsets))};
@@ -81,6 +64,12 @@ Out<std::uint64_t> frequent(const HashCounts& counts, std::int64_t least, std::i
         keys = counts.frequent(least, most);
     }
     return array(std::move(keys));
+}
+
+/// All hashes, ascending, and how often each was seen.
+nb::tuple entries(const HashCounts& counts) {
+    auto [keys, numbers] = counts.entries();
+    return nb::make_tuple(array(std::move(keys)), array(std::move(numbers)));
 }
 
 auto units_to_bags(const nb::bytes& bytes, const In<std::int64_t>& lengths, bool word, int syllable_smallest,
@@ -179,7 +168,8 @@ NB_MODULE(_core, module) {
              "offsets"_a.noconvert(), "order"_a)
         .def("add_grams", &add_grams, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
              "offsets"_a.noconvert(), "characters"_a, "longest"_a)
-        .def("features", &frequent, "least"_a, "most"_a);
+        .def("features", &frequent, "least"_a, "most"_a)
+        .def("entries", &entries);
     module.def("look_up", &units_to_bags, "bytes"_a, "lengths"_a.noconvert(), "word"_a, "syllable_smallest"_a,
                "syllable_largest"_a, "jamo_smallest"_a, "jamo_largest"_a, "features"_a.noconvert());
     module.def("look_up_phrases", &phrases_to_bags, "bytes"_a, "lengths"_a.noconvert(), "steps"_a.noconvert(),
@@ -243,5 +233,6 @@ NB_MODULE(_core, module) {
     bind_recurrent(module);
     bind_stream(module);
     bind_training(module);
+    bind_text(module);
     bind_language(module);
 }

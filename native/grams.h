@@ -76,6 +76,7 @@ inline void count_grams(HashCounts& counts, const Units& units, std::span<const 
     const auto flush = [&] {
         std::sort(found.begin(), found.end());
         found.erase(std::unique(found.begin(), found.end()), found.end());
+        for (const std::uint64_t key : found) counts.prefetch(key);
         for (const std::uint64_t key : found) counts.add(key, 1);
         found.clear();
     };
@@ -91,21 +92,37 @@ inline void count_grams(HashCounts& counts, const Units& units, std::span<const 
 inline Bags look_up_grams(const Units& units, std::span<const std::int32_t> steps,
                           std::span<const std::int64_t> offsets, Grams grams, std::span<const std::uint64_t> sorted) {
     const FeatureIndex index(sorted);
-    std::vector<std::pair<std::int64_t, std::int32_t>> found;  // slot, id
+    std::vector<std::uint64_t> keys;
+    std::vector<std::int64_t> slots;  // of the keys, and then of the ids
+    std::vector<std::int32_t> ids, row_ids;
+    std::size_t current = 0, kept = 0;
     Bags bags;
     bags.offsets.assign(steps.size() * static_cast<std::size_t>(grams.longest()) + 1, 0);
-    grams(units, steps, offsets, [&](std::size_t, std::int64_t slot, std::uint64_t key) {
-        if (const std::int32_t id = index.find(key); id >= 0) {
-            found.emplace_back(slot, id);
+    const auto flush = [&] {
+        index.find(keys, row_ids);
+        for (std::size_t place = 0; place < keys.size(); ++place) {
+            if (row_ids[place] < 0) continue;
+            const std::int64_t slot = slots[kept + place];
+            slots[ids.size()] = slot;  // never beyond what was read
+            ids.push_back(row_ids[place]);
             ++bags.offsets[static_cast<std::size_t>(slot) + 1];
         }
+        slots.resize(kept = ids.size());
+        keys.clear();
+    };
+    grams(units, steps, offsets, [&](std::size_t row, std::int64_t slot, std::uint64_t key) {
+        if (row != current) flush();
+        current = row;
+        keys.push_back(key);
+        slots.push_back(slot);
     });
+    flush();
     for (std::size_t slot = 1; slot < bags.offsets.size(); ++slot) bags.offsets[slot] += bags.offsets[slot - 1];
-    bags.ids.resize(found.size());
+    bags.ids.resize(ids.size());
     std::vector<std::int64_t> next(bags.offsets.begin(), bags.offsets.end() - 1);
-    for (const auto& [slot, id] : found) {
-        std::int64_t& place = next[static_cast<std::size_t>(slot)];
-        bags.ids[static_cast<std::size_t>(place++)] = id;
+    for (std::size_t place = 0; place < ids.size(); ++place) {
+        std::int64_t& to = next[static_cast<std::size_t>(slots[place])];
+        bags.ids[static_cast<std::size_t>(to++)] = ids[place];
     }
     return bags;
 }

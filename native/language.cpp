@@ -103,9 +103,12 @@ void bind_language(nb::module_& module) {
              })
         .def("add_layer", [](LanguageSpec& s, Index kind, Index option, Index inputs, Index hidden, Index gates,
                              Index saved_each, Index saved_once) {
-            s.layers.push_back({.kind = kind, .option = option, .input_size = inputs, .hidden_size = hidden,
-                                .gates = gates, .bidirectional = false, .learned = false, .layer_norm = false,
-                                .peephole = false, .zoneout = 0, .zoneout_cell = 0, .saved_each = saved_each,
+            s.layers.push_back({.kind = kind,
+                                .option = option,
+                                .input_size = inputs,
+                                .hidden_size = hidden,
+                                .gates = gates,
+                                .saved_each = saved_each,
                                 .saved_once = saved_once});
         });
     bind_trainer<float>(module, "LanguageTrainer");

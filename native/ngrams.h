@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "simd.h"
+
 namespace timesteps {
 
 constexpr std::uint64_t kHashOffset = 0xcbf29ce484222325u, kHashPrime = 0x100000001b3u;  // 64-bit FNV-1a
@@ -201,60 +203,102 @@ void each_phrase(const Units& units, std::span<const std::int32_t> steps, std::s
     }
 }
 
-/// How often each hash was seen: open addressing, linear probing, at most half full.
+/// How often each hash was seen: open addressing, linear probing, at most three quarters full.
 class HashCounts {
 public:
-    using Entry = std::pair<std::uint64_t, std::int64_t>;  // hash, count; a count of 0 is a free place
-
-    HashCounts() : entries_(1 << 16) {}
+    HashCounts() : keys_(1 << 16), counts_(1 << 16) {}
 
     std::size_t size() const { return size_; }
 
+    /// Fetches the place of a hash, for an `add` soon after.
+    void prefetch(std::uint64_t key) const {
+        TIMESTEPS_PREFETCH(keys_.data() + place_of(key));
+        TIMESTEPS_PREFETCH(counts_.data() + place_of(key));
+    }
+
+    /// Counts stop at the largest that there is.
     void add(std::uint64_t key, std::int64_t count) {
-        Entry& entry = find(key);
-        if (entry.second == 0) {
-            entry = {key, count};
-            if (++size_ * 2 > entries_.size()) grow();
-        } else {
-            entry.second += count;
+        const std::size_t place = find(key);
+        if (counts_[place] == 0) {
+            keys_[place] = key;
+            if (++size_ * 4 > keys_.size() * 3) {
+                counts_[place] = bounded(count);
+                grow();
+                return;
+            }
         }
+        counts_[place] = bounded(counts_[place] + count);
     }
 
     /// Hashes seen `least` times, ascending; with `most` >= 0 the most frequent ones, of equals the smaller.
     std::vector<std::uint64_t> frequent(std::int64_t least, std::int64_t most) const {
-        std::vector<Entry> kept;
-        for (const Entry& entry : entries_)
-            if (entry.second > 0 && entry.second >= least) kept.push_back(entry);
-        if (most >= 0 && kept.size() > static_cast<std::size_t>(most)) {
-            const auto more = [](const Entry& a, const Entry& b) {
-                return a.second != b.second ? a.second > b.second : a.first < b.first;
-            };
-            std::nth_element(kept.begin(), kept.begin() + most, kept.end(), more);
-            kept.resize(static_cast<std::size_t>(most));
-        }
         std::vector<std::uint64_t> keys;
-        keys.reserve(kept.size());
-        for (const Entry& entry : kept) keys.push_back(entry.first);
+        const auto each = [&](auto visit) {
+            for (std::size_t place = 0; place < keys_.size(); ++place)
+                if (counts_[place] > 0 && counts_[place] >= least) visit(place);
+        };
+        std::size_t enough = 0;
+        each([&](std::size_t) { ++enough; });
+        if (most < 0 || enough <= static_cast<std::size_t>(most)) {
+            keys.reserve(enough);
+            each([&](std::size_t place) { keys.push_back(keys_[place]); });
+        } else {
+            std::vector<std::pair<std::int64_t, std::uint64_t>> ranked;  // most frequent first
+            ranked.reserve(enough);
+            each([&](std::size_t place) { ranked.emplace_back(-std::int64_t{counts_[place]}, keys_[place]); });
+            std::nth_element(ranked.begin(), ranked.begin() + most, ranked.end());
+            ranked.resize(static_cast<std::size_t>(most));
+            for (const auto& entry : ranked) keys.push_back(entry.second);
+        }
         std::sort(keys.begin(), keys.end());
         return keys;
     }
 
+    /// All hashes, ascending, with their counts.
+    std::pair<std::vector<std::uint64_t>, std::vector<std::int64_t>> entries() const {
+        std::vector<std::pair<std::uint64_t, std::uint32_t>> kept;
+        kept.reserve(size_);
+        for (std::size_t place = 0; place < keys_.size(); ++place)
+            if (counts_[place] > 0) kept.emplace_back(keys_[place], counts_[place]);
+        std::sort(kept.begin(), kept.end());
+        std::pair<std::vector<std::uint64_t>, std::vector<std::int64_t>> found;
+        found.first.reserve(size_);
+        found.second.reserve(size_);
+        for (const auto& [key, count] : kept) {
+            found.first.push_back(key);
+            found.second.push_back(count);
+        }
+        return found;
+    }
+
 private:
-    Entry& find(std::uint64_t key) {
-        const std::size_t mask = entries_.size() - 1;
-        std::size_t place = (key ^ key >> 32) & mask;
-        while (entries_[place].second != 0 && entries_[place].first != key) place = (place + 1) & mask;
-        return entries_[place];
+    static std::uint32_t bounded(std::int64_t count) {
+        return static_cast<std::uint32_t>(std::min<std::int64_t>(count, UINT32_MAX));
+    }
+
+    std::size_t place_of(std::uint64_t key) const { return (key ^ key >> 32) & (keys_.size() - 1); }
+
+    std::size_t find(std::uint64_t key) const {
+        std::size_t place = place_of(key);
+        while (counts_[place] != 0 && keys_[place] != key) place = (place + 1) & (keys_.size() - 1);
+        return place;
     }
 
     void grow() {
-        std::vector<Entry> old(entries_.size() * 2);
-        old.swap(entries_);
-        for (const Entry& entry : old)
-            if (entry.second != 0) find(entry.first) = entry;
+        std::vector<std::uint64_t> keys(keys_.size() * 2);
+        std::vector<std::uint32_t> counts(keys.size());
+        keys.swap(keys_);
+        counts.swap(counts_);
+        for (std::size_t old = 0; old < keys.size(); ++old) {
+            if (counts[old] == 0) continue;
+            const std::size_t place = find(keys[old]);
+            keys_[place] = keys[old];
+            counts_[place] = counts[old];
+        }
     }
 
-    std::vector<Entry> entries_;
+    std::vector<std::uint64_t> keys_;
+    std::vector<std::uint32_t> counts_;  // 0: a free place
     std::size_t size_ = 0;
 };
 
@@ -262,14 +306,28 @@ private:
 class FeatureIndex {
 public:
     explicit FeatureIndex(std::span<const std::uint64_t> sorted) : sorted_(sorted) {
+        if (sorted.size() > INT32_MAX) throw std::length_error("too many features");
         while (shift_ > 40 && (std::size_t{1} << (64 - shift_)) < sorted.size()) --shift_;
         first_.resize((std::size_t{1} << (64 - shift_)) + 1);
         std::size_t place = 0;
         for (std::size_t bucket = 0; bucket + 1 < first_.size(); ++bucket) {
             while (place < sorted.size() && sorted[place] >> shift_ < bucket) ++place;
-            first_[bucket] = place;
+            first_[bucket] = static_cast<std::uint32_t>(place);
         }
-        first_.back() = sorted.size();
+        first_.back() = static_cast<std::uint32_t>(sorted.size());
+    }
+
+    /// The ids of hashes, or -1. What they need is fetched for many at a time.
+    void find(std::span<const std::uint64_t> keys, std::vector<std::int32_t>& ids) const {
+        ids.resize(keys.size());
+        for (std::size_t first = 0; first < keys.size(); first += kTogether) {
+            const std::size_t last = std::min(keys.size(), first + kTogether);
+            for (std::size_t place = first; place < last; ++place)
+                TIMESTEPS_PREFETCH(first_.data() + (keys[place] >> shift_));
+            for (std::size_t place = first; place < last; ++place)
+                TIMESTEPS_PREFETCH(sorted_.data() + first_[keys[place] >> shift_]);
+            for (std::size_t place = first; place < last; ++place) ids[place] = find(keys[place]);
+        }
     }
 
     /// The id, or -1.
@@ -281,9 +339,11 @@ public:
     }
 
 private:
+    static constexpr std::size_t kTogether = 64;
+
     std::span<const std::uint64_t> sorted_;
     int shift_ = 63;                  // the bits above it name a bucket; as many buckets as features, at most 2^24
-    std::vector<std::size_t> first_;  // the first feature of each bucket
+    std::vector<std::uint32_t> first_;  // the first feature of each bucket
 };
 
 /// Bags of ids: bag u is ids[offsets[u]] … ids[offsets[u + 1] - 1].
@@ -298,7 +358,9 @@ inline void count_units(HashCounts& counts, const Units& units, std::span<const 
     UnitFeatures features(families);
     for (std::size_t unit = 0; unit < units.size(); ++unit) {
         if (weights[unit] < 1) throw std::invalid_argument("a count is below 1");
-        for (const std::uint64_t key : features(units[unit])) counts.add(key, weights[unit]);
+        const std::span<const std::uint64_t> keys = features(units[unit]);
+        for (const std::uint64_t key : keys) counts.prefetch(key);
+        for (const std::uint64_t key : keys) counts.add(key, weights[unit]);
     }
 }
 
@@ -307,9 +369,11 @@ inline Bags look_up_units(const Units& units, const Families& families, std::spa
     UnitFeatures features(families);
     Bags bags;
     bags.offsets.reserve(units.size() + 1);
+    std::vector<std::int32_t> ids;
     for (std::size_t unit = 0; unit < units.size(); ++unit) {
-        for (const std::uint64_t key : features(units[unit]))  // ascending, and so are their ids
-            if (const std::int32_t id = index.find(key); id >= 0) bags.ids.push_back(id);
+        index.find(features(units[unit]), ids);  // ascending hashes, and so are their ids
+        for (const std::int32_t id : ids)
+            if (id >= 0) bags.ids.push_back(id);
         bags.offsets.push_back(static_cast<std::int64_t>(bags.ids.size()));
     }
     return bags;

@@ -23,6 +23,8 @@ namespace timesteps {
 namespace nb = nanobind;
 using namespace nanobind::literals;
 
+namespace {
+
 template <class T>
 using NgramIn = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using NgramEntries = nb::ndarray<const std::uint32_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -95,6 +97,51 @@ private:
     int left_ = 0;
 };
 
+/// The tokens of sentences, a line each, whose words white space separates.
+class NgramTokens {
+public:
+    /// `lines`: the words from number `first` on, a line each.
+    NgramTokens(const nb::bytes& lines, std::uint32_t first, std::uint32_t unknown, std::uint32_t end)
+        : first_(first), unknown_(unknown), end_(end) {
+        std::string_view left(lines.c_str(), lines.size());
+        for (std::size_t size; !left.empty(); left.remove_prefix(size + 1)) {
+            size = std::min(left.find('\n'), left.size() - 1);
+            words_.number(left.substr(0, size));
+        }
+    }
+
+    /// Calls each(token) for the words of one text and its end.
+    template <class Each>
+    void of(std::string_view text, Each each) const {
+        each_word(text, false, [&](std::string_view word) {
+            const std::uint32_t number = words_.find(word);
+            each(number == Words::kNone ? unknown_ : first_ + number);
+        });
+        each(end_);
+    }
+
+    /// The tokens of all sentences, each with its end, and where the sentences begin.
+    nb::tuple operator()(const nb::bytes& lines) const {
+        std::string_view left(lines.c_str(), lines.size());
+        std::vector<std::uint32_t> tokens;
+        std::vector<std::int64_t> offsets{0};
+        {
+            const nb::gil_scoped_release unlocked;
+            while (!left.empty()) {
+                const std::size_t size = std::min(left.find('\n'), left.size() - 1);
+                of(left.substr(0, size), [&](std::uint32_t token) { tokens.push_back(token); });
+                offsets.push_back(static_cast<std::int64_t>(tokens.size()));
+                left.remove_prefix(size + 1);
+            }
+        }
+        return nb::make_tuple(shown(std::move(tokens)), shown(std::move(offsets)));
+    }
+
+private:
+    Words words_;
+    std::uint32_t first_, unknown_, end_;
+};
+
 /// A query with what Python sees of states: tuples of words, the last one last.
 class NgramReader {
 public:
@@ -147,6 +194,17 @@ public:
         for (std::size_t word = 0; word < logs.shape(0); ++word) logs.data()[word] *= std::numbers::ln10;
     }
 
+    /// The sum over a text's words and its end.
+    double text(const nb::tuple& state, const NgramTokens& tokens, const nb::str& text) const {
+        Py_ssize_t size = 0;
+        const char* utf8 = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+        if (utf8 == nullptr) throw nb::python_error();
+        std::vector<std::uint32_t> words;
+        words.reserve(static_cast<std::size_t>(size) / 4 + 2);
+        tokens.of({utf8, static_cast<std::size_t>(size)}, [&](std::uint32_t token) { words.push_back(token); });
+        return query_.sum(state_of(state), words) * std::numbers::ln10;
+    }
+
 private:
     static std::vector<Table> as_tables(const std::vector<NgramEntries>& arrays) {
         std::vector<Table> tables;
@@ -190,44 +248,7 @@ private:
     NgramQuery query_;
 };
 
-/// The tokens of sentences, a line each, whose words white space separates.
-class NgramTokens {
-public:
-    /// `lines`: the words from number `first` on, a line each.
-    NgramTokens(const nb::bytes& lines, std::uint32_t first, std::uint32_t unknown, std::uint32_t end)
-        : first_(first), unknown_(unknown), end_(end) {
-        std::string_view left(lines.c_str(), lines.size());
-        for (std::size_t size; !left.empty(); left.remove_prefix(size + 1)) {
-            size = std::min(left.find('\n'), left.size() - 1);
-            words_.number(left.substr(0, size));
-        }
-    }
-
-    /// The tokens of all sentences, each with its end, and where the sentences begin.
-    nb::tuple operator()(const nb::bytes& lines) const {
-        std::string_view left(lines.c_str(), lines.size());
-        std::vector<std::uint32_t> tokens;
-        std::vector<std::int64_t> offsets{0};
-        {
-            const nb::gil_scoped_release unlocked;
-            while (!left.empty()) {
-                const std::size_t size = std::min(left.find('\n'), left.size() - 1);
-                each_word(left.substr(0, size), false, [&](std::string_view word) {
-                    const std::uint32_t number = words_.find(word);
-                    tokens.push_back(number == Words::kNone ? unknown_ : first_ + number);
-                });
-                tokens.push_back(end_);
-                offsets.push_back(static_cast<std::int64_t>(tokens.size()));
-                left.remove_prefix(size + 1);
-            }
-        }
-        return nb::make_tuple(shown(std::move(tokens)), shown(std::move(offsets)));
-    }
-
-private:
-    Words words_;
-    std::uint32_t first_, unknown_, end_;
-};
+}  // namespace
 
 void bind_ngram(nb::module_& module) {
     nb::class_<NgramLevels>(module, "NgramLevels")
@@ -321,6 +342,7 @@ void bind_ngram(nb::module_& module) {
         .def("shortest", &NgramReader::shortest, "state"_a)
         .def("distribution", &NgramReader::distribution, "state"_a, "logs"_a.noconvert())
         .def("log_probs", &NgramReader::log_probs, "state"_a, "words"_a, "logs"_a.noconvert())
+        .def("text", &NgramReader::text, "state"_a, "tokens"_a, "text"_a)
         .def("sentences", &NgramReader::sentences, "state"_a, "words"_a, "offsets"_a, "logs"_a.noconvert());
 }
 

@@ -7,7 +7,7 @@ namespace timesteps {
 
 namespace {
 
-constexpr std::size_t kLanes = 8;             // sentences at a time
+constexpr std::size_t kLanes = 32;  // sentences at a time
 constexpr std::uint32_t kNothing = 0x80000000u;  // -0: no n-gram goes on from here
 
 }  // namespace
@@ -94,6 +94,20 @@ NgramQuery::State NgramQuery::run(const State& state, std::span<const std::uint3
         now = 1 - now;
     }
     return states[now];
+}
+
+double NgramQuery::sum(const State& state, std::span<const std::uint32_t> words) const {
+    if (order() > 1)
+        for (std::size_t place = 1; place < words.size(); ++place)
+            __builtin_prefetch(tables_[0].entry(tables_[0].home(words[place], words[place - 1])));
+    State states[2] = {state, {}};
+    std::size_t now = 0;
+    double sum = 0;
+    for (const std::uint32_t word : words) {
+        sum += step(states[now], word, states[1 - now]);
+        now = 1 - now;
+    }
+    return sum;
 }
 
 void NgramQuery::sentences(const State& state, std::span<const std::uint32_t> words,

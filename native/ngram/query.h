@@ -47,6 +47,9 @@ public:
     void sentences(const State& state, std::span<const std::uint32_t> words, std::span<const std::int64_t> offsets,
                    double* logs) const;
 
+    /// The sum over words that follow each other; the places in memory of their bigrams are fetched together.
+    double sum(const State& state, std::span<const std::uint32_t> words) const;
+
 private:
     /// The n-grams that end with a word, looked for from the shortest on.
     struct Search {

@@ -46,7 +46,7 @@ struct Projecting {
         for (Index n = 0; n < count; ++n)
             for (int v = 0; v < V; ++v)
                 store(to + n * kLanes + v * W, splat<Vec>(bias == nullptr ? T(0) : bias[n]));
-        multiply_rows<T, W, V>(weights, count, size, panel, nullptr, to, kLanes);
+        multiply_rows<T, V>(weights, count, size, panel, nullptr, to, kLanes);
     }
 
     static void exponentials(T* scores, Index count, T* peak, T* sum) {
@@ -95,7 +95,7 @@ struct Projecting {
             if (left <= (N - 1) * W)
                 return columns_gradient<N - 1>(d, panels, stride, count, columns, column, left, grads, add);
         }
-        multiply_panels<T, W, N>(d, count, kLanes, stride, panels, kLanes, columns, grads, column, add,
+        multiply_panels<T, N>(d, count, kLanes, stride, panels, kLanes, columns, grads, column, add,
                                  left - (N - 1) * W);
     }
 
@@ -109,7 +109,7 @@ struct Projecting {
     }
 
     static void input_gradient(const T* d, Index count, const T* const* weights, Index size, T* c, bool add) {
-        multiply_outer<T, W, V>(d, kLanes, count, weights, size, c, add);
+        multiply_outer<T, V>(d, kLanes, count, weights, size, c, add);
     }
 
     static ProjectionKernels<T> kernels() {

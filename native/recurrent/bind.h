@@ -122,7 +122,7 @@ std::pair<std::int64_t, std::int64_t> saved_numbers(std::int64_t kind, std::int6
                                                     bool normed) {
     Problem<T> p{};
     p.hidden_size = p.output_size = hidden_size;
-    const Sizes sizes = kernels(static_cast<CellKind>(kind), hidden_size, regularised, T{}).sizes(p);
+    const Sizes sizes = sizes_of(kernels(static_cast<CellKind>(kind), hidden_size, regularised, T{}), p);
     const std::int64_t arrays = normed ? 3 : 1;  // gates, and both products after their norm
     return {sizes.panels * (arrays * sizes.kept_row + sizes.cell_row) + (normed ? kScales : 0),
             sizes.panels * 2 * (arrays + 1) * kLineBytes / std::int64_t(sizeof(T))};

@@ -6,77 +6,79 @@
 
 namespace timesteps::TIMESTEPS_TARGET {
 
-template <class Cell>
+template <class T>
 struct ForwardMemory {
-    using T = typename Cell::T;
     T *h[2], *masked, *reset, *c, *gates, *output, *zero;
     const T **x_rows, **h_rows[2], **masked_rows, **reset_rows;
     T **y_rows, **output_rows;
     Index width, gate_stride, cell_stride;
-    RegularMemory<Cell> regular;
+    RegularMemory<T> regular;
 
-    ForwardMemory(const Problem<T>& p, Index rows, Arena& arena) : regular(p, rows, arena) {
-        const Layout<Cell> l(p);
+    ForwardMemory(const Layout<T>& l, const Problem<T>& p, Index rows, Arena& arena) : regular(l, p, rows, arena) {
         width = l.width;
-        gate_stride = p.chunk_rows * Cell::S * Cell::W;
-        cell_stride = rows * Cell::W;
+        gate_stride = p.chunk_rows * l.gate_row();
+        cell_stride = rows * l.W;
         for (int n = 0; n < 2; ++n) h[n] = arena.take<T>(rows * width), h_rows[n] = arena.take<const T*>(rows);
         masked = p.mask == nullptr ? nullptr : arena.take<T>(rows * width);
         masked_rows = arena.take<const T*>(p.mask == nullptr ? 0 : rows);
-        reset = arena.take<T>(Cell::kTwoStages ? rows * width : 0);
-        reset_rows = arena.take<const T*>(Cell::kTwoStages ? rows : 0);
-        c = arena.take<T>(Cell::kHasCells ? l.panels * cell_stride : 0);
+        const Index two_stages = l.cell.two_stages ? rows : 0, projected = l.cell.projected ? rows : 0;
+        reset = arena.take<T>(two_stages * width);
+        reset_rows = arena.take<const T*>(two_stages);
+        c = arena.take<T>(l.cell.has_cells ? l.panels * cell_stride : 0);
         gates = arena.take<T>(p.gates == nullptr ? l.panels * gate_stride : 0);
         x_rows = arena.take<const T*>(p.chunk_rows);
         y_rows = arena.take<T*>(rows);
-        output = arena.take<T>(Cell::kProjected ? rows * width : 0);
-        output_rows = arena.take<T*>(Cell::kProjected ? rows : 0);
-        zero = arena.take<T>(Cell::kProjected ? 4 * Cell::W : 0);
+        output = arena.take<T>(projected * width);
+        output_rows = arena.take<T*>(projected);
+        zero = arena.take<T>(4 * l.W);
     }
 };
 
 /// The input side of the gates of `rows` rows, panels from … to - 1, where someone else has made it: bias + gx.
-template <class Cell>
-void take_projected(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* gx,
-                    Index rows, Index from, Index to, typename Cell::T* gates, Index stride) {
-    constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
-    using V = typename Cell::V;
+template <class T>
+void take_projected(const Layout<T>& l, const T* packed, const T* const* gx, Index rows, Index from, Index to, T* gates,
+                    Index stride) {
+    constexpr Index W = kWidth<T>;
+    using V = Vector<T, W>;
+    const Index step = l.gate_row();
     gates += from * stride;
     for (Index panel = from; panel < to; ++panel, gates += stride)
-        for (Index v = 0; v < S; ++v) {
+        for (Index v = 0; v < l.S; ++v) {
             const V bias = load<V>(packed + l.bias(panel) + v * W);
-            const Slot<Cell> s(l, panel, Cell::input_gate(v < GI ? v : 0), v < GI ? v : 0);
+            const bool given = v < l.GI;
+            const Slot s(l, panel, l.cell.input_gate[given ? v : 0], given ? v : 0);
             for (Index row = 0; row < rows; ++row)
-                store(gates + (row * S + v) * W, v < GI ? bias + load_some<V>(gx[row] + s.row, s.rows) : bias);
+                store(gates + row * step + v * W, given ? bias + load_some<V>(gx[row] + s.row, s.rows) : bias);
         }
 }
 
 /// The input side of the gates of `rows` rows, panels from … to - 1: bias + W_ih x.
-template <class Cell>
-void project(const Layout<Cell>& l, const typename Cell::T* packed, const typename Cell::T* const* x, Index rows,
-             Index from, Index to, typename Cell::T* gates, Index stride) {
-    constexpr Index W = Cell::W, S = Cell::S, GI = Cell::GI;
-    using V = typename Cell::V;
+template <class T>
+void project(const Layout<T>& l, const T* packed, const T* const* x, Index rows, Index from, Index to, T* gates,
+             Index stride) {
+    constexpr Index W = kWidth<T>;
+    const Index step = l.gate_row(), rest = l.S - l.GI;
     gates += from * stride;
     for (Index panel = from; panel < to; ++panel, gates += stride) {
-        const auto* bias = packed + l.bias(panel);
-        multiply_rows<typename Cell::T, W, GI>(x, rows, l.input, packed + l.ih(panel), bias, gates, S * W);
-        for (Index row = 0; row < rows && S > GI; ++row)
-            for (Index v = GI; v < S; ++v) store(gates + (row * S + v) * W, load<V>(bias + v * W));
+        const T* bias = packed + l.bias(panel);
+        multiply_rows<T>(l.GI, x, rows, l.input, packed + l.ih(panel), bias, gates, step);
+        for (Index row = 0; row < rows && rest > 0; ++row)
+            copy(gates + row * step + l.GI * W, bias + l.GI * W, rest * W);
     }
 }
 
-template <class Cell>
+template <class T>
 struct Forward {
-    using T = typename Cell::T;
-    static constexpr Index W = Cell::W, S = Cell::S, U = Cell::U;
+    static constexpr Index W = kWidth<T>;
 
     const Problem<T>& p;
     const T* packed;
     const Index begin, end;
-    const Layout<Cell> l;
-    ForwardMemory<Cell> m;
-    const NormForward<Cell> norm;
+    const Layout<T> l;
+    const Cell<T>& cell;
+    const Index gate_row;
+    ForwardMemory<T> m;
+    const NormForward<T> norm;
     Regulars<T> more{};
 
     Forward(const Problem<T>& problem, const T* weights, Index first, Index last, Arena arena)
@@ -85,7 +87,9 @@ struct Forward {
           begin(first),
           end(last),
           l(problem),
-          m(problem, last - first, arena),
+          cell(l.cell),
+          gate_row(l.gate_row()),
+          m(l, problem, last - first, arena),
           norm{p, l, packed, m.regular} {}
 
     Index active(Index t) const { return least(p.active[t], end) - begin; }
@@ -109,14 +113,11 @@ struct Forward {
     bool again() const { return p.hn == nullptr; }
 
     /// Keeps c where a segment begins; h is among the outputs.
-    void mark([[maybe_unused]] Index chunk, [[maybe_unused]] Index from, [[maybe_unused]] Index to) {
-        if constexpr (Cell::kHasCells) {
-            if (p.marks == nullptr || p.mark[chunk] < 0) return;
-            T* marks = p.marks + p.mark[chunk] * p.batch * p.hidden_size;
-            for (Index row = 0; row < active(p.chunk[chunk]); ++row)
-                cells_out<Cell>(l, m.c + row * W, m.cell_stride, marks + p.original[begin + row] * p.hidden_size, false,
-                                from, to);
-        }
+    void mark(Index chunk, Index from, Index to) {
+        if (!cell.has_cells || p.marks == nullptr || p.mark[chunk] < 0) return;
+        T* marks = p.marks + p.mark[chunk] * p.batch * p.hidden_size;
+        for (Index row = 0; row < active(p.chunk[chunk]); ++row)
+            cells_out(l, m.c + row * W, m.cell_stride, marks + p.original[begin + row] * p.hidden_size, false, from, to);
     }
 
     /// Some blocks of the units of one visit, with their input side at the chunk's first. All rows of a batch of a few,
@@ -133,19 +134,19 @@ struct Forward {
 
     /// Gates of the slice's first row at visit t, which is the slice's `row`-th of its chunk.
     T* gates_at(Index t, Index row) const {
-        return p.gates != nullptr ? p.gates + (kept_row(p, t) + begin) * S * W : m.gates + row * S * W;
+        return p.gates != nullptr ? p.gates + (kept_row(p, t) + begin) * gate_row : m.gates + row * gate_row;
     }
     Index gate_stride() const { return p.gates != nullptr ? p.gate_stride : m.gate_stride; }
 
     /// Where the normed recurrent products of visit t lie, and from panel to panel.
     T* normed_at(Index t) const {
-        return p.normed_hh != nullptr ? p.normed_hh + (kept_row(p, t) + begin) * S * W : m.regular.normed;
+        return p.normed_hh != nullptr ? p.normed_hh + (kept_row(p, t) + begin) * gate_row : m.regular.normed;
     }
     Index normed_stride() const { return p.normed_hh != nullptr ? p.gate_stride : m.regular.stride; }
 
     void enter() {
-        if constexpr (Cell::kProjected) clear(m.zero, 4 * W);
-        if constexpr (Cell::kRegularised) clear(m.regular.zero, S * W);
+        clear(m.zero, 4 * W);
+        if (cell.regularised) clear(m.regular.zero, gate_row);
         for (Index row = 0; row < end - begin; ++row) {
             for (int n = 0; n < 2; ++n) {
                 clear(m.h[n] + row * m.width, m.width);
@@ -155,10 +156,10 @@ struct Forward {
                                      : state_row(p, p.h0, begin + row, static_cast<const T*>(nullptr));
             if (h != nullptr) copy(m.h[p.first & 1] + row * m.width, h, p.output_size);
             if (p.mask != nullptr) m.masked_rows[row] = m.masked + row * m.width;
-            if constexpr (Cell::kTwoStages) m.reset_rows[row] = m.reset + row * m.width;
-            if constexpr (Cell::kProjected) m.output_rows[row] = m.output + row * m.width;
-            if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, cell_row(p, p.c_first, begin + row), m.c + row * W, m.cell_stride);
+            if (cell.two_stages) m.reset_rows[row] = m.reset + row * m.width;
+            if (cell.projected) m.output_rows[row] = m.output + row * m.width;
+            if (cell.has_cells)
+                cells_in(l, cell_row(p, p.c_first, begin + row), m.c + row * W, m.cell_stride);
         }
     }
 
@@ -166,8 +167,8 @@ struct Forward {
         for (Index row = 0; row < end - begin; ++row) {
             const Index r = begin + row, b = p.original[r];
             copy(p.hn + b * p.output_size, m.h[p.length[r] & 1] + row * m.width, p.output_size);
-            if constexpr (Cell::kHasCells)
-                cells_out<Cell>(l, m.c + row * W, m.cell_stride, p.cn + b * p.hidden_size, false);
+            if (cell.has_cells)
+                cells_out(l, m.c + row * W, m.cell_stride, p.cn + b * p.hidden_size, false);
         }
         clear_unvisited(p, p.y, p.output_size, begin, end);
     }
@@ -190,15 +191,12 @@ struct Forward {
             if (whole && t + 1 < last) continue;
             T* gates = gates_at(whole ? first : t, done);
             if (p.norm_ih != nullptr) {
-                if constexpr (Cell::kRegularised) {
-                    T* normed = p.normed_ih == nullptr ? gates : p.normed_ih + (gates - p.gates);
-                    norm.project(m.x_rows + done, p.offset[whole ? first : t] + begin, row - done, normed, gates,
-                                 gate_stride());
-                }
+                T* normed = p.normed_ih == nullptr ? gates : p.normed_ih + (gates - p.gates);
+                norm.project(m.x_rows + done, p.offset[whole ? first : t] + begin, row - done, normed, gates,
+                             gate_stride());
             } else {
-                using Plain = typename Cell::Plain;
-                const auto how = p.w_ih == nullptr ? take_projected<Plain> : project<Plain>;
-                how(Layout<Plain>(p), packed, m.x_rows + done, row - done, from, to, gates, gate_stride());
+                const auto how = p.w_ih == nullptr ? take_projected<T> : project<T>;
+                how(l, packed, m.x_rows + done, row - done, from, to, gates, gate_stride());
             }
             done = row;
         }
@@ -210,8 +208,8 @@ struct Forward {
             clear(h + row * m.width, m.width);
             if (p.fresh_h != nullptr)
                 copy(h + row * m.width, state_row(p, p.fresh_h, begin + row, p.fresh_h), p.output_size);
-            if constexpr (Cell::kHasCells)
-                cells_in<Cell>(l, cell_row(p, p.fresh_c, begin + row), m.c + row * W, m.cell_stride);
+            if (cell.has_cells)
+                cells_in(l, cell_row(p, p.fresh_c, begin + row), m.c + row * W, m.cell_stride);
         }
     }
 
@@ -227,125 +225,86 @@ struct Forward {
         return m.masked_rows;
     }
 
+    /// Calls work(panel, step of that panel) for panels from … to - 1.
+    template <class Work>
+    void each_panel(const ForwardStep<T>& visit, Index stride, Index from, Index to, const Work& work) {
+        for (Index panel = from; panel < to; ++panel) {
+            const Index unit = panel * l.U * W;
+            ForwardStep<T> here = visit;
+            here.gates += panel * stride, here.h_in += unit, here.h_out += unit;
+            here.unit = unit, here.units = l.units(panel);
+            if (cell.has_cells) {
+                here.c += panel * m.cell_stride;
+                if (here.saved_c != nullptr) here.saved_c += panel * p.cell_stride;
+            }
+            work(panel, here);
+        }
+    }
+
+    void recur(Index panel, Index rows, const T* const* h, const ForwardStep<T>& here) {
+        if (cell.GH > 0)
+            multiply_rows<T>(cell.GH, h, rows, l.state, packed + l.hh(panel), nullptr, here.gates + cell.OH * W,
+                             gate_row);
+    }
+
+    void recur_second(Index panel, Index rows, const ForwardStep<T>& here) {
+        multiply_rows<T>(1, m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates, gate_row);
+    }
+
     void visit(Index t, Index row, T** y_rows, Index from, Index to) {
         const Index rows = active(t);
-        [[maybe_unused]] const T* const* h = entering(t, rows);
+        const T* const* h = entering(t, rows);
         for (Index n = 0; n < rows; ++n) {
             y_rows[n] = again() ? m.h[(t + 1) & 1] + n * m.width : row_at(p, p.y, begin + n, t);
-            if (p.far) expect_row<true>(y_rows[n] + from * U * W, least((to - from) * U * W, p.output_size));
+            if (p.far) expect_row<true>(y_rows[n] + from * l.U * W, least((to - from) * l.U * W, p.output_size));
         }
-        T* gates = gates_at(t, row);
         const Index stride = gate_stride();
-        ForwardStep<T> s{.gates = gates,
-                         .c = m.c,
-                         .h_in = m.h[t & 1],
-                         .h_out = Cell::kProjected ? m.output : m.h[(t + 1) & 1],
-                         .y = Cell::kProjected ? m.output_rows : y_rows,
-                         .saved_c = p.cells == nullptr ? nullptr : p.cells + (kept_row(p, t) + begin) * W,
-                         .rows = rows,
-                         .h_stride = m.width,
-                         .unit = 0,
-                         .units = 0,
-                         .option = p.option,
-                         .keep = p.gates != nullptr,
-                         .regulars = Cell::kRegularised ? &more : nullptr};
-        const auto step = [&](const auto& work) {
-            for (Index panel = from; panel < to; ++panel) {
-                const Index unit = panel * U * W;
-                ForwardStep<T> here = s;
-                here.gates += panel * stride, here.h_in += unit, here.h_out += unit;
-                here.unit = unit, here.units = l.units(panel);
-                if constexpr (Cell::kHasCells) {
-                    here.c += panel * m.cell_stride;
-                    if (here.saved_c != nullptr) here.saved_c += panel * p.cell_stride;
-                }
-                work(panel, here);
-            }
-        };
-        if constexpr (Cell::kRegularised) return visit_regularised(t, rows, h, step);
-        step([&](Index panel, const ForwardStep<T>& here) {
-            if constexpr (Cell::GH > 0)
-                multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr,
-                                              here.gates + Cell::OH * W, S * W);
-            if constexpr (Cell::kTwoStages)
-                Cell::first_forward(here, h[0] + here.unit, m.reset + here.unit);
-            else
-                Cell::forward(here);
-        });
-        if constexpr (Cell::kTwoStages)
-            step([&](Index panel, const ForwardStep<T>& here) {
-                multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates,
-                                       S * W);
-                Cell::forward(here);
-            });
-        if constexpr (Cell::kProjected) project_outputs(t, rows);
-    }
-
-    template <class Step>
-    void visit_regularised(Index t, Index rows, const T* const* h, const Step& step) {
-        const bool normed = p.norm_hh != nullptr, cells_normed = p.norm_c != nullptr;
-        const Index first = p.offset[t] + begin, stride = normed_stride();
-        T* a = normed_at(t);
-        if constexpr (Cell::kHasCells) {
-            more.written = m.regular.written, more.written_stride = m.cell_stride;
-            more.weights = packed + l.gains() + l.kOwn, more.weights_stride = l.gains_row();
-            more.peephole = p.w_ch != nullptr;
-            more.zone = zone_at<T>(p.zone_c, l.hidden, t, begin, rows, m.regular.zone_c);
-        }
-        if (normed) norm.recur(h, first, rows, a, stride);
-        step([&](Index panel, const ForwardStep<T>& here) {
-            if (normed)
-                norm.add(first, rows, panel, a + panel * stride, here.gates);
-            else
-                multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), nullptr,
-                                              here.gates + Cell::OH * W, S * W);
-            if constexpr (Cell::kTwoStages || Cell::kHasCells)
-                Cell::first_forward(here, h[0] + here.unit, Cell::kTwoStages ? m.reset + here.unit : nullptr);
-            if (!Cell::kTwoStages && !cells_normed) Cell::forward(here);
-        });
-        if constexpr (Cell::kTwoStages) {
-            if (normed) norm.recur_second(m.reset_rows, first, rows, a, stride);
-            step([&](Index panel, const ForwardStep<T>& here) {
-                if (normed)
-                    norm.add_second(first, rows, panel, a + panel * stride, here.gates);
+        const ForwardStep<T> s{.gates = gates_at(t, row),
+                               .c = m.c,
+                               .h_in = m.h[t & 1],
+                               .h_out = cell.projected ? m.output : m.h[(t + 1) & 1],
+                               .y = cell.projected ? m.output_rows : y_rows,
+                               .saved_c = p.cells == nullptr ? nullptr : p.cells + (kept_row(p, t) + begin) * W,
+                               .rows = rows,
+                               .h_stride = m.width,
+                               .unit = 0,
+                               .units = 0,
+                               .option = p.option,
+                               .keep = p.gates != nullptr,
+                               .regulars = cell.regularised ? &more : nullptr};
+        if (cell.regularised) {
+            visit_regularised(t, h, s);
+        } else {
+            each_panel(s, stride, from, to, [&](Index panel, const ForwardStep<T>& here) {
+                recur(panel, rows, h, here);
+                if (cell.two_stages)
+                    cell.first_forward(here, h[0] + here.unit, m.reset + here.unit);
                 else
-                    multiply_rows<T, W, 1>(m.reset_rows, rows, l.hidden, packed + l.second(panel), nullptr, here.gates,
-                                           S * W);
-                Cell::forward(here);
+                    cell.forward(here);
             });
+            if (cell.two_stages)
+                each_panel(s, stride, from, to, [&](Index panel, const ForwardStep<T>& here) {
+                    recur_second(panel, rows, here);
+                    cell.forward(here);
+                });
         }
-        if (cells_normed) {
-            norm.cells(first, rows, more.written, more.written_stride);
-            more.mean = norm.cell_mean(first), more.scale = norm.scale(kCellScale, first);
-            step([](Index, const ForwardStep<T>& here) { Cell::forward(here); });
-        }
-        if constexpr (Cell::kProjected) project_outputs(t, rows);
-        if (p.zone_h.rate > 0) zone_outputs(t, rows);
+        if (cell.projected) project_outputs(t, rows);
+        if (cell.regularised && p.zone_h.rate > 0) zone_outputs(t, rows);
     }
 
-    void zone_outputs(Index t, Index rows) {
-        using V = typename Cell::V;
-        const Zone<T> zone = zone_at<T>(p.zone_h, p.output_size, t, begin, rows, m.regular.zone_h);
-        for (Index row = 0; row < rows; ++row) {
-            const T* before = m.h[t & 1] + row * m.width;
-            T* h = m.h[(t + 1) & 1] + row * m.width;
-            for (Index unit = 0; unit < p.output_size; unit += W) {
-                const V next = zoned<T, W>(zone, row, unit, load<V>(before + unit), load<V>(h + unit));
-                store(h + unit, next);
-                store_some(m.y_rows[row] + unit, next, p.output_size - unit);
-            }
-        }
-    }
+    // In forward_regularised.h.
+    void visit_regularised(Index t, const T* const* h, const ForwardStep<T>& s);
+    void zone_outputs(Index t, Index rows);
 
     /// h' = W_hr (o ∘ tanh(c')).
     void project_outputs(Index t, Index rows) {
         const T* weights = packed + l.projection();
         T* h = m.h[(t + 1) & 1];
-        for (Index first = 0; first < l.vectors(l.state); first += 4)
-            with_rows<4>(least(l.vectors(l.state) - first, 4), [&]<int V>() {
-                multiply_rows<T, W, V>(m.output_rows, rows, l.hidden, weights, m.zero, h + first * W, m.width);
-                weights += l.hidden * V * W;
-            });
+        for (Index first = 0; first < l.vectors(l.state); first += 4) {
+            const Index wide = least(l.vectors(l.state) - first, 4);
+            multiply_rows<T>(wide, m.output_rows, rows, l.hidden, weights, m.zero, h + first * W, m.width);
+            weights += l.hidden * wide * W;
+        }
         for (Index row = 0; row < rows && !again(); ++row) copy(m.y_rows[row], h + row * m.width, p.output_size);
     }
 };

@@ -20,6 +20,13 @@ constexpr double kPartWork = 2e6;                // multiplications that are wor
 constexpr std::int64_t kPointWork = 8;           // … and that a gate is worth that has no recurrent product
 constexpr double kVisitWork = 6e4;               // … and those of one visit that are worth waiting for each other
 
+/// The problem gets the cell that the kernels are for.
+template <class T>
+Sizes sizes_of(const Kernels<T>& kernels, Problem<T>& p) {
+    p.cell = kernels.cell;
+    return kernels.sizes(p);
+}
+
 /// The order of rows, the packing, and the chunks of one batch.
 template <class T>
 class Plan {
@@ -28,8 +35,9 @@ public:
     Plan(CellKind kind, Problem<T>& problem, const std::int64_t* counts, std::int64_t every)
         : p(problem),
           kernels(timesteps::kernels(kind, problem.hidden_size, is_regularised(problem), T{})),
-          sizes(kernels.sizes(problem)) {
-        if (every > 0 && is_regularised(problem)) throw std::invalid_argument("a regularised cell keeps all of its steps");
+          sizes(sizes_of(kernels, problem)) {
+        if (every > 0 && is_regularised(problem))
+            throw std::invalid_argument("a regularised cell keeps all of its steps");
         sort(counts);
         draw(p.zone_h, 0), draw(p.zone_c, 1);
         p.visits = p.batch > 0 ? length_[0] : 0;

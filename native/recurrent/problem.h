@@ -25,6 +25,7 @@ struct Zoneout {
 /// first ones; `r` is a row's place in that order, `t` a visit, and packed row offset[t] + r is row r at visit t.
 template <class T>
 struct Problem {
+    const void* cell;  // what the kernels know of it
     std::int64_t batch, steps, visits, input_size, hidden_size;
     std::int64_t output_size;         // of h: hidden_size, or that of the projection
     std::int64_t option;              // of the cell
@@ -85,9 +86,10 @@ struct Sizes {
     bool one_product;      // … and a visit needs nothing of the others' units but h
 };
 
-/// The kernels of one cell, type and instruction set.
+/// The kernels of one type and instruction set, and one of its cells.
 template <class T>
 struct Kernels {
+    const void* cell;  // for Problem::cell
     Sizes (*sizes)(const Problem<T>&);
     /// Bytes of `memory` for `rows` rows at once; backward has it for the whole batch.
     std::int64_t (*forward_memory)(const Problem<T>&, std::int64_t rows);

@@ -51,7 +51,7 @@ Products<T> products_for() {
             [](const M& m, const T* packed, const T* bias, const T* const* x, Index rows, T* y) {
                 for (Index row = 0; row < rows; row += kRowsAtOnce)
                     each_panel<W>(0, m.outputs, [&]<int V>(Index column, Index) {
-                        multiply_rows<T, W, V>(x + row, least(kRowsAtOnce, rows - row), m.inputs,
+                        multiply_rows<T, V>(x + row, least(kRowsAtOnce, rows - row), m.inputs,
                                                packed + column * m.inputs, bias + column, y + row * m.pitch + column,
                                                m.pitch);
                     });
@@ -60,7 +60,7 @@ Products<T> products_for() {
             [](const M& m, Index begin, Index end, const T* dy, const T* const* x, Index rows, T* sums) {
                 for (Index row = 0; row < rows; row += kRowsAtOnce)
                     each_panel<W>(begin, end, [&]<int V>(Index column, Index) {
-                        multiply_outer<T, W, V>(dy + row * m.pitch + column, m.pitch, least(kRowsAtOnce, rows - row),
+                        multiply_outer<T, V>(dy + row * m.pitch + column, m.pitch, least(kRowsAtOnce, rows - row),
                                                 x + row, m.inputs, sums + column * m.inputs, row > 0);
                     });
             },
@@ -82,7 +82,7 @@ Products<T> products_for() {
                     each_panel<W>(0, m.inputs, [&]<int V>(Index column, Index width) {
                         for (Index n = 0; n < m.outputs; n += kInner) {
                             const Index length = least(kInner, m.outputs - n);
-                            multiply_panels<T, W, V>(dy + row * m.pitch + n, least(kRowsAtOnce, rows - row), m.pitch,
+                            multiply_panels<T, V>(dy + row * m.pitch + n, least(kRowsAtOnce, rows - row), m.pitch,
                                                      length, 1, length, packed + column * m.outputs + n * V * W,
                                                      dx + row, column, add || n > 0, width - (V - 1) * W);
                         }
@@ -91,7 +91,6 @@ Products<T> products_for() {
     };
 }
 
-Products<float> float_products() { return products_for<float>(); }
-Products<double> double_products() { return products_for<double>(); }
+Products<TIMESTEPS_NUMBER> products(TIMESTEPS_NUMBER) { return products_for<TIMESTEPS_NUMBER>(); }
 
 }  // namespace timesteps::TIMESTEPS_TARGET

@@ -1,7 +1,6 @@
-// What the driver does besides for regularised cells, on the way forward.
+// What regularised cells need besides: memory, random numbers, and layer norm on the way forward.
 #pragma once
 
-#include "gains.h"
 #include "norm.h"
 #include "rows.h"
 #include "tiles.h"
@@ -19,22 +18,20 @@ Zone<T> zone_at(const Zoneout& zoneout, Index size, Index t, Index begin, Index 
             static_cast<T>(zoneout.rate)};
 }
 
-template <class Cell>
+template <class T>
 struct RegularMemory {
-    using T = typename Cell::T;
-    T *normed, *written, *zero, *mean, *scale;
-    std::uint64_t *zone_h, *zone_c;
-    Index stride, rows;
+    T *normed = nullptr, *written = nullptr, *zero = nullptr, *mean = nullptr, *scale = nullptr;
+    std::uint64_t *zone_h = nullptr, *zone_c = nullptr;
+    Index stride = 0, rows = 0;
 
-    RegularMemory(const Problem<T>& p, Index some, Arena& arena) {
-        if constexpr (!Cell::kRegularised) return;
-        const Layout<Cell> l(p);
-        stride = some * Cell::S * Cell::W;
+    RegularMemory(const Layout<T>& l, const Problem<T>& p, Index some, Arena& arena) {
+        if (!l.cell.regularised) return;
+        stride = some * l.gate_row();
         rows = p.chunk_rows;
         const bool norm = p.norm_hh != nullptr;
         normed = arena.take<T>(norm && p.normed_hh == nullptr ? l.panels * stride : 0);
-        written = arena.take<T>(Cell::kHasCells ? l.panels * some * Cell::W : 0);
-        zero = arena.take<T>(Cell::S * Cell::W);
+        written = arena.take<T>(l.cell.has_cells ? l.panels * some * l.W : 0);
+        zero = arena.take<T>(l.gate_row());
         mean = arena.take<T>(norm ? kScales * rows : 0);
         scale = arena.take<T>(norm ? kScales * rows : 0);
         zone_h = arena.take<std::uint64_t>(some);
@@ -43,78 +40,78 @@ struct RegularMemory {
 };
 
 /// Layer norm of the way forward. Rows of a call follow each other from packed row `first` on.
-template <class Cell>
+template <class T>
 struct NormForward {
-    using T = typename Cell::T;
-    static constexpr Index W = Cell::W, S = Cell::S;
+    static constexpr Index W = kWidth<T>;
 
     const Problem<T>& p;
-    const Layout<Cell>& l;
+    const Layout<T>& l;
     const T* packed;
-    const RegularMemory<Cell>& m;
+    const RegularMemory<T>& m;
 
-    const T* gain(Index panel, Index side) const { return packed + l.gains() + panel * l.gains_row() + side; }
     T* scale(Scale which, Index first) const {
         return p.scales == nullptr ? m.scale + which * m.rows : p.scales + which * p.offset[p.visits] + first;
     }
     T* mean(Scale which) const { return m.mean + which * m.rows; }
 
-    template <class N>
-    void statistics(Scale which, Index first, Index rows, const T* a, Index stride) const {
-        N::statistics(l, a, S * W, stride, rows, mean(which), scale(which, first));
+    void statistics(Slots slots, Scale which, Index first, Index rows, const T* a, Index stride) const {
+        norm_statistics(l, slots, a, l.gate_row(), stride, rows, mean(which), scale(which, first));
     }
-    template <class N>
-    void apply(Scale which, Index first, Index rows, Index panel, Index side, const T* bias, T* a, T* gates) const {
-        N::apply(l, panel, rows, mean(which), scale(which, first), gain(panel, side), bias, a, gates);
+    void apply(Slots slots, Scale which, Index first, Index rows, Index panel, Index side, const T* bias, T* a,
+               T* gates) const {
+        const T* gain = packed + l.gains() + panel * l.gains_row() + side;
+        norm_apply<T>(l, slots, panel, rows, mean(which), scale(which, first), gain, bias, a, gates);
     }
 
     /// Gates = bias + γ ∘ normed(W_ih x). What is normed lies in `a`, which may be the gates.
     void project(const T* const* x, Index first, Index rows, T* a, T* gates, Index stride) const {
+        const bool parted = l.cell.alone >= 0;
         for (Index panel = 0; panel < l.panels; ++panel)
-            multiply_rows<T, W, Cell::GI>(x, rows, l.input, packed + l.ih(panel), m.zero, a + panel * stride, S * W);
-        statistics<NormTogether<Cell>>(kInputTogether, first, rows, a, stride);
-        if constexpr (Cell::kAlone >= 0) statistics<Norm<Cell, 0, 1>>(kInputAlone, first, rows, a, stride);
+            multiply_rows<T>(l.GI, x, rows, l.input, packed + l.ih(panel), m.zero, a + panel * stride, l.gate_row());
+        statistics(together(l), kInputTogether, first, rows, a, stride);
+        if (parted) statistics(kFirstSlot, kInputAlone, first, rows, a, stride);
         for (Index panel = 0; panel < l.panels; ++panel, a += stride, gates += stride) {
             const T* bias = packed + l.bias(panel);
-            apply<NormTogether<Cell>>(kInputTogether, first, rows, panel, 0, bias, a, gates);
-            if constexpr (Cell::kAlone >= 0)
-                apply<Norm<Cell, 0, 1>>(kInputAlone, first, rows, panel, 0, bias, a, gates);
-            for (Index row = 0; row < rows; ++row)
-                for (Index v = Cell::GI; v < S; ++v) store(gates + (row * S + v) * W, load<typename Cell::V>(bias + v * W));
+            apply(together(l), kInputTogether, first, rows, panel, 0, bias, a, gates);
+            if (parted) apply(kFirstSlot, kInputAlone, first, rows, panel, 0, bias, a, gates);
+            for (Index row = 0; row < rows && l.S > l.GI; ++row)
+                copy(gates + row * l.gate_row() + l.GI * W, bias + l.GI * W, (l.S - l.GI) * W);
         }
     }
 
     /// Gates gain γ ∘ normed(W_hh h): first the products of all panels and what the norm needs of them …
     void recur(const T* const* h, Index first, Index rows, T* a, Index stride) const {
         for (Index panel = 0; panel < l.panels; ++panel)
-            multiply_rows<T, W, Cell::GH>(h, rows, l.state, packed + l.hh(panel), m.zero,
-                                          a + panel * stride + Cell::OH * W, S * W);
-        statistics<NormTogether<Cell>>(kRecurrentTogether, first, rows, a, stride);
-        if constexpr (Cell::kAlone >= 0 && !Cell::kTwoStages)
-            statistics<NormAlone<Cell>>(kRecurrentAlone, first, rows, a, stride);
+            multiply_rows<T>(l.GH, h, rows, l.state, packed + l.hh(panel), m.zero,
+                             a + panel * stride + l.cell.OH * W, l.gate_row());
+        statistics(together(l), kRecurrentTogether, first, rows, a, stride);
+        if (recurs_alone()) statistics(alone(l), kRecurrentAlone, first, rows, a, stride);
     }
     /// … and then each panel.
     void add(Index first, Index rows, Index panel, T* a, T* gates) const {
-        apply<NormTogether<Cell>>(kRecurrentTogether, first, rows, panel, l.kGainHidden, nullptr, a, gates);
-        if constexpr (Cell::kAlone >= 0 && !Cell::kTwoStages)
-            apply<NormAlone<Cell>>(kRecurrentAlone, first, rows, panel, l.kGainHidden, nullptr, a, gates);
+        apply(together(l), kRecurrentTogether, first, rows, panel, l.gain_hidden(), nullptr, a, gates);
+        if (recurs_alone()) add_alone(first, rows, panel, a, gates);
     }
 
     /// The same of the second product.
     void recur_second(const T* const* reset, Index first, Index rows, T* a, Index stride) const {
         for (Index panel = 0; panel < l.panels; ++panel)
-            multiply_rows<T, W, 1>(reset, rows, l.hidden, packed + l.second(panel), m.zero, a + panel * stride, S * W);
-        statistics<NormAlone<Cell>>(kRecurrentAlone, first, rows, a, stride);
+            multiply_rows<T>(1, reset, rows, l.hidden, packed + l.second(panel), m.zero, a + panel * stride,
+                             l.gate_row());
+        statistics(alone(l), kRecurrentAlone, first, rows, a, stride);
     }
-    void add_second(Index first, Index rows, Index panel, T* a, T* gates) const {
-        apply<NormAlone<Cell>>(kRecurrentAlone, first, rows, panel, l.kGainHidden, nullptr, a, gates);
+    void add_alone(Index first, Index rows, Index panel, T* a, T* gates) const {
+        apply(alone(l), kRecurrentAlone, first, rows, panel, l.gain_hidden(), nullptr, a, gates);
     }
 
     T* cell_mean(Index first) const { return p.scales == nullptr ? mean(kCellScale) : scale(kCellMean, first); }
     /// Of c', as the gates made it.
     void cells(Index first, Index rows, const T* written, Index stride) const {
-        Norm<Cell, 0, 1>::statistics(l, written, W, stride, rows, cell_mean(first), scale(kCellScale, first));
+        norm_statistics(l, kFirstSlot, written, W, stride, rows, cell_mean(first), scale(kCellScale, first));
     }
+
+private:
+    bool recurs_alone() const { return l.cell.alone >= 0 && !l.cell.two_stages; }
 };
 
 }  // namespace timesteps::TIMESTEPS_TARGET

@@ -62,32 +62,32 @@ TIMESTEPS_ALWAYS const T* before(const Problem<T>& p, Index r, Index t, const T*
 }
 
 /// A row of cell states, between (hidden_size) and (panels, rows, W); some panels of it.
-template <class Cell>
-void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride, Index first,
+template <class T>
+void cells_in(const Layout<T>& l, const T* from, T* to, Index stride, Index first,
               Index last) {
-    constexpr Index W = Cell::W;
+    constexpr Index W = kWidth<T>;
     for (Index panel = first; panel < last; ++panel)
         for (Index n = 0; n < W; ++n)
             to[panel * stride + n] = from == nullptr || n >= l.units(panel) ? 0 : from[panel * W + n];
 }
 
-template <class Cell>
-void cells_in(const Layout<Cell>& l, const typename Cell::T* from, typename Cell::T* to, Index stride) {
-    cells_in<Cell>(l, from, to, stride, 0, l.panels);
+template <class T>
+void cells_in(const Layout<T>& l, const T* from, T* to, Index stride) {
+    cells_in(l, from, to, stride, 0, l.panels);
 }
 
-template <class Cell>
-void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add,
+template <class T>
+void cells_out(const Layout<T>& l, const T* from, Index stride, T* to, bool add,
                Index first, Index last) {
-    constexpr Index W = Cell::W;
+    constexpr Index W = kWidth<T>;
     for (Index panel = first; panel < last; ++panel)
         for (Index n = 0; n < l.units(panel); ++n)
             to[panel * W + n] = from[panel * stride + n] + (add ? to[panel * W + n] : 0);
 }
 
-template <class Cell>
-void cells_out(const Layout<Cell>& l, const typename Cell::T* from, Index stride, typename Cell::T* to, bool add) {
-    cells_out<Cell>(l, from, stride, to, add, 0, l.panels);
+template <class T>
+void cells_out(const Layout<T>& l, const T* from, Index stride, T* to, bool add) {
+    cells_out(l, from, stride, to, add, 0, l.panels);
 }
 
 /// What no visit wrote is zero.

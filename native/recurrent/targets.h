@@ -8,17 +8,17 @@
 
 namespace timesteps {
 
-#define TIMESTEPS_KERNELS(target)                                       \
-    namespace target {                                                  \
-    Kernels<float> float_kernels(CellKind kind, std::int64_t hidden, bool regularised);   \
-    Kernels<double> double_kernels(CellKind kind, std::int64_t hidden, bool regularised); \
-    Products<float> float_products();                                   \
-    Products<double> double_products();                                 \
+#define TIMESTEPS_KERNELS(target, number)                                                  \
+    namespace target {                                                                     \
+    Kernels<number> kernels(CellKind kind, std::int64_t hidden, bool regularised, number); \
+    Products<number> products(number);                                                     \
     }
-TIMESTEPS_KERNELS(baseline)
+TIMESTEPS_KERNELS(baseline, float)
+TIMESTEPS_KERNELS(baseline, double)
 #if defined(__x86_64__)
-TIMESTEPS_KERNELS(avx2)
-TIMESTEPS_KERNELS(avx512)
+TIMESTEPS_KERNELS(avx2, float)
+TIMESTEPS_KERNELS(avx2, double)
+TIMESTEPS_KERNELS(avx512, float)
 #endif
 #undef TIMESTEPS_KERNELS
 
@@ -60,38 +60,37 @@ bool is_regularised(const Problem<T>& p) {
     return p.norm_ih != nullptr || p.norm_hh != nullptr || p.w_ch != nullptr || p.zone_h.rate > 0 || p.zone_c.rate > 0;
 }
 
+/// Double precision is for checks, and does without the widest set.
 inline Kernels<double> kernels(CellKind kind, std::int64_t hidden, bool regularised, double) {
 #if defined(__x86_64__)
-    if (target() == Target::kAvx512) return avx512::double_kernels(kind, hidden, regularised);
-    if (target() == Target::kAvx2) return avx2::double_kernels(kind, hidden, regularised);
+    if (target() != Target::kBaseline) return avx2::kernels(kind, hidden, regularised, double{});
 #endif
-    return baseline::double_kernels(kind, hidden, regularised);
+    return baseline::kernels(kind, hidden, regularised, double{});
 }
 
 inline Kernels<float> kernels(CellKind kind, std::int64_t hidden, bool regularised, float) {
 #if defined(__x86_64__)
     // Sixteen numbers a vector are half empty at eight units.
-    if (target() == Target::kAvx512 && hidden > 8) return avx512::float_kernels(kind, hidden, regularised);
-    if (target() != Target::kBaseline) return avx2::float_kernels(kind, hidden, regularised);
+    if (target() == Target::kAvx512 && hidden > 8) return avx512::kernels(kind, hidden, regularised, float{});
+    if (target() != Target::kBaseline) return avx2::kernels(kind, hidden, regularised, float{});
 #endif
-    return baseline::float_kernels(kind, hidden, regularised);
+    return baseline::kernels(kind, hidden, regularised, float{});
+}
+
+inline Products<double> products(std::int64_t, double) {
+#if defined(__x86_64__)
+    if (target() != Target::kBaseline) return avx2::products(double{});
+#endif
+    return baseline::products(double{});
 }
 
 /// Of the best instruction set; of another where `outputs` would not fill the best one's vectors.
-inline Products<double> products(std::int64_t, double) {
-#if defined(__x86_64__)
-    if (target() == Target::kAvx512) return avx512::double_products();
-    if (target() == Target::kAvx2) return avx2::double_products();
-#endif
-    return baseline::double_products();
-}
-
 inline Products<float> products(std::int64_t outputs, float) {
 #if defined(__x86_64__)
-    if (target() == Target::kAvx512 && outputs % 16 == 0) return avx512::float_products();
-    if (target() != Target::kBaseline) return avx2::float_products();
+    if (target() == Target::kAvx512 && outputs % 16 == 0) return avx512::products(float{});
+    if (target() != Target::kBaseline) return avx2::products(float{});
 #endif
-    return baseline::float_products();
+    return baseline::products(float{});
 }
 
 }  // namespace timesteps

@@ -13,6 +13,9 @@ namespace timesteps::TIMESTEPS_TARGET {
 
 using Index = std::int64_t;
 
+template <class T>
+constexpr int kWidth = TIMESTEPS_BYTES / sizeof(T);  // numbers of a vector
+
 template <class T, int W>
 struct VectorOf {
     typedef T type __attribute__((vector_size(sizeof(T) * W)));

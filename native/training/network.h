@@ -24,10 +24,10 @@ enum class Pool : Index { kLast, kMean, kMax, kMeanMax, kAttention, kNone };
 
 /// One recurrent layer. For the backward pass it keeps `saved_each` numbers for each step of a row, and `saved_once`.
 struct LayerSpec {
-    Index kind, option, input_size, hidden_size, gates;
-    bool bidirectional, learned, layer_norm, peephole;
-    double zoneout, zoneout_cell;
-    Index saved_each, saved_once;
+    Index kind = 0, option = 0, input_size = 0, hidden_size = 0, gates = 0;
+    bool bidirectional = false, learned = false, layer_norm = false, peephole = false;
+    double zoneout = 0, zoneout_cell = 0;
+    Index saved_each = 0, saved_once = 0;
 
     Index directions() const { return bidirectional ? 2 : 1; }
     Index outputs() const { return hidden_size * directions(); }

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
     from timesteps.runtime.text.sequences import one_hot, pad_sequences
     from timesteps.runtime.text.vocabulary import Vocabulary
     from timesteps.tasks.classify.estimator import Classifier
+    from timesteps.tasks.language.estimator import LanguageModel
     from timesteps.tasks.ngram.estimator import NgramModel
+    from timesteps.tasks.regress.estimator import Regressor
+    from timesteps.tasks.tag.estimator import Tagger
 
 __all__ = [
     "Classifier",
+    "LanguageModel",
     "NgramModel",
+    "Regressor",
     "Session",
+    "Tagger",
     "Vocabulary",
     "__version__",
     "load",
@@ -41,8 +47,11 @@ __all__ = [
 # meets PyTorch.
 _WHERE = {
     "Classifier": "timesteps.tasks.classify.estimator",
+    "LanguageModel": "timesteps.tasks.language.estimator",
     "NgramModel": "timesteps.tasks.ngram.estimator",
+    "Regressor": "timesteps.tasks.regress.estimator",
     "Session": "timesteps.runtime.session",
+    "Tagger": "timesteps.tasks.tag.estimator",
     "load": "timesteps.runtime.session",
     "load_language": "timesteps.runtime.language.loading",
     "Vocabulary": "timesteps.runtime.text.vocabulary",

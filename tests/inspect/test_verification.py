@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import timesteps
-from timesteps import Classifier
+from timesteps import Classifier, Regressor, Tagger
 from timesteps.errors import ModelError
+from timesteps.inspect.summary import summary
 from timesteps.inspect.verification import Replay, verify
 from timesteps.runtime import modelfile, native
 from timesteps.runtime.display import columns_of
@@ -194,3 +195,17 @@ def test_no_golden_vectors(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no golden vectors in the file; `timesteps train` stores some"):
         verify(tmp_path)
     assert timesteps.load(tmp_path).verify() == 0
+
+
+def test_answers_at_every_step_and_numbers_are_replayed_in_every_engine() -> None:
+    rows = [np.random.default_rng(n).normal(size=(n, 2)) for n in (4, 1, 0)]
+    tagger = Tagger(hidden_size=3, epochs=1, bidirectional=False).fit(rows, [[0, 1, 1, 0], [1], []])
+    spec = with_golden(tagger.session_.spec, tagger.session_.tensors, rows)
+    found = {each.name: each for each in verify(Session(spec, tagger.session_.tensors)).engines}
+    assert {name for name, engine in found.items() if engine.agrees} >= {"stream", "numpy", "torch"}
+    assert "an answer at every step" in (found["onnxruntime"].reason or "")
+    regressor = Regressor(hidden_size=3, epochs=1).fit(rows[:2], [1.0, 2.0])
+    found = {each.name: each for each in verify(regressor.session_).engines}
+    assert {name for name, engine in found.items() if engine.agrees} >= {"stream", "numpy", "torch"}
+    assert "numbers on a scale" in (found["onnxruntime"].reason or "")
+    assert "pool" not in str(summary(tagger.session_))

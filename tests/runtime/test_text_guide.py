@@ -77,7 +77,7 @@ def test_the_core_finds_what_the_definition_says(rows: list[list[str]], unit: st
     compiled = GramCounter(spec)
     compiled.add(rows)
     plain = GramCounter(spec)
-    plain._core = None
+    plain._counts.core = None
     plain.add(rows)
     features = plain.features()
     np.testing.assert_array_equal(compiled.features(), features)
@@ -204,14 +204,6 @@ def test_a_page_without_blanks_takes_memory_by_its_length_and_not_its_square() -
     spec = GuideSpec(unit="character", longest=2, min_count=1)
     processor, _ = learned([page], spec, TextSpec(bag=BagSpec(piece=2, min_count=1)))
     assert "".join(processor.units([page], spec)[0]) == f"\x02{page}\x03"
-
-
-def test_equal_strings_of_a_corpus_are_one_object() -> None:
-    rows = TextProcessor.fit(["정말 재미 있다"], TextSpec()).units(
-        ["재미 있다", "정말 재미 있다"], GuideSpec(unit="character")
-    )
-    assert rows[0][1] == " 있다\x03"
-    assert rows[0][1] is rows[1][2]
 
 
 def test_with_pieces_a_step_is_two_syllables_to_bag_and_guide_alike() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from timesteps.errors import DataError, ModelError, UsageError
 from timesteps.runtime import native
 from timesteps.runtime.spec import BagSpec, TextSpec
-from timesteps.runtime.text import processor as module
+from timesteps.runtime.text import splitting
 from timesteps.runtime.text.bags import look_up
 from timesteps.runtime.text.ngrams import phrase_features, unit_features
 from timesteps.runtime.text.processor import TextProcessor, cut
@@ -134,7 +134,7 @@ def test_bags_are_the_definition(reviews, monkeypatch, chunk, use_core):
         pytest.skip(native.explain())
     if not use_core:
         monkeypatch.setattr(native, "core", None)
-    monkeypatch.setattr(module, "_CHUNK", chunk)
+    monkeypatch.setattr(splitting, "CHUNK", chunk)
     spec = TextSpec(bag=msgspec.structs.replace(SMALL, min_count=3), max_length=12, truncating="post")
     texts = [*reviews[:80], ""]
     tokens = [tokenize(text.lower())[:12] for text in texts]
@@ -167,7 +167,7 @@ def test_bags_are_the_definition(reviews, monkeypatch, chunk, use_core):
 def test_one_bag_a_distinct_unit_over_chunks(reviews, monkeypatch):
     whole = TextProcessor.fit(reviews[:60], TextSpec(bag=BagSpec(min_count=2)))
     steps = whole.steps(reviews[:60])
-    monkeypatch.setattr(module, "_CHUNK", 7)
+    monkeypatch.setattr(splitting, "CHUNK", 7)
     parts = whole.steps(reviews[:60])
     for name in ("values", "offsets"):
         np.testing.assert_array_equal(getattr(steps, name), getattr(parts, name))

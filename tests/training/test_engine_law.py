@@ -68,7 +68,7 @@ def same(spec: NetworkSpec, rates: Regularization | None, rows: Examples, settin
     valid = rows.take(range(0, len(rows), 3))
     ours, theirs = (run(engine, spec, rates, rows, valid, settings) for engine in ENGINES)
     assert len(ours[0]) == steps
-    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=5e-4, atol=1e-6)
     np.testing.assert_allclose(ours[0][:20], theirs[0][:20], rtol=5e-6, atol=1e-6)
     assert theirs[0][-1] != theirs[0][0]
     for name, weight in theirs[1].items():

@@ -13,8 +13,6 @@ struct Elman {
     static constexpr int S = Vectors, GI = S, GH = S, OH = 0, U = S, kGates = 1;
     static constexpr bool kHasCells = false, kDirect = false, kTwoStages = false, kProjected = false;
     static constexpr bool kGatesAreOutputs = true;
-    using Plain = Elman;
-    static constexpr bool kRegularised = false;
     static constexpr int kAlone = -1;
     static constexpr int input_gate(int) { return 0; }
     static constexpr int recurrent_gate(int) { return 0; }

@@ -14,8 +14,6 @@ struct GruAfter {
     static constexpr int W = Width;
     static constexpr int S = 4, GI = 3, GH = 3, OH = 1, U = 1, kGates = 3;
     static constexpr bool kHasCells = false, kDirect = true, kTwoStages = false, kProjected = false;
-    using Plain = GruAfter;
-    static constexpr bool kRegularised = false;
     static constexpr int kAlone = 3;
     static constexpr int input_gate(int v) { return v == 0 ? 2 : v - 1; }
     static constexpr int recurrent_gate(int v) { return v; }
@@ -59,8 +57,6 @@ struct GruBefore {
     static constexpr int W = Width;
     static constexpr int S = 3, GI = 3, GH = 2, OH = 1, U = 1, kGates = 3, kSecondGate = 2;
     static constexpr bool kHasCells = false, kDirect = true, kTwoStages = true, kProjected = false;
-    using Plain = GruBefore;
-    static constexpr bool kRegularised = false;
     static constexpr int kAlone = 0;
     static constexpr int input_gate(int v) { return v == 0 ? 2 : v - 1; }
     static constexpr int recurrent_gate(int v) { return v; }

@@ -12,11 +12,10 @@ struct Linear {
     using T = Type;
     using V = Vector<T, Width>;
     using Equation = Of<T, Width>;
-    using Plain = Linear;
-    static constexpr bool kRegularised = false;
     static constexpr int W = Width;
     static constexpr int S = Equation::kGates, GI = S, GH = 0, OH = S, U = 1, kGates = S;
     static constexpr bool kHasCells = false, kDirect = true, kTwoStages = false, kProjected = false;
+    static constexpr int kAlone = -1;
     static constexpr int input_gate(int v) { return v; }
     static constexpr int recurrent_gate(int v) { return v; }
 

@@ -12,8 +12,6 @@ struct Lstm {
     static constexpr int W = Width;
     static constexpr int S = 4, GI = 4, GH = 4, OH = 0, U = 1, kGates = 4;
     static constexpr bool kHasCells = true, kDirect = false, kTwoStages = false, kProjected = false;
-    using Plain = Lstm;
-    static constexpr bool kRegularised = false;
     static constexpr int kAlone = -1;
     static constexpr int input_gate(int v) { return v; }
     static constexpr int recurrent_gate(int v) { return v; }
@@ -58,12 +56,12 @@ struct Lstm {
 template <class Type, int Width>
 struct LstmProjected : Lstm<Type, Width> {
     using V = Vector<Type, Width>;
-    using Plain = LstmProjected;
     static constexpr bool kProjected = true;
 
-    /// What is projected, from what forward kept of one row of a panel.
-    static void output(const Type* gates, const Type* c, Type* to) {
-        store(to, load<V>(gates + 3 * Width) * tanh<Width>(load<V>(c)));
+    /// What is projected, from what forward kept of a panel.
+    [[gnu::noinline]] static void output(const Type* gates, const Type* c, Index rows, Type* to) {
+        for (Index row = 0; row < rows; ++row, gates += 4 * Width, c += Width, to += Width)
+            store(to, load<V>(gates + 3 * Width) * tanh<Width>(load<V>(c)));
     }
 };
 

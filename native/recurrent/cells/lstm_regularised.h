@@ -6,11 +6,10 @@
 
 namespace timesteps::TIMESTEPS_TARGET {
 
-template <class Type, int Width, class Of = Lstm<Type, Width>>
-struct LstmRegularised : Of {
+template <class Type, int Width>
+struct LstmRegularised : Lstm<Type, Width> {
     using T = Type;
     using V = Vector<T, Width>;
-    using Plain = Of;
     static constexpr int W = Width, S = 4;
     static constexpr bool kRegularised = true;
 
@@ -85,7 +84,7 @@ struct LstmRegularised : Of {
             const V squashed = tanh<W>(seen), output = o * squashed, through = grad * o * (1 - squashed * squashed);
             store(dgates, through);
             store(dgates + 3 * W, grad * output * (1 - o));
-            if constexpr (Of::kProjected) store(own + own_at(more, kOwns), output);
+            if (more.projected) store(own + own_at(more, kOwns), output);
             if (more.mean == nullptr) continue;
             store(own + own_at(more, kGainC), through * load<V>(dgates + W));
             store(own + own_at(more, kBiasC), through);
@@ -122,14 +121,6 @@ struct LstmRegularised : Of {
             store(dc, earlier);
         }
     }
-};
-
-/// Other cells stay as they are: the driver does what there is to do. An output need not be what the gates make, which
-/// zoneout may replace.
-template <class Cell>
-struct Regularised : Cell {
-    using Plain = Cell;
-    static constexpr bool kRegularised = true, kGatesAreOutputs = false;
 };
 
 }  // namespace timesteps::TIMESTEPS_TARGET

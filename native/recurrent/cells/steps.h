@@ -4,9 +4,9 @@
 //     U vectors of hidden units in a panel; kGates row blocks in torch's weights, and which of them a product's slot
 //     is; kTwoStages: a product that needs all units of the first stage; kProjected: h is a product of what forward
 //     writes; kHasCells: a second state c; kDirect: h' depends on h not only through the product; kAlone: the slot of the
-//     recurrent product that layer norm takes by itself, beside slot 0 of the other (-1: it takes all slots together);
-//     kRegularised: whether it can do with layer norm, zoneout and peephole connections.
-// It may define kGatesAreOutputs: what backward needs of the gates is h', so nothing is kept.
+//     recurrent product that layer norm takes by itself, beside slot 0 of the other (-1: it takes all slots together).
+// It may define kGatesAreOutputs: what backward needs of the gates is h', so nothing is kept; and kRegularised: its
+// pointwise functions do zoneout, peephole connections and layer norm of c.
 #pragma once
 
 #include "../zoneout.h"
@@ -25,12 +25,15 @@ struct Regulars {
     const T *mean, *scale;      // (rows) of c', as its norm took it; null without
     const T *less, *slope;      // backward, (rows): what the norm takes away, and for each normalised number
     Index written_stride, own_stride, own_more, weights_stride;  // own_more: from vectors 0 … S - 1 to the others
-    bool peephole;
+    bool peephole, projected;
     Zone<T> zone;  // of c
 };
 
 template <class Cell>
 constexpr bool kKeepsGates = !requires { requires Cell::kGatesAreOutputs; };
+
+template <class Cell>
+constexpr bool kIsRegularised = requires { requires Cell::kRegularised; };
 
 template <class T>
 struct ForwardStep {

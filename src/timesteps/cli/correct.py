@@ -40,8 +40,10 @@ def correct(
     """
     from timesteps.runtime.language.spelling.corrector import Corrector, Settings
 
-    given = {name: value for name, value in (("caution", caution), ("weight", weight)) if value is not None}
-    settings = Settings(**given)
+    usual = Settings()
+    settings = Settings(
+        caution=usual.caution if caution is None else caution, weight=usual.weight if weight is None else weight
+    )
     model = language.open_language(run)
     corrector = Corrector(model, language.lexicon(run, words), settings=settings)
     for batch in language.sentences(file, encoding):

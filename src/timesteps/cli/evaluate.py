@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from timesteps.cli.talk import percent, print_json, say
+
+if TYPE_CHECKING:
+    from timesteps.runtime.session import Session
 
 
 def evaluate(
@@ -35,6 +39,10 @@ def evaluate(
             "--split", metavar="PART", help="Part of a known data set. Default: its test part, if it has one."
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Of a language model: write the figures as an HTML page, too."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="The figures as JSON on standard output.")
     ] = False,
@@ -43,17 +51,22 @@ def evaluate(
 
     Of a language model: perplexity with and without unknown words, bits per character, tokens.
     """
+    from timesteps.cli.evaluate_text import evaluate_language
     from timesteps.cli.language import is_language_run
+    from timesteps.errors import UsageError, option
 
     if is_language_run(run):
-        _evaluate_language(
-            run, data, encoding, split, as_json, {"text_column": text_column, "label_column": label_column}
-        )
+        for name, value in (("text_column", text_column), ("label_column", label_column)):
+            if value is not None:
+                raise UsageError(f"{option(name)} is for tables, and {run} is a language model", mend="give a text")
+        evaluate_language(run, data, encoding, split, report, as_json)
         return
+    if report is not None:
+        raise UsageError(f"{option('report')} is for language models", mend="training writes a classifier's report")
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
-    from timesteps.errors import ModelError, UsageError
+    from timesteps.errors import ModelError
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
@@ -67,6 +80,11 @@ def evaluate(
     elif split is not None:
         raise UsageError("--split is for known data sets", path=data, mend="name the file of the part instead")
     session = load(run)
+    if session.spec.task == "tag":
+        _judge_tags(session, run, data, encoding, as_json)
+        return
+    if session.spec.task != "classify":
+        raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
     table = open_source(
         data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
@@ -82,8 +100,7 @@ def evaluate(
         rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}
         print_json({"run": run, "data": table.source, "split": split, "rows": rows, **result.to_dict()})
         return
-    if not isinstance(result, Evaluation):
-        raise ModelError("this model does not classify texts", path=run, mend="use Session.evaluate in Python")
+    assert isinstance(result, Evaluation)
     low, high = result.accuracy_interval
     typer.echo(f"accuracy   {percent(result.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
     typer.echo(f"macro-F1   {result.macro_f1:.4f}")
@@ -93,13 +110,20 @@ def evaluate(
         typer.echo(printable(line))
 
 
-def _evaluate_language(
-    run: str, data: str, encoding: str | None, split: str | None, as_json: bool, columns: dict[str, str | None]
-) -> None:
-    from timesteps.cli.evaluate_text import evaluate_language
-    from timesteps.errors import UsageError, option
+def _judge_tags(session: Session, run: str, data: str, encoding: str | None, as_json: bool) -> None:
+    """A tagger, on a file of tagged sentences."""
+    from timesteps.data.conll import read_tagged
+    from timesteps.runtime.display import printable
+    from timesteps.runtime.metrics_steps import TagEvaluation
 
-    for name, value in columns.items():
-        if value is not None:
-            raise UsageError(f"{option(name)} is for tables, and {run} is a language model", mend="give a text")
-    evaluate_language(run, data, encoding, split, as_json)
+    given = read_tagged(data, encoding)
+    result = session.evaluate(given.tokens, given.tags)
+    assert isinstance(result, TagEvaluation)
+    if as_json:
+        print_json({"run": run, "data": data, "sha256": given.sha256, **result.to_dict()})
+        return
+    typer.echo(f"accuracy   {percent(result.tokens.accuracy)} of {result.tokens.n:,} tokens")
+    typer.echo(f"sentences  {percent(result.sequence_accuracy)} of {result.sequences:,} as a whole")
+    typer.echo(f"macro-F1   {result.tokens.macro_f1:.4f}")
+    for line in result.tokens.matrix_text().split("\n"):
+        typer.echo(printable(line))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from timesteps.cli import language
 from timesteps.cli.talk import print_json, say
 
 
-def evaluate_language(run: str, text: str, encoding: str | None, split: str | None, as_json: bool) -> None:
+def evaluate_language(
+    run: str, text: str, encoding: str | None, split: str | None, report: Path | None, as_json: bool
+) -> None:
     """Perplexity with and without unknown words, bits per character, perplexity by position, surprises."""
     from timesteps.cli.fetch import fetch
     from timesteps.data.corpus import corpus_lines, corpus_name
@@ -21,6 +25,12 @@ def evaluate_language(run: str, text: str, encoding: str | None, split: str | No
     found = evaluate_text(model, lines, name=corpus_name(text))
     for unit in found.impossible:
         say(f"{unit!r} is impossible for this model, so the perplexity is infinite")
+    if report is not None:
+        from timesteps.training.report_language import LanguageReport, write_language_report
+
+        facts = [("run", run), ("vocabulary", f"{len(model.words):,} tokens")]
+        write_language_report(report, LanguageReport(run, corpus_name(text), found, facts))
+        say(f"wrote {report}")
     if as_json:
         print_json({"run": run, "text": corpus_name(text), **found.to_dict()})
         return

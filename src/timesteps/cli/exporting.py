@@ -18,11 +18,13 @@ def export(
         str,
         typer.Argument(
             metavar="FILE",
-            help="What to write: .onnx, .keras, .safetensors or, for int8, a folder.",
+            help="What to write: .onnx, .keras, .safetensors, .arpa (or .gz) or, for int8, a folder.",
             show_default=False,
         ),
     ],
-    to: Annotated[str, typer.Option("--to", metavar="LIBRARY", help="onnx, torch, keras or int8.", show_default=False)],
+    to: Annotated[
+        str, typer.Option("--to", metavar="LIBRARY", help="onnx, torch, keras, int8 or arpa.", show_default=False)
+    ],
     data: Annotated[
         str | None,
         typer.Option(
@@ -35,12 +37,12 @@ def export(
         bool, typer.Option("--json", metavar="", help="What was found, as JSON on standard output.")
     ] = False,
 ) -> None:
-    """Write a trained model for ONNX, PyTorch or Keras, or a smaller one in int8, and measure how far they differ.
+    """Write a trained model for ONNX, PyTorch or Keras, a smaller one in int8, or an n-gram model as an ARPA file.
 
-    Both run on random inputs; nothing is written if they differ by more than 1e-5.
+    How far the two differ is measured: both run on random inputs; nothing is written if they differ by more than 1e-5.
     An int8 model is one of ours: it is judged on labelled rows, and its card says what was lost.
     For torch, the lines of Python that rebuild the module are printed.
-    Text processing stays behind: the file reads token ids or numbers.
+    Text processing stays behind: the file reads token ids or numbers, or the units of an n-gram model.
     """
     from timesteps import interchange
     from timesteps.errors import UsageError

@@ -73,9 +73,11 @@ def lexicon(run: str, words: str | None) -> Lexicon | None:
     from timesteps.data.lines import iter_lines
     from timesteps.runtime.language.spelling.lexicon import WORDS, Lexicon
 
+    named = words is not None
     if words is None:
         left = Path(run) / WORDS if Path(run).is_dir() else Path(run).parent / WORDS
         if not left.is_file():
             return None
         words = str(left)
-    return Lexicon.read(iter_lines(words), name=words)
+    # Of a list that training counted, what occurs once is often a slip itself.
+    return Lexicon.read(iter_lines(words), name=words, min_count=1 if named else 2)

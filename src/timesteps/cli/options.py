@@ -198,6 +198,15 @@ Engine = Annotated[
 
 Out = Annotated[Path, _option(_RUN, "Folder for the run. Default: run.", "FOLDER", "--out", "-o")]
 Threads = Annotated[int | None, _option(_RUN, "CPU threads. Default: 1.", "N")]
+Memory = Annotated[
+    str | None,
+    _option(
+        _RUN,
+        "Train from the disk, in about this memory, if the data need more: 512MB, 2GB; none: never. "
+        "Default: half of what is free.",
+        "SIZE",
+    ),
+]
 Resume = Annotated[bool, _option(_RUN, "Go on with the run in --out.", "", "--resume")]
 DryRun = Annotated[
     bool, _option(_RUN, "Check the data, show the model, estimate memory and time; train nothing.", "", "--dry-run")

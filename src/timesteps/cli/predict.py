@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from timesteps.cli.arriving import arriving
 from timesteps.cli.talk import answers
+
+if TYPE_CHECKING:
+    from timesteps.runtime.session import Session
 
 
 def predict(
@@ -21,16 +25,39 @@ def predict(
         str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the file. Default: UTF-8.")
     ] = None,
 ) -> None:
-    """Classify texts: for each line of the input, a line `label <tab> probability`."""
+    """Classify texts: for each line of the input, a line `label <tab> probability`.
+
+    A tagger reads a token a line (columns behind it are not read), and a blank line behind each sentence; it writes
+    `token <tab> tag`.
+    """
     from timesteps.data.lines import iter_lines
     from timesteps.errors import ModelError
     from timesteps.runtime.session import load
 
     session = load(run)
-    if session.spec.text is None or session.spec.text.tokenizer == "ids":
+    if session.spec.task == "tag" and session.spec.text is not None and session.spec.text.tokenizer == "tokens":
+        _tag(session, file, encoding, as_json)
+        return
+    if session.spec.task != "classify" or session.spec.text is None or session.spec.text.tokenizer == "ids":
         raise ModelError("this model reads numbers, not lines of text", path=run, mend="use timesteps.load in Python")
     say = answers(session.classes, as_json)
     for batch in arriving(text for _, text in iter_lines(file, encoding=encoding)):
         for row in session.predict_proba(batch):
             print(say(row))
+        sys.stdout.flush()
+
+
+def _tag(session: Session, file: str, encoding: str | None, as_json: bool) -> None:
+    """Sentences as they arrive, each answered whole."""
+    from timesteps.data.conll import sentences
+    from timesteps.data.lines import iter_lines
+    from timesteps.runtime.display import printable
+
+    rows = ([columns[0] for _, columns in found] for found in sentences(iter_lines(file, encoding=encoding)))
+    for batch in arriving(rows):
+        for tokens, tags in zip(batch, session.predict(batch), strict=True):
+            if as_json:
+                print(json.dumps({"tokens": tokens, "tags": tags}, ensure_ascii=False))
+            else:
+                print("".join(f"{printable(a)}\t{printable(str(b))}\n" for a, b in zip(tokens, tags, strict=True)))
         sys.stdout.flush()

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from timesteps.cli import options
+from timesteps.cli import options, train_ngram
 from timesteps.cli.fetch import fetch
 from timesteps.cli.talk import print_json, say
 from timesteps.cli.train_language import train_language
+from timesteps.cli.train_tag import train_tag
 
 if TYPE_CHECKING:  # msgspec would cost every --help some milliseconds
     from timesteps.tasks.classify.request import Request
 
-app = typer.Typer(no_args_is_help=True, help="Train a model: classify, language.", add_completion=False)
-app.command("language")(train_language)
+app = typer.Typer(no_args_is_help=True, help="Train a model: classify, tag, ngram, language.", add_completion=False)
 
 
 @app.command("classify")
@@ -94,6 +94,7 @@ def classify(
     seed: options.Seed = None,
     out: options.Out = Path("run"),
     threads: options.Threads = None,
+    memory: options.Memory = None,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
@@ -154,3 +155,8 @@ def _run(request: Request, out: Path, resume: bool, as_json: bool) -> None:
         print_json(result.to_dict())
     else:
         typer.echo(str(result))
+
+
+app.command("tag")(train_tag)
+app.command("ngram")(train_ngram.ngram)
+app.command("language")(train_language)

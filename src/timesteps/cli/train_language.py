@@ -47,6 +47,7 @@ def train_language(
     valid: options.Valid = None,
     validation_split: Share = None,
     encoding: options.Encoding = None,
+    baseline: Annotated[bool, _option("Data", "Estimate a 5-gram model of the same text, too.")] = True,
     recipe: Recipe = None,
     units: Unit = None,
     lowercase: Annotated[bool | None, _option(_MODEL, "Lower case first, or letters as they are.")] = None,
@@ -86,7 +87,9 @@ def train_language(
     clip_norm: Annotated[float | None, _option(_FIT, "Largest norm of the gradient.", "X")] = None,
     ema: options.Ema = None,
     samples: Annotated[int | None, _option(_FIT, "Classes of a sampled softmax (torch). 0: all.", "N")] = None,
-    patience: Annotated[int | None, _option(_FIT, "Epochs without a lower validation loss before it stops.", "N")] = None,
+    patience: Annotated[
+        int | None, _option(_FIT, "Epochs without a lower validation loss before it stops.", "N")
+    ] = None,
     seed: options.Seed = None,
     engine: options.Engine = None,
     out: options.Out = Path("run"),
@@ -96,15 +99,18 @@ def train_language(
 ) -> None:
     """Train a recurrent language model: perplexity on what is held out, and a run folder.
 
-    The folder holds model.safetensors (all that `score`, `generate` and `evaluate` need), card.md, log.jsonl and
-    figures.json. Options that are left away are the recipe's.
+    The folder holds model.safetensors (all that `score`, `generate` and `evaluate` need), report.html, card.md,
+    log.jsonl and figures.json. Options that are left away are the recipe's.
     """
     from timesteps.tasks.language.run import LanguageRequest, run
     from timesteps.training.progress import quiet, terminal
 
     given = {name: value for name, value in context.params.items() if value is not None}
-    data = {name: given[name] for name in ("corpus", "valid", "validation_split", "encoding", "recipe") if name in given}
-    choices = {name: value for name, value in given.items() if name not in (*data, "out", "threads", "resume", "as_json")}
+    of_text = ("corpus", "valid", "validation_split", "encoding", "baseline", "recipe")
+    data = {name: given[name] for name in of_text if name in given}
+    choices = {
+        name: value for name, value in given.items() if name not in (*data, "out", "threads", "resume", "as_json")
+    }
     request = LanguageRequest(**data, choices=choices)
     for source in () if resume else (corpus, valid):
         fetch(source)

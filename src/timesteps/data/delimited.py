@@ -123,10 +123,10 @@ def read_csv(lines: Iterable[Line], name: str, delimiter: str | None = None, lim
             notes.append(f"fields are separated by {delimiter!r}")
         lines = chain(sample, iterator)
     records = list(quoted_records(lines, delimiter, name, limit))
-    fault = _ragged(records, name, "a field that holds the delimiter needs quotes around it")
+    fault = ragged(records, name, "a field that holds the delimiter needs quotes around it")
     if fault:
         raise fault
-    return _columns(records, notes)
+    return columns_of(records, notes)
 
 
 def read_tsv(lines: Iterable[Line], name: str, limit: int = MAX_LINE_BYTES) -> Rows:
@@ -137,19 +137,37 @@ def read_tsv(lines: Iterable[Line], name: str, limit: int = MAX_LINE_BYTES) -> R
     """
     lines = list(lines)
     records = [(number, line.split("\t")) for number, line in lines]
-    fault = _ragged(records, name, "a tab inside a text must be replaced by a space")
+    fault = ragged(records, name, "a tab inside a text must be replaced by a space")
     if fault is None:
         if _needed_quotes(records):
             unquoted = [(number, [_unquote(field) for field in fields]) for number, fields in records]
-            return _columns(unquoted, ["quotes around fields taken off"])
-        return _columns(records, [])
+            return columns_of(unquoted, ["quotes around fields taken off"])
+        return columns_of(records, [])
     try:
         records = list(quoted_records(lines, "\t", name, limit))
     except DataError:
         raise fault from None
-    if _ragged(records, name, "") is not None:
+    if ragged(records, name, "") is not None:
         raise fault
-    return _columns(records, ["quoted fields span lines or tabs, as in CSV"])
+    return columns_of(records, ["quoted fields span lines or tabs, as in CSV"])
+
+
+def tsv_records(
+    lines: Iterable[Line], name: str, limit: int = MAX_LINE_BYTES, *, sample: list[Line]
+) -> Iterator[Record]:
+    """The records of a TSV file as they come, in the manner that its first lines, the sample, call for."""
+    records = [(number, line.split("\t")) for number, line in sample]
+    quoted = False
+    if ragged(records, name, "") is not None:
+        with suppress(DataError):
+            quoted = ragged(list(quoted_records(sample, "\t", name, limit)), name, "") is None
+    if quoted:
+        yield from quoted_records(lines, "\t", name, limit)
+        return
+    unquoted = _needed_quotes(records)
+    for number, line in lines:
+        fields = line.split("\t")
+        yield number, [_unquote(field) for field in fields] if unquoted else fields
 
 
 def _needed_quotes(records: list[Record]) -> bool:
@@ -172,7 +190,8 @@ def _unquote(field: str) -> str:
     return field[1:-1].replace('""', '"') if field.startswith('"') else field
 
 
-def _ragged(records: list[Record], name: str, mend: str) -> DataError | None:
+def ragged(records: list[Record], name: str, mend: str) -> DataError | None:
+    """The error of the first record that has not as many fields as the first one; None if all have."""
     expected = next((len(fields) for _, fields in records if fields != [""]), 1)
     for number, fields in records:
         if len(fields) != expected and fields != [""]:
@@ -181,7 +200,7 @@ def _ragged(records: list[Record], name: str, mend: str) -> DataError | None:
     return None
 
 
-def _columns(records: list[Record], notes: list[str]) -> Rows:
+def columns_of(records: list[Record], notes: list[str]) -> Rows:
     """Columns of records of one width; an empty line becomes a row of missing values."""
     width = max((len(fields) for _, fields in records), default=0)
     rows = [fields if len(fields) == width else [""] * width for _, fields in records]

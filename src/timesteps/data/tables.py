@@ -120,7 +120,7 @@ def read_texts(
         if reader.marked:
             rows.notes.append(f"encoding: {reader.encoding.upper()}, by its byte order mark")
         if rows.names is None:
-            _take_header(rows, name, header, (text_column, label_column))
+            take_header(rows, name, header, (text_column, label_column))
     return _table(rows, name, sha256, text_column, label_column, labelled, keep_empty)
 
 
@@ -171,7 +171,7 @@ def _rows_of_lines(
     return rows
 
 
-def _take_header(rows: Rows, name: str, header: bool | None, wanted: Sequence[str | int | None]) -> None:
+def take_header(rows: Rows, name: str, header: bool | None, wanted: Sequence[str | int | None]) -> None:
     """Moves the first row to the names, if it is a header."""
     words = [str(column).strip() for column in wanted if column is not None and not str(column).strip().isdigit()]
     if header is None:
@@ -196,16 +196,8 @@ def _table(
     if not rows.lines:
         what = "is empty" if rows.names is None else "has a header line and no rows"
         raise DataError(what, path=name, mend="add rows, each a text" + (" with its label" if labelled else ""))
-    choice = _fixed(rows, name, text_column, label_column, labelled)
-    if choice is None:
-        choice = choose(rows, name, text_column, label_column, labelled)
-        label = "none" if choice.label is None else describe(rows, choice.label)
-        rows.notes.append(f"text column: {describe(rows, choice.text)}, label column: {label}")
-    for column in (choice.text, choice.label):
-        fault = None if column is None or rows.names is None else rows.unusable.get(rows.names[column])
-        if fault:
-            raise DataError(fault[1], path=name, line=fault[0], mend="each row needs one text and one label")
-    texts, labels, kept, skipped = _sift(rows, choice, keep_empty)
+    choice = decide(rows, name, text_column, label_column, labelled)
+    texts, labels, kept, skipped = sift(rows, choice, keep_empty)
     if not texts:
         reasons = " and ".join(sorted({row.reason for row in skipped}))
         raise DataError(
@@ -228,7 +220,23 @@ def _table(
     )
 
 
-def _fixed(
+def decide(
+    rows: Rows, name: str, text_column: str | int | None, label_column: str | int | None, labelled: bool | None
+) -> Choice:
+    """The columns of texts and labels; what was guessed is added to the notes of the rows."""
+    choice = fixed(rows, name, text_column, label_column, labelled)
+    if choice is None:
+        choice = choose(rows, name, text_column, label_column, labelled)
+        label = "none" if choice.label is None else describe(rows, choice.label)
+        rows.notes.append(f"text column: {describe(rows, choice.text)}, label column: {label}")
+    for column in (choice.text, choice.label):
+        fault = None if column is None or rows.names is None else rows.unusable.get(rows.names[column])
+        if fault:
+            raise DataError(fault[1], path=name, line=fault[0], mend="each row needs one text and one label")
+    return choice
+
+
+def fixed(
     rows: Rows, name: str, text_column: str | int | None, label_column: str | int | None, labelled: bool | None
 ) -> Choice | None:
     """The choice of a format that leaves none."""
@@ -252,7 +260,7 @@ def _column_name(rows: Rows, column: int) -> str:
     return str(column + 1) if rows.names is None else rows.names[column].strip()
 
 
-def _sift(
+def sift(
     rows: Rows, choice: Choice, keep_empty: bool
 ) -> tuple[list[str], list[str] | None, list[int], list[SkippedRow]]:
     """Texts, labels and numbers of the rows that can be used, and the others with the reason."""

@@ -181,7 +181,8 @@ def _reads(spec: ModelSpec) -> str:
     text = spec.text
     if text is None:
         return ""
-    what = "token ids" if text.tokenizer == "ids" else f"texts, a step a {text.tokenizer}"
+    given = {"ids": "token ids", "tokens": "lists of tokens"}
+    what = given.get(text.tokenizer, f"texts, a step a {text.tokenizer}")
     piece = None if text.bag is None else text.bag.piece
     what += "" if piece is None else f" (of Hangul, about {piece} syllables)"
     bag = ", each a bag of n-grams" if text.bag is not None else ""

@@ -133,7 +133,7 @@ def _replay(name: str, run: Runner | str, session: Session) -> Replay:
             continue
         vectors += 1
         difference = np.nan_to_num(np.abs(given - stored), nan=np.inf)
-        largest = max(largest, float(difference.max()))
+        largest = max(largest, float(difference.max(initial=0.0)))
         if wrong is None and not agrees(given, stored):
             worst = int(difference.argmax())
             wrong = f"golden vector {number}, output {worst}: {given[worst]:.6g}, stored is {stored[worst]:.6g}"
@@ -147,7 +147,7 @@ def _replay(name: str, run: Runner | str, session: Session) -> Replay:
 def _native(session: Session) -> Runner | str:
     # Numeric rows are read in double precision by default, which numpy does.
     single = Session(session.spec, session.tensors, np.float32)
-    return single.why_not_native() or (lambda row: single.logits([row])[0])
+    return single.why_not_native() or (lambda row: single.logits([row]).ravel())
 
 
 def _stream(session: Session) -> Runner | str:
@@ -160,8 +160,9 @@ def _stream(session: Session) -> Runner | str:
         # The reader's steps: it cuts long rows to max_length, as a stream never does. An engine scales by itself.
         x = np.ascontiguousarray(row if spec.numeric is not None else session.steps([row]).values)
         streams = engine.open(1, batched=True)
-        for time in range(len(x)):
-            streams.run(x[None, time : time + 1], np.ones(1, np.int64))
+        each = [streams.run(x[None, time : time + 1], np.ones(1, np.int64))[0, 0] for time in range(len(x))]
+        if spec.network.pool == "none":
+            return np.array(each).ravel()
         logits: Logits = streams.logits()[0]
         return logits
 
@@ -174,7 +175,7 @@ def _numpy(session: Session) -> Runner:
 
     def run(row: Any) -> Logits:
         with native.without_core():
-            logits: Logits = plain.logits([row])[0]
+            logits: Logits = plain.logits([row]).ravel()
         return logits
 
     return run
@@ -192,7 +193,7 @@ def _torch(session: Session) -> Runner | str:
     from timesteps.training.predict import logits
     from timesteps.training.weights import restore_weights
 
-    networks = []
+    networks, per_step = [], session.spec.network.pool == "none"
     for member in range(session.spec.members):
         network = build(member_network(session.spec, member))
         prefix = member_prefix(session.spec, member)
@@ -203,8 +204,8 @@ def _torch(session: Session) -> Runner | str:
     def run(row: Any) -> Logits:
         steps = session.steps([row])
         with native.without_core():  # PyTorch's own operators: the core answers for itself above
-            members = [logits(network, steps).astype(np.float64) for network in networks]
-        mean: Logits = np.mean(members, axis=0)[0]
+            members = [logits(network, steps, per_step=per_step).astype(np.float64) for network in networks]
+        mean: Logits = np.mean(members, axis=0).ravel()
         return mean
 
     return run

@@ -167,6 +167,8 @@ def from_session(session: Session) -> PlainNetwork:
     refused = [
         (spec.text is not None and spec.text.guide is not None, "a guide of n-grams", option("guide", "none")),
         (network.input == "bag", "bags of n-grams", option("input", "ids")),
+        (network.pool == "none", "an answer at every step", "pooling"),
+        (spec.targets is not None, "predicted numbers on a scale of their own", "classes"),
         (spec.members > 1, f"{spec.members} members", option("members", 1)),
         (
             any(layer.initial_state == "learned" for layer in network.layers),

@@ -236,7 +236,10 @@ class Session:
         return self._numbers
 
     def evaluate(
-        self, inputs: Iterable[Any], labels: Sequence[Any], sample_weight: ArrayLike | None = None
+        self,
+        inputs: Iterable[Any],
+        labels: Sequence[Any] | NDArray[Any],
+        sample_weight: ArrayLike | None = None,
     ) -> Evaluation | TagEvaluation | NumberEvaluation:
         """How good the answers are where the truth is known: labels, a list of labels a row, or numbers, NaN where one
         is missing.
@@ -261,9 +264,9 @@ class Session:
             return evaluate_numbers(targets.reshape(flat), answers.reshape(flat), losses, weights)
         if per_step:
             return evaluate_tags(
-                step_targets(labels, lengths, self.classes), probabilities(outputs), lengths, self.classes
+                step_targets(list(labels), lengths, self.classes), probabilities(outputs), lengths, self.classes
             )
-        return evaluate(label_targets(labels, self.classes), probabilities(outputs), self.classes, sample_weight)
+        return evaluate(label_targets(list(labels), self.classes), probabilities(outputs), self.classes, sample_weight)
 
     def verify(self) -> float:
         """Replay the golden vectors; the largest difference from the stored logits, 0 if there are none.

@@ -18,6 +18,8 @@ __all__ = ["Examples", "TargetKind"]
 
 TargetKind = Literal["classes", "numbers"]
 
+_FEATURES = 16  # of a bag, about
+
 
 @dataclass(frozen=True, init=False)
 class Examples:
@@ -111,6 +113,23 @@ class Examples:
         before = np.concatenate([[0], np.cumsum(counts)])
         ends = self.sequences.offsets - self.sequences.offsets[0]
         return np.asarray(before[ends[1:]] > before[ends[:-1]])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Steps of each row (R,)."""
+        return self.sequences.lengths
+
+    @property
+    def steps(self) -> int:
+        """Of all rows together."""
+        return len(self.sequences.values)
+
+    @property
+    def step_bytes(self) -> int:
+        """About what a step takes in memory: its number or numbers, its channels, the features that it has."""
+        given = self.sequences
+        width = int(np.prod(given.values.shape[1:])) + (0 if given.channels is None else given.channels.shape[1])
+        return 4 * (width + (0 if given.bags is None else _FEATURES))
 
     def take(self, rows: Iterable[int] | NDArray[np.integer[Any]]) -> Examples:
         """The given rows, in the given order (repeats allowed).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import DataError, option
-from timesteps.training.batches import padding_waste, training_batches
+from timesteps.training.batches import Order, rows_of
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
 from timesteps.training.engines.choice import choose, engine_for
 from timesteps.training.engines.engine import BadStepError, Step
@@ -22,6 +22,7 @@ from timesteps.training.nonfinite import NonFiniteError
 from timesteps.training.progress import Progress, SilentProgress
 from timesteps.training.recorder import Recorder
 from timesteps.training.settings import Settings
+from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Interrupted(KeyboardInterrupt):
 
 def train(
     network: nn.Module | PlainNetwork,
-    train: Examples,
+    train: Examples | SpooledExamples,
     valid: Examples | None,
     settings: Settings,
     *,
@@ -65,7 +66,7 @@ def train(
             every step has a target, (N, outputs) of all steps of all rows, row after row; or a `PlainNetwork`. Left in
             evaluation mode with the weights to keep: the best epoch's with `settings.patience`, else the last ones;
             averaged ones with `settings.ema`.
-        train: rows to learn from.
+        train: rows to learn from; rows on the disk give the same weights as rows in memory.
         valid: rows to measure after every epoch, or None.
         settings: how.
         callbacks: called in this order, before the early stopping of `settings.patience`.
@@ -95,7 +96,8 @@ def train(
     >>> history.history["val_accuracy"][-1]
     1.0
     """
-    counted = _counted(train, "training"), None if valid is None else _counted(valid, "validation")
+    learned = _counted(train, "training") if isinstance(train, Examples) else train
+    counted = learned, None if valid is None else _counted(valid, "validation")
     training = _Training(network, *counted, settings, callbacks, progress or SilentProgress())
     with training.engine.session():
         return training.go(folder, resume)
@@ -116,7 +118,7 @@ class _Training:
     def __init__(
         self,
         network: nn.Module | PlainNetwork,
-        train: Examples,
+        train: Examples | SpooledExamples,
         valid: Examples | None,
         settings: Settings,
         callbacks: Sequence[Callback],
@@ -129,13 +131,13 @@ class _Training:
             self.patience = EarlyStopping(patience=settings.patience, restore_best_weights=True)
         self.callbacks = [*callbacks, *([] if self.patience is None else [self.patience])]
         self.batch_callbacks = [callback for callback in callbacks if _overrides(callback, "on_train_batch_end")]
-        self.lengths = train.sequences.lengths
-        self.steps = -(-len(train) // settings.batch_size)  # of an epoch
+        size = train.steps * train.step_bytes
+        self.order = Order(len(train), size, settings.batch_size, settings.seed, settings.bucket)
+        self.steps = self.order.steps  # of an epoch
         choice = choose(network, settings)
-        self.engine, self.history = (
-            engine_for(choice, network, train, settings, settings.epochs * self.steps),
-            History(),
-        )
+        first = train if isinstance(train, Examples) else train.read([0])
+        self.engine = engine_for(choice, network, first, settings, settings.epochs * self.steps)
+        self.history = History()
         self.history.engine = choice
         self.state = TrainingState(self.engine, self.callbacks)
         self.run = Run(self.engine)
@@ -177,16 +179,14 @@ class _Training:
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch)
         settings = self.settings
-        batches = training_batches(
-            self.lengths, settings.batch_size, seed=settings.seed, epoch=epoch, bucket=settings.bucket
-        )
         losses = score = weight = 0.0
+        padded = real = 0
 
         def metrics() -> dict[str, float]:
             return {"loss": losses / weight, settings.criterion.measure: score / weight}
 
         self.engine.begin_epoch()
-        for index, rows in enumerate(batches):
+        for index, (rows, lengths) in enumerate(self._batches(epoch)):
             try:
                 batch_loss, batch_score, batch_weight = self._step(epoch, index, rows)
             except NonFiniteError as error:
@@ -194,15 +194,31 @@ class _Training:
                     return False
                 raise
             losses, score, weight = losses + batch_loss * batch_weight, score + batch_score, weight + batch_weight
+            padded, real = padded + len(rows) * int(lengths.max(initial=0)), real + int(lengths.sum())
             if self.batch_callbacks:
                 self.engine.settle()
             for callback in self.batch_callbacks:
                 callback.on_train_batch_end(index, {"loss": batch_loss})
-            self.progress.advance(epoch + 1, index + 1, int(self.lengths[rows].sum()), metrics)
+            self.progress.advance(epoch + 1, index + 1, int(lengths.sum()), metrics)
         rate = self.engine.rate((epoch + 1) * self.steps - 1)
-        waste = padding_waste(self.lengths, batches)
+        waste = 1.0 - real / padded if padded else 0.0
         self._epoch_end(epoch, {**metrics(), "learning_rate": rate, "padding_waste": waste})
         return True
+
+    def _batches(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """The rows of each batch, as the engine numbers them, and their lengths."""
+        train = self.train
+        for window, blocks in enumerate(self.order.blocks(epoch)):
+            if isinstance(train, Examples):
+                # Rows in memory are all there; their numbers tell which are the window's.
+                rows: NDArray[np.int64] = rows_of(blocks, len(train))
+                lengths = train.sequences.lengths[rows]
+            else:
+                examples = train.read(blocks.tolist())
+                self.engine.use(examples)
+                lengths, rows = examples.sequences.lengths, np.arange(len(examples))
+            for batch in self.order.batches(lengths, epoch, window):
+                yield rows[batch], lengths[batch]
 
     def _step(self, epoch: int, index: int, rows: NDArray[np.int64]) -> Step:
         """One batch; a number that is not finite is told with its place."""

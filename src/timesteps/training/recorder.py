@@ -18,6 +18,7 @@ from timesteps.training.checkpoint import (
 from timesteps.training.examples import Examples
 from timesteps.training.log import JsonLines
 from timesteps.training.settings import Settings
+from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 __all__ = ["Recorder"]
@@ -31,12 +32,17 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: Path, state: TrainingState, settings: Settings, train: Examples, valid: Examples | None
+        self,
+        folder: Path,
+        state: TrainingState,
+        settings: Settings,
+        train: Examples | SpooledExamples,
+        valid: Examples | None,
     ) -> None:
         self._folder, self._state, self._epochs = folder, state, settings.epochs
         self._path = checkpoint_path(folder)
         self._log, self._timings = JsonLines(folder / "log.jsonl"), JsonLines(folder / "timings.jsonl")
-        self._tokens = int(train.sequences.lengths.sum())
+        self._tokens = train.steps
         weights = state.engine.weights()
         self._identity: dict[str, dict[str, Any]] = {
             "settings": settings.identity() | {"engine": state.engine.name},

@@ -1,7 +1,7 @@
 """ARPA files of n-gram models, in and out: the format that SRILM, KenLM and others share.
 
-`\\data\\`, a line `ngram N=count` an order, then a section an order: `\\N-grams:` and lines of log10 P, a tab, N words with
-blanks between, and, unless the order is the highest, a tab and log10 of the back-off weight; last `\\end\\`.
+`\\data\\`, a line `ngram N=count` an order, then a section an order: `\\N-grams:` and lines of log10 P, a tab, N words
+with blanks between, and, unless the order is the highest, a tab and log10 of the back-off weight; last `\\end\\`.
 """
 
 from __future__ import annotations
@@ -67,12 +67,13 @@ class _Header(NamedTuple):
 def read_arpa(path: str | os.PathLike[str], *, units: str = "word") -> Ngram:
     """The model of an ARPA file, compressed or not, whose words are units of this kind.
 
-    An n-gram whose shorter end is not in the file (SRILM prunes so) gets one, with the probability that it has by backing
-    off: no answer changes. A file without <unk> gets one of probability 10^-100.
+    An n-gram whose shorter end is not in the file (SRILM prunes so) gets one, with the probability that it has by
+    backing off: no answer changes. A file without <unk> gets one of probability 10^-100.
 
     Raises:
-        ModelError: a missing or damaged file: counts that are not those of the sections, orders out of order, n-grams that
-            occur twice or go on from what is not there, numbers that are none, probabilities above 1. With the line.
+        ModelError: a missing or damaged file: counts that are not those of the sections, orders out of order, n-grams
+            that occur twice or go on from what is not there, numbers that are none, probabilities above 1; with the
+            line.
         UsageError: no such kind of units.
     """
     if units not in KINDS or units == "subword":
@@ -91,9 +92,7 @@ def read_arpa(path: str | os.PathLike[str], *, units: str = "word") -> Ngram:
         raise ModelError(f"cannot be read: {(error.strerror or str(error)).lower()}", path=path) from error
 
 
-def _read(
-    path: Path, units: str, extra: list[set[tuple[int, ...]]]
-) -> tuple[Ngram | None, list[set[tuple[int, ...]]]]:
+def _read(path: Path, units: str, extra: list[set[tuple[int, ...]]]) -> tuple[Ngram | None, list[set[tuple[int, ...]]]]:
     """The model; or None, and the n-grams by order that have to be added first."""
     with ExitStack() as stack:
         file = cast(IO[bytes], stack.enter_context(path.open("rb")))
@@ -104,8 +103,8 @@ def _read(
         header = _header(lines, rows)
         order = len(header.counts)
         extra = extra or [set() for _ in range(order)]
-        begin, numbers, words, unigrams = _unigrams(lines, rows, header, units)
-        sections = _sections(lines, rows, header.counts, begin, numbers)
+        numbers, words, unigrams = _unigrams(lines, rows, header, units)
+        sections = _sections(lines, rows, header.counts, numbers)
         tensors, counts, missing = tables_of(unigrams, sections, order, extra)
         if tensors is None:
             return None, missing
@@ -115,7 +114,12 @@ def _read(
         vocabulary=VocabularySpec(UnitsSpec(units), tuple(words)),  # type: ignore[arg-type]  # it is one of KINDS
         counts=tuple(counts),
         smoothing="imported",
-        training={"imported_from": "arpa", "source": path.name[:200]},
+        training={
+            "imported_from": "arpa",
+            "source": path.name[:200],
+            "added": sum(map(len, extra)),
+            "without_unknown": bool(unigrams.lines[numbers[UNKNOWN]] == 0) if UNKNOWN in numbers else False,
+        },
     )
     NGRAM.check(spec, tensors)
     return Ngram(spec, tensors), []
@@ -144,8 +148,8 @@ def _header(lines: _Lines, rows: Iterator[str]) -> _Header:
 
 def _unigrams(
     lines: _Lines, rows: Iterator[str], header: _Header, units: str
-) -> tuple[int, dict[str, int], list[str], Section]:
-    """The number of <s>, the numbers of all words, those that are no marks, and what the section says."""
+) -> tuple[dict[str, int], list[str], Section]:
+    """The numbers of all words, those that are no marks, and what the section says."""
     marks = [mark for mark in MARKS if units != "byte" or mark != UNKNOWN]
     _expect(lines, header.first, "\\1-grams:")
     if header.counts[0] > MAX_WORDS:
@@ -175,13 +179,15 @@ def _unigrams(
     weights = np.zeros(len(numbers))
     which = list(found)
     logs[which], weights[which] = zip(*found.values(), strict=True)
-    where = np.full(len(numbers), lines.number)
+    where = np.zeros(len(numbers), np.int64)
     where[which] = list(at.values())
-    words = [] if units == "byte" else [_word(word, at[number]) for word, number in islice(numbers.items(), fixed, None)]
+    words = (
+        [] if units == "byte" else [_word(word, at[number]) for word, number in islice(numbers.items(), fixed, None)]
+    )
     if len(set(words)) != len(words):
         raise Wrong("two words are spellings of the same", lines.number)
     identity = np.arange(len(numbers), dtype=np.uint32)[:, None]
-    return numbers[BEGIN], numbers, words, Section(identity, logs, weights, where)
+    return numbers, words, Section(identity, logs, weights, where)
 
 
 def _word(word: str, line: int) -> str:
@@ -226,9 +232,7 @@ def _number(text: str, lines: _Lines) -> float:
     return value
 
 
-def _sections(
-    lines: _Lines, rows: Iterator[str], counts: list[int], begin: int, numbers: dict[str, int]
-) -> Iterator[Section]:
+def _sections(lines: _Lines, rows: Iterator[str], counts: list[int], numbers: dict[str, int]) -> Iterator[Section]:
     """The sections of 2-grams and longer ones."""
     for n, count in enumerate(counts[1:], 2):
         _expect(lines, next(rows, None), f"\\{n}-grams:")
@@ -255,7 +259,7 @@ def _sections(
             table, values, places = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         else:
             table, values, places = np.zeros((0, n), np.uint32), np.zeros((0, 2)), np.zeros(0, np.int64)
-        if (wrong := np.flatnonzero((table[:, 1:] == begin).any(axis=1))).size:
+        if (wrong := np.flatnonzero((table[:, 1:] == numbers[BEGIN]).any(axis=1))).size:
             raise Wrong(f"{BEGIN} in the midst of an n-gram", int(places[wrong[0]]))
         yield Section(table, values[:, 0], values[:, 1], places)
     _expect(lines, next(rows, None), "\\end\\")
@@ -264,8 +268,8 @@ def _sections(
 def write_arpa(model: Ngram, path: str | os.PathLike[str]) -> None:
     """Write a model as an ARPA file, compressed if `path` ends in .gz; n-grams in the order of their words.
 
-    Logarithms have nine digits, as many as float32 needs: what is read back answers with the same bits. Words are spelled
-    as `units.spelled` does.
+    Logarithms have nine digits, as many as float32 needs: what is read back answers with the same bits. Words are
+    spelled as `units.spelled` does.
 
     Raises:
         UsageError: a full disk or an unwritable folder.

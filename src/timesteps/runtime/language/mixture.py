@@ -50,7 +50,7 @@ class MixtureModel:
         _check_alike(models)
         self.models = list(models)
         first = models[0]
-        self.words: tuple[str, ...] = tuple(dict.fromkeys(word for model in models for word in model.words))
+        self.words: Sequence[str] = tuple(dict.fromkeys(word for model in models for word in model.words))
         self.begin, self.end, self.unknown = first.begin, first.end, first.unknown
         self._numbers = {word: number for number, word in enumerate(self.words)}
         self._log_weights = np.log(self.weights)

@@ -28,12 +28,21 @@ class LanguageModel(Protocol):
     vocabulary (-1 where there is none, as with bytes). All logarithms are natural.
     """
 
-    words: Sequence[str]
-    """(V,) the tokens by number, marks included: `<s>`, `</s>`, `<unk>`."""
+    @property
+    def words(self) -> Sequence[str]:
+        """(V,) the tokens by number, marks included: `<s>`, `</s>`, `<unk>`."""
 
-    begin: int
-    end: int
-    unknown: int
+    @property
+    def begin(self) -> int:
+        """The mark that opens a sentence."""
+
+    @property
+    def end(self) -> int:
+        """The mark that closes one."""
+
+    @property
+    def unknown(self) -> int:
+        """What stands for every unit that is not in the vocabulary."""
 
     def tokens(self, text: str) -> list[int]:
         """The numbers of a text's units, without marks; units that the vocabulary lacks are `unknown`."""

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import UsageError
-from timesteps.runtime import modelfile
+from timesteps.runtime import modelfile, native
 from timesteps.runtime.language.ngram_spec import NGRAM, NgramSpec, table_name
 from timesteps.runtime.language.ngram_table import State, reader
 from timesteps.runtime.language.vocabulary import UnitVocabulary
+from timesteps.runtime.text.normalize import canonical
 
 __all__ = ["Ngram"]
 
@@ -38,6 +39,7 @@ class Ngram:
         self.begin, self.end, self.unknown = self.vocabulary.begin, self.vocabulary.end, self.vocabulary.unknown
         tables = [tensors[table_name(n)] for n in range(2, spec.order + 1)]
         self._reader = reader(tensors["unigrams"], self.begin, tables)
+        self._tokens: Any = None  # the core's reader of texts, once one is needed
         self._start: State = self._reader.shortest((self.begin,))
 
     @classmethod
@@ -110,9 +112,7 @@ class Ngram:
         except IndexError as error:
             raise self._no_token(error) from error
 
-    def sentence_log_probs(
-        self, sentences: Sequence[Sequence[int]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def sentence_log_probs(self, sentences: Sequence[Sequence[int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """log P of every token of many sentences, and of their ends, in one call.
 
         Args:
@@ -129,6 +129,40 @@ class Ngram:
         except IndexError as error:
             raise self._no_token(error) from error
         return logs, offsets
+
+    def text_log_probs(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """`sentence_log_probs` of the texts' tokens. Where units are plain words, all of it is one call of the core."""
+        units = self.spec.vocabulary.units
+        if (read := self._text_reader()) is None:
+            return self.sentence_log_probs([self.tokens(text) for text in texts])
+        joined = "\n".join([*texts, ""])
+        if joined.count("\n") != len(texts):
+            joined = "\n".join([*(text.replace("\n", " ") for text in texts), ""])
+        if units.lowercase or not joined.isascii():
+            joined = canonical(joined, lowercase=units.lowercase)
+        numbers, offsets = read(joined.encode())
+        logs = np.empty(len(numbers))
+        self._reader.sentences(self._start, numbers, offsets, logs)
+        return logs, offsets
+
+    def text_log_prob(self, text: str) -> float:
+        """log P of a sentence, its end included: the sum of its `text_log_probs`."""
+        if (read := self._text_reader()) is None:
+            return float(self.text_log_probs([text])[0].sum())
+        if self.spec.vocabulary.units.lowercase or not text.isascii():
+            text = canonical(text, lowercase=self.spec.vocabulary.units.lowercase)
+        return float(self._reader.text(self._start, read, text))
+
+    def _text_reader(self) -> Any:
+        """What makes tokens of texts in the core; None where units are not plain words, or there is no core."""
+        units = self.spec.vocabulary.units
+        if native.core is None or units.kind != "word" or units.apart:
+            return None
+        if self._tokens is None:
+            lines = "".join(f"{word}\n" for word in self.spec.vocabulary.words).encode()
+            marks = len(self.words) - len(self.spec.vocabulary.words)
+            self._tokens = native.core.NgramTokens(lines, marks, self.unknown, self.end)
+        return self._tokens
 
     def _numbers(self, tokens: Sequence[int]) -> NDArray[np.uint32]:
         numbers = np.asarray(tokens, np.int64)

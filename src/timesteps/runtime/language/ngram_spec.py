@@ -1,7 +1,7 @@
 """What the model file says of an n-gram model, and which tensors it has.
 
-`unigrams` (V, 2) float32: log10 of each word's probability, and of its back-off weight. `ngrams.2`, … (slots, 4) uint32:
-the tables of `ngram_table`; the highest order's is (slots, 3).
+`unigrams` (V, 2) float32: log10 of each word's probability, and of its back-off weight. `ngrams.2`, … (slots, 4)
+uint32: the tables of `ngram_table`; the highest order's is (slots, 3).
 """
 
 from __future__ import annotations

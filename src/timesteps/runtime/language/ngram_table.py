@@ -1,8 +1,8 @@
 """The n-grams of a model as numbers: levels in suffix order, and the tables that queries look them up in.
 
 An n-gram w1 … wn is found from its last word on: its *parent* is w2 … wn, and (parent, w1) is its key in the table of
-its order. The parent stands for its slot in the table of the order before (a word for itself), so a key is exact, and an
-n-gram costs one place in memory an order. A place is looked for from `home` on, slot by slot, until an empty one.
+its order. The parent stands for its slot in the table of the order before (a word for itself), so a key is exact, and
+an n-gram costs one place in memory an order. A place is looked for from `home` on, slot by slot, until an empty one.
 
 What is here is the definition; `native/ngram` does the same faster.
 """
@@ -19,7 +19,18 @@ from numpy.typing import NDArray
 from timesteps.errors import DataError
 from timesteps.runtime import native
 
-__all__ = ["EMPTY", "NOTHING", "WIDTH", "Level", "PlainReader", "add_level", "find", "logarithms", "new_table", "reader"]
+__all__ = [
+    "EMPTY",
+    "NOTHING",
+    "WIDTH",
+    "Level",
+    "PlainReader",
+    "add_level",
+    "find",
+    "logarithms",
+    "new_table",
+    "reader",
+]
 
 EMPTY = 0xFFFFFFFF
 """The word of an empty slot; the slot of what is not there."""

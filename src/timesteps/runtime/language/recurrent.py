@@ -87,11 +87,12 @@ class RecurrentModel:
 
     def distribution(self, state: State) -> NDArray[np.float64]:
         """(V,) log P of every token after the state; -inf at `begin`."""
-        return self.distributions(self.output(state)[None])[0]
+        found: NDArray[np.float64] = self.distributions(self.output(state)[None])[0]
+        return found
 
     def distributions(self, outputs: Single) -> NDArray[np.float64]:
         """(N, V) log P after the last layer's outputs (N, H)."""
-        scores = (outputs @ self._head.T + self._bias).astype(np.float64)
+        scores: NDArray[np.float64] = (outputs @ self._head.T + self._bias).astype(np.float64)
         scores -= scores.max(axis=1, keepdims=True)
         scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
         scores[scores <= IMPOSSIBLE / 2] = -np.inf
@@ -99,10 +100,10 @@ class RecurrentModel:
 
     def log_probs(self, state: State, tokens: Sequence[int]) -> tuple[NDArray[np.float64], State]:
         """(N,) log P of each of the tokens after those before it, and the state after the last."""
-        tokens = self._check(tokens)
-        found = np.empty(len(tokens))
-        for first in range(0, len(tokens), _BLOCK):
-            block = tokens[first : first + _BLOCK]
+        numbers = self._check(tokens)
+        found = np.empty(len(numbers))
+        for first in range(0, len(numbers), _BLOCK):
+            block = numbers[first : first + _BLOCK]
             before = self.output(state)
             outputs, state = self.read(state, block)
             found[first : first + _BLOCK] = self.judge(np.concatenate([before[None], outputs[:-1]]), block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -51,7 +52,7 @@ def layers_of(cell: str, embedding_size: int, hidden_size: int, num_layers: int,
         sizes[-1] = embedding_size
     return tuple(
         LayerSpec(cell=cell, input_size=below, hidden_size=here)  # type: ignore[arg-type]
-        for below, here in zip(sizes, sizes[1:], strict=False)
+        for below, here in pairwise(sizes)
     )
 
 

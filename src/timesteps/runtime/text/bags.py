@@ -6,19 +6,20 @@ steps as numbers of units. Without the compiled core the same happens in plain P
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import UsageError
 from timesteps.runtime import native
+from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Bags
 from timesteps.runtime.spec import BagSpec
 from timesteps.runtime.text.ngrams import phrase_features, unit_features
+from timesteps.runtime.text.numbered import Packed, packed
+from timesteps.runtime.text.totals import HashCounts
 
 Features = NDArray[np.uint64]  # (F,) sorted: a feature's id is its position
 
@@ -38,15 +39,13 @@ def check_bag(spec: BagSpec) -> None:
         raise UsageError(f"pieces of {spec.piece} syllables", mend="give 1 or more, and no phrases")
 
 
-def packed(units: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:
-    """Units as the core takes them: their UTF-8 one after another, and their numbers of code points."""
-    lengths = np.fromiter(map(len, units), np.int64, len(units))
-    return "".join(units).encode("utf-8", "surrogatepass"), lengths
-
-
 def _families(spec: BagSpec) -> tuple[bool, int, int, int, int]:
     """Word, and the ranges of syllable and jamo; (1, 0) where there are none."""
     return spec.word, *(spec.syllable or (1, 0)), *(spec.jamo or (1, 0))
+
+
+def _strings(units: Sequence[str] | Packed) -> Sequence[str]:
+    return units.strings() if isinstance(units, Packed) else units
 
 
 def _rows(units: Sequence[str], steps: NDArray[np.int32], offsets: NDArray[np.int64]) -> Iterable[list[str]]:
@@ -63,48 +62,43 @@ class FeatureCounter:
     (8, 2)
     """
 
-    def __init__(self, spec: BagSpec) -> None:
+    def __init__(self, spec: BagSpec, scratch: Scratch | None = None) -> None:
         check_bag(spec)
         self.spec = spec
-        self._plain: Counter[int] = Counter()
-        self._core: Any = None if native.core is None else native.core.FeatureCounter()
+        self._counts = HashCounts(scratch)
 
-    def add(self, units: Sequence[str], counts: NDArray[np.int64]) -> None:
+    def add(self, units: Sequence[str] | Packed, counts: NDArray[np.int64]) -> None:
         """Counts the features of distinct units that occur `counts` (U,) times each; a count is at least 1."""
-        if len(units) != len(counts) or (len(counts) and counts.min() < 1):
+        many = len(units.lengths) if isinstance(units, Packed) else len(units)
+        if many != len(counts) or (len(counts) and counts.min() < 1):
             raise UsageError("a unit needs one count, of 1 or more")
-        if self._core is not None:
-            self._core.add(*packed(units), np.ascontiguousarray(counts, np.int64), *_families(self.spec))
-            return
-        for unit, count in zip(units, counts.tolist(), strict=True):
-            for key in unit_features(unit, self.spec):
-                self._plain[key] += count
+        if self._counts.core is not None:
+            self._counts.core.add(*packed(units), np.ascontiguousarray(counts, np.int64), *_families(self.spec))
+        else:
+            for unit, count in zip(_strings(units), counts.tolist(), strict=True):
+                for key in unit_features(unit, self.spec):
+                    self._counts.plain[key] += count
+        self._counts.spill()
 
-    def add_phrases(self, units: Sequence[str], steps: NDArray[np.int32], offsets: NDArray[np.int64]) -> None:
+    def add_phrases(self, units: Sequence[str] | Packed, steps: NDArray[np.int32], offsets: NDArray[np.int64]) -> None:
         """Counts the phrases of rows: step s is `units[steps[s]]`, row r is `steps[offsets[r]:offsets[r + 1]]`."""
-        if self._core is not None:
-            self._core.add_phrases(*packed(units), steps, offsets, self.spec.phrase)
-            return
-        for row in _rows(units, steps, offsets):
-            for found in phrase_features(row, self.spec.phrase):
-                self._plain.update(found)
+        if self._counts.core is not None:
+            self._counts.core.add_phrases(*packed(units), steps, offsets, self.spec.phrase)
+        else:
+            for row in _rows(_strings(units), steps, offsets):
+                for found in phrase_features(row, self.spec.phrase):
+                    self._counts.plain.update(found)
+        self._counts.spill()
 
     def __len__(self) -> int:
-        return len(self._plain if self._core is None else self._core)
+        return len(self._counts)
 
     def features(self, min_count: int | None = None, most: int | None = None) -> Features:
         """Sorted features that occur `min_count` times (the specification's if None), at most the `most` frequent ones.
 
         Of features equally frequent those with the smaller hash stay.
         """
-        least = self.spec.min_count if min_count is None else min_count
-        if self._core is not None:
-            found: Features = self._core.features(least, -1 if most is None else most)
-            return found
-        kept = [(-count, key) for key, count in self._plain.items() if count >= least]
-        if most is not None:
-            kept = sorted(kept)[:most]
-        return np.array(sorted(key for _, key in kept), np.uint64)
+        return self._counts.frequent(self.spec.min_count if min_count is None else min_count, most)
 
 
 def _bags(found: list[list[int]], features: Features) -> Bags:
@@ -120,7 +114,7 @@ def _bags(found: list[list[int]], features: Features) -> Bags:
     return Bags(ids[known].astype(np.int32), offsets)
 
 
-def look_up(units: Sequence[str], spec: BagSpec, features: Features) -> Bags:
+def look_up(units: Sequence[str] | Packed, spec: BagSpec, features: Features) -> Bags:
     """One bag a unit: the ids of its features (phrases aside), ascending; those not in `features` are left out.
 
     >>> spec = BagSpec(syllable=(2, 2), jamo=None, min_count=1)
@@ -132,15 +126,19 @@ def look_up(units: Sequence[str], spec: BagSpec, features: Features) -> Bags:
     check_bag(spec)
     if native.core is not None:
         return Bags(*native.core.look_up(*packed(units), *_families(spec), features))
-    return _bags([sorted(unit_features(unit, spec)) for unit in units], features)
+    return _bags([sorted(unit_features(unit, spec)) for unit in _strings(units)], features)
 
 
 def look_up_phrases(
-    units: Sequence[str], steps: NDArray[np.int32], offsets: NDArray[np.int64], spec: BagSpec, features: Features
+    units: Sequence[str] | Packed,
+    steps: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    spec: BagSpec,
+    features: Features,
 ) -> Bags:
     """One bag a step: the ids of the phrases that end there, ascending. Steps, rows: `FeatureCounter.add_phrases`."""
     check_bag(spec)
     if native.core is not None:
         return Bags(*native.core.look_up_phrases(*packed(units), steps, offsets, spec.phrase, features))
-    rows = _rows(units, steps, offsets)
+    rows = _rows(_strings(units), steps, offsets)
     return _bags([sorted(set(found)) for row in rows for found in phrase_features(row, spec.phrase)], features)

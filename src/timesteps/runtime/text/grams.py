@@ -8,21 +8,22 @@ the same faster. Truncation cuts steps, not n-grams: these are the whole text's.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import UsageError
 from timesteps.runtime import native
+from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Bags
 from timesteps.runtime.spec import GuideSpec
-from timesteps.runtime.text.bags import Features, packed
+from timesteps.runtime.text.bags import Features
 from timesteps.runtime.text.ngrams import JOINT, feature
+from timesteps.runtime.text.numbered import Numbered
+from timesteps.runtime.text.totals import HashCounts
 
 _MOST_ORDERS = 64
 
@@ -67,30 +68,28 @@ class GramCounter:
     3
     """
 
-    def __init__(self, spec: GuideSpec) -> None:
+    def __init__(self, spec: GuideSpec, scratch: Scratch | None = None) -> None:
         check_guide(spec)
         self.spec = spec
-        self._plain: Counter[int] = Counter()
-        self._core: Any = None if native.core is None else native.core.FeatureCounter()
+        self._counts = HashCounts(scratch)
 
-    def add(self, rows: Sequence[Sequence[str]]) -> None:
+    def add(self, rows: Sequence[Sequence[str]] | Numbered) -> None:
         """Counts rows of strings, one a step."""
-        if self._core is not None:
-            units, steps, offsets = _numbered(rows)
-            self._core.add_grams(*packed(units), steps, offsets, self.spec.unit == "character", self.spec.longest)
-            return
-        for row in rows:
-            self._plain.update({key for _, key in grams(row, self.spec)})
+        if self._counts.core is not None:
+            given = rows if isinstance(rows, Numbered) else Numbered.of(rows)
+            characters = self.spec.unit == "character"
+            self._counts.core.add_grams(*given.units, given.steps, given.offsets, characters, self.spec.longest)
+        else:
+            for row in rows.rows() if isinstance(rows, Numbered) else rows:
+                self._counts.plain.update({key for _, key in grams(row, self.spec)})
+        self._counts.spill()
 
     def features(self) -> Features:
         """Sorted hashes of the n-grams that are frequent enough."""
-        if self._core is not None:
-            found: Features = self._core.features(self.spec.min_count, -1)
-            return found
-        return np.array(sorted(key for key, count in self._plain.items() if count >= self.spec.min_count), np.uint64)
+        return self._counts.frequent(self.spec.min_count, None)
 
 
-def look_up_grams(rows: Sequence[Sequence[str]], spec: GuideSpec, features: Features) -> Found:
+def look_up_grams(rows: Sequence[Sequence[str]] | Numbered, spec: GuideSpec, features: Features) -> Found:
     """The n-grams of rows that are among `features`.
 
     >>> spec = GuideSpec(longest=2, min_count=1)
@@ -100,14 +99,15 @@ def look_up_grams(rows: Sequence[Sequence[str]], spec: GuideSpec, features: Feat
     >>> np.diff(found.bags.offsets).reshape(-1, 2).tolist()  # a; b and "a b"; b; c is unknown
     [[1, 0], [1, 1], [1, 0], [0, 0]]
     """
-    units, steps, offsets = _numbered(rows)
+    given = rows if isinstance(rows, Numbered) else Numbered.of(rows)
+    steps, offsets = given.steps, given.offsets
     if native.core is not None:
         characters = spec.unit == "character"
-        bags = Bags(*native.core.look_up_grams(*packed(units), steps, offsets, characters, spec.longest, features))
+        bags = Bags(*native.core.look_up_grams(*given.units, steps, offsets, characters, spec.longest, features))
         return Found(bags, offsets, spec.longest)
     ids = {key: number for number, key in enumerate(features.tolist())}
     slots: list[list[int]] = [[] for _ in range(len(steps) * spec.longest)]
-    for row, start in zip(rows, offsets.tolist(), strict=False):
+    for row, start in zip(given.rows(), offsets.tolist(), strict=False):
         for slot, key in grams(row, spec):
             if key in ids:
                 slots[start * spec.longest + slot].append(ids[key])
@@ -126,13 +126,3 @@ def grams(row: Sequence[str], spec: GuideSpec) -> Iterator[tuple[int, int]]:
         for end in range(start, min(start + spec.longest, len(pieces))):
             ngram = joint.join(piece for piece, _ in pieces[start : end + 1])
             yield pieces[end][1] * spec.longest + end - start, feature(family, ngram)
-
-
-def _numbered(rows: Sequence[Sequence[str]]) -> tuple[list[str], NDArray[np.int32], NDArray[np.int64]]:
-    """Distinct tokens, the steps as their numbers, and where each row begins."""
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    units: dict[str, int] = {}
-    tokens = chain.from_iterable(rows)
-    steps = np.fromiter((units.setdefault(token, len(units)) for token in tokens), np.int32, int(offsets[-1]))
-    return list(units), steps, offsets

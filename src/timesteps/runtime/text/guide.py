@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from timesteps.errors import ModelError
 from timesteps.runtime.embedding import bag_sums
+from timesteps.runtime.sequences import Bags
 from timesteps.runtime.spec import GuideSpec
 from timesteps.runtime.text.bags import Features
 from timesteps.runtime.text.grams import Found, look_up_grams
+from timesteps.runtime.text.numbered import Numbered
 
 _FLOAT = np.dtype(np.float32)
 
@@ -60,7 +62,7 @@ class Guide:
             "guide.bias": self.bias,
         }
 
-    def find(self, rows: Sequence[Sequence[str]]) -> Found:
+    def find(self, rows: Sequence[Sequence[str]] | Numbered) -> Found:
         """The known n-grams of rows, as `TextProcessor.units` gives them."""
         return look_up_grams(rows, self.spec, self.features)
 
@@ -70,7 +72,11 @@ class Guide:
 
     def linear(self, found: Found) -> NDArray[np.float32]:
         """(R, outputs): the linear model's logits."""
-        logits: NDArray[np.float64] = bag_sums(self.weight, found.distinct(), np.dtype(np.float64)) + self.bias
+        return self.linear_of(found.distinct())
+
+    def linear_of(self, distinct: Bags) -> NDArray[np.float32]:
+        """The same from the distinct n-grams of each row."""
+        logits: NDArray[np.float64] = bag_sums(self.weight, distinct, np.dtype(np.float64)) + self.bias
         return logits.astype(np.float32)
 
 

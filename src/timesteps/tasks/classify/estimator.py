@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -17,21 +17,30 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from timesteps.data.split import without
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime import modelfile
+from timesteps.runtime.scratch import Scratch
+from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, PoolName, TokenizerName
 from timesteps.tasks.classify import inputs
 from timesteps.tasks.classify.fitting import fit_model
+from timesteps.tasks.classify.flowing import Judged, collect, found_classes
 from timesteps.tasks.classify.labelled import counted, examples, validation
+from timesteps.tasks.classify.large import prepare_spooled, split_spooled
+from timesteps.tasks.classify.memory import available, bytes_of
 from timesteps.tasks.classify.options import Options
-from timesteps.tasks.classify.prepare import class_factors, hold_out, prepare
+from timesteps.tasks.classify.prepare import Prepared, class_factors, hold_out, prepare
 from timesteps.tasks.classify.pretraining import first_vectors
 from timesteps.tasks.classify.recipes import choose
 from timesteps.tasks.classify.vectors import Given
 from timesteps.training.callbacks import Callback
+from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress, quiet, terminal
+from timesteps.training.spool import SpooledExamples
 
 #: Parameters that are not choices of a recipe.
-_OWN = frozenset({"recipe", "vectors", "validation_split", "class_weight", "random_state", "threads", "verbose"})
+_OWN = frozenset(
+    {"recipe", "vectors", "validation_split", "class_weight", "random_state", "threads", "memory", "verbose"}
+)
 
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -91,6 +100,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     class_weight : None, "balanced" or {class: weight}; multiplies `sample_weight`, and not on validation rows.
     random_state : seed of everything; the same seed gives the same bits. None is the recipe's seed, 0.
     threads : CPU threads in training; None is one, which is fastest for small networks and on busy machines.
+    memory : bytes, or a size such as "512MB", that `fit` on an iterator keeps to; None is half of what is free.
     verbose : show progress on standard error.
 
     Attributes
@@ -181,6 +191,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         random_state: int | np.random.RandomState | None = None,
         threads: int | None = None,
+        memory: str | int | None = None,
         verbose: bool = False,
     ) -> None:
         self.recipe = recipe
@@ -245,12 +256,13 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.random_state = random_state
         self.threads = threads
+        self.memory = memory
         self.verbose = verbose
 
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         validation_data: tuple[Any, ArrayLike] | None = None,
@@ -265,11 +277,19 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows, before training: 5 epochs where neither `pretrain` nor the recipe says how many. The vocabulary is then
         that of both. Rows that are held out or in `validation_data` are used for neither, and left out of `unlabeled`.
 
+        Instead of X and y, an iterator, or a function without arguments that returns an iterable, may give (text,
+        label) or (text, label, weight) one by one. It is gone through once, and its rows are kept on the disk
+        (TMPDIR), so that memory does not grow with them; what is learned is the same, to the last bit, as from lists
+        (but for a recipe that pretrains vectors, which then sees fewer words). Rows are held out by a hash of their
+        text, at most about 20,000.
+
         Raises:
             DataError: rows, labels or weights that cannot be used; the message names the row. It is a ValueError, as
                 what scikit-learn's own checks raise.
             UsageError: parameters that make no sense.
         """
+        if y is None and (callable(X) or isinstance(X, Iterator)):
+            return self._fit_flow(X, sample_weight, validation_data, unlabeled, callbacks)
         X = inputs.listed(X)
         kind = inputs.kind_of(X, self._wished())
         rows = self._read(X, kind, fitting=True)
@@ -297,24 +317,72 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         shares = weights * factors[targets]
         further = [] if unlabeled is None else without(inputs.read(inputs.listed(unlabeled), kind), judged[0])
         prepared = prepare(kind, rows, options, plain, flat, targets=targets, weights=shares, unlabeled=further)
+        assert isinstance(prepared.train, Sequences)
+        self._learn(prepared, options, examples(prepared.train, targets, shares), judged, callbacks)
+        self.classes_ = classes
+        return self
+
+    def _fit_flow(
+        self, X: Any, sample_weight: Any, validation_data: Any, unlabeled: Any, callbacks: Sequence[Callback]
+    ) -> Self:
+        """`fit` on rows that come one by one."""
+        for name, given in (("sample_weight", sample_weight), ("unlabeled", unlabeled)):
+            if given is not None:
+                raise UsageError(f"{name} was given with an iterator", mend="give (text, label, weight), or lists")
+        memory = available() // 2 if self.memory is None else bytes_of(self.memory)
+        with Scratch(memory) as scratch:
+            texts = collect(X() if callable(X) else X, scratch)
+            options = self._options("text", texts, False)
+            classes, plain = found_classes(texts)
+            judged: Judged = ([], np.zeros(0, np.int64), np.zeros(0))
+            if validation_data is not None:
+                judged = validation(validation_data, "text", [], classes)
+            else:
+                share = (
+                    (0.0 if options.patience is None else 0.1)
+                    if self.validation_split is None
+                    else (self.validation_split)
+                )
+                if share:
+                    texts, held = split_spooled(texts, scratch, share, options.seed)
+                    held.sort_classes(plain)
+                    judged = held.sample(len(held))
+            texts.sort_classes(plain)
+            targets = np.repeat(np.arange(len(plain)), [texts.counts.get(label, 0) for label in plain])
+            texts.sort_classes(plain, class_factors(self.class_weight, plain, targets, np.ones(len(targets))))
+            prepared = prepare_spooled(texts, options, plain, scratch, self._say())
+            assert isinstance(prepared.train, SpooledExamples)
+            self._learn(prepared, options, prepared.train, judged, callbacks)
+        self.classes_ = classes
+        return self
+
+    def _say(self) -> Callable[[str], None] | None:
+        return partial(print, file=sys.stderr, flush=True) if self.verbose else None
+
+    def _learn(
+        self,
+        prepared: Prepared,
+        options: Options,
+        train: Examples | SpooledExamples,
+        judged: Judged,
+        callbacks: Sequence[Callback],
+    ) -> None:
+        """Train, and keep what `predict` needs."""
         progress: Progress = terminal() if self.verbose else quiet()
-        say = partial(print, file=sys.stderr, flush=True) if self.verbose else None
         fitted = fit_model(
             prepared,
             options,
-            examples(prepared.train, targets, shares),
+            train,
             examples(prepared.steps(judged[0]), *judged[1:]) if judged[0] else None,
-            vectors=first_vectors(self.vectors, prepared, options, say),
+            vectors=first_vectors(self.vectors, prepared, options, self._say()),
             threads=self.threads,
             progress=progress,
             callbacks=callbacks,
-            say=say,
+            say=self._say(),
         )
-        self.classes_ = classes
         self.session_ = Session(fitted.spec, fitted.tensors)
         self.histories_ = [history.rows for history in fitted.histories]
         self.history_ = self.histories_[0]
-        return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities (R, K) of the classes, in the order of `classes_`."""
@@ -343,7 +411,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return "numeric"
         return "ids" if self.input in ("ids", "one_hot") or self.recipe in ("ids", "textbook") else None
 
-    def _options(self, kind: inputs.Kind, rows: list[Any], unlabeled: bool) -> Options:
+    def _options(self, kind: inputs.Kind, rows: Sequence[Any], unlabeled: bool) -> Options:
         changes = {name: value for name, value in self.get_params(deep=False).items() if name not in _OWN}
         if kind == "numeric" and self.input is not None:
             raise UsageError(f"numbers cannot be the input {self.input!r}", mend="leave input away")

@@ -22,6 +22,7 @@ from timesteps.training.examples import Examples
 from timesteps.training.loop import History, train
 from timesteps.training.progress import Progress
 from timesteps.training.settings import Settings
+from timesteps.training.spool import SpooledExamples
 
 if TYPE_CHECKING:
     from timesteps.nn.models import Network
@@ -83,7 +84,7 @@ def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Netwo
 def fit_model(
     prepared: Prepared,
     options: Options,
-    train_rows: Examples,
+    train_rows: Examples | SpooledExamples,
     valid_rows: Examples | None = None,
     *,
     vectors: NDArray[np.float32] | None = None,

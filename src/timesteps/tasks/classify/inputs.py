@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import assert_all_finite, column_or_1d
 
 from timesteps.errors import DataError, UsageError
 
@@ -153,6 +152,8 @@ def labels(y: Any, rows: int) -> NDArray[Any]:
     >>> labels(["pos", "neg"], 2).tolist()
     ['pos', 'neg']
     """
+    from sklearn.utils.validation import assert_all_finite, column_or_1d
+
     if y is None:
         raise UsageError("fit requires y to be passed, but the target y is None")
     # Through numpy first: scikit-learn turns nullable whole numbers and booleans of pandas into floats.

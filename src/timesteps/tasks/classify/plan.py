@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timesteps.inspect.summary import Summary, summary
 from timesteps.runtime.display import printable
+from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Sequences
 from timesteps.tasks.classify.fitting import build_network, settings_of
+from timesteps.tasks.classify.memory import memory_for
 from timesteps.tasks.classify.pretraining import estimated_seconds
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.request import Request
+from timesteps.training.batches import WINDOW
+from timesteps.training.examples import Examples
 from timesteps.training.loop import train
 
 #: Batches that are really trained (on a copy that is thrown away) to know what a step costs.
@@ -26,6 +32,7 @@ class Plan:
     """Data, model, and estimates of time and memory."""
 
     ready: Ready
+    lengths: NDArray[np.int64]  # steps of the training rows
     summary: Summary
     seconds: float
     bytes: int
@@ -33,7 +40,7 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
         rows = self.ready.rows
-        lengths = self.ready.train.sequences.lengths
+        lengths = self.lengths
         return {
             "rows": rows.to_dict(),
             "classes": {name: int(n) for name, n in zip(rows.classes, _counts(self.ready), strict=True)},
@@ -44,7 +51,7 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        rows, lengths = self.ready.rows, self.ready.train.sequences.lengths
+        rows, lengths = self.ready.rows, self.lengths
         classes = ", ".join(
             f"{printable(name)}: {n:,}" for name, n in zip(rows.classes, _counts(self.ready), strict=True)
         )
@@ -68,7 +75,13 @@ class Plan:
 
 def plan(request: Request, say: Say) -> Plan:
     """Check the data and build the model as `run` would, train a few batches to time them, and write nothing."""
-    ready = make_ready(request, say)
+    memory = memory_for(request)
+    with ExitStack() as stack:
+        return _plan(request, say, None if memory is None else stack.enter_context(Scratch(memory)))
+
+
+def _plan(request: Request, say: Say, scratch: Scratch | None) -> Plan:
+    ready = make_ready(request, say, scratch)
     options = ready.options
     network = build_network(ready.prepared.spec.network, options)
     few = min(len(ready.rows.train), TRIAL_BATCHES * options.batch_size)
@@ -82,10 +95,13 @@ def plan(request: Request, say: Say) -> Plan:
     seconds *= len(ready.rows.train) / few * options.epochs * options.members
     seconds += estimated_seconds(ready.prepared, options)
     weights = sum(tensor.nbytes for tensor in network.state_dict().values())
-    data = sum(map(_bytes, (ready.train.sequences, ready.valid.sequences, ready.prepared.corpus)))
+    kept = ready.train.sequences if isinstance(ready.train, Examples) else None
+    data = sum(_bytes(each) for each in (kept, ready.valid.sequences, ready.prepared.corpus))
+    data += 0 if isinstance(ready.train, Examples) else min(WINDOW, ready.train.steps * ready.train.step_bytes)
     data += sum(tensor.nbytes for tensor in ready.prepared.tensors.values())
     # Weights, gradients, two moments, and the best weights that early stopping keeps.
-    return Plan(ready, summary(ready.prepared.spec), seconds, weights * 5 + data)
+    lengths = ready.train.lengths
+    return Plan(ready, lengths, summary(ready.prepared.spec), seconds, weights * 5 + data)
 
 
 def _bytes(sequences: Sequences | None) -> int:

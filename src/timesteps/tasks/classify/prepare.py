@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -18,8 +18,12 @@ from timesteps.runtime.spec import ModelSpec, NumericSpec, TextSpec
 from timesteps.runtime.text.processor import TextProcessor
 from timesteps.runtime.text.vocabulary import UNKNOWN
 from timesteps.tasks.classify.guide import MOST_CLASSES, guide_spec, learn_guide
-from timesteps.tasks.classify.inputs import Kind
 from timesteps.tasks.classify.options import Options
+from timesteps.tasks.classify.source import Listed
+from timesteps.training.spool import SpooledExamples
+
+if TYPE_CHECKING:
+    from timesteps.tasks.classify.inputs import Kind
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Prepared:
 
     spec: ModelSpec
     tensors: dict[str, NDArray[Any]]
-    train: Sequences  # the training rows
+    train: Sequences | SpooledExamples  # the training rows
     corpus: Sequences | None = None  # ids of whole texts to pretrain vectors on, where the options ask for that
 
     def steps(self, rows: Sequence[Any]) -> Sequences:
@@ -65,17 +69,17 @@ def prepare(
             processor, corpus = TextProcessor.fit_whole([*rows, *unlabeled], options.text_spec())
         else:
             processor = TextProcessor.fit(list(rows), options.text_spec())
-        if options.guide not in ("none", "auto") and len(classes) > MOST_CLASSES:
-            raise UsageError(
-                f"{option('guide')} is {options.guide!r}, but there are {len(classes)} classes, at most {MOST_CLASSES}",
-                mend=f"give {option('guide', 'none')}",
-            )
-        if options.guide != "none" and len(classes) <= MOST_CLASSES:
+        if wants_guide(options, len(classes)):
             if targets is None:
                 raise UsageError("a guide needs the rows' classes", mend="pass targets")
             weights = np.ones(len(rows)) if weights is None else weights
             guide = guide_spec(options.guide, options.guide_longest, rows, options.tokenizer)
-            processor, train = learn_guide(processor, rows, targets, weights, len(classes), guide, options.seed)
+            train = processor.steps(rows)
+            guided = learn_guide(processor, Listed(rows, targets, weights), len(classes), guide, options.seed)
+            if guided is not None:
+                processor, heard = guided
+                channels, linear = heard.whole(len(train.values))
+                train = replace(train, channels=channels, linear=linear)
         text, tensors, size = processor.spec, processor.tensors(), processor.input_size
     elif kind == "ids":
         if options.input not in ("ids", "one_hot"):
@@ -93,24 +97,41 @@ def prepare(
             raise UsageError(f"numbers cannot be the input {options.input!r}", mend="leave recipe and input away")
         if options.max_length is not None:
             raise UsageError(f"max_length is {options.max_length}", mend="cut numeric rows before; it is for texts")
-        tensors = _scaler(rows)
+        tensors = scaler(rows)
         size = len(tensors["scaler.mean"])
         numeric = NumericSpec(features=size, steps=flat_steps)
-    guided = None if text is None else text.guide
-    spec = ModelSpec(
+    spec = model_spec(options, classes, size, text, numeric)
+    return Prepared(spec, tensors, reader(spec, tensors)(rows, 0) if train is None else train, corpus)
+
+
+def wants_guide(options: Options, classes: int) -> bool:
+    """Whether there shall be a guide. `UsageError` where one was asked for by name and there are too many classes."""
+    if options.guide not in ("none", "auto") and classes > MOST_CLASSES:
+        raise UsageError(
+            f"{option('guide')} is {options.guide!r}, but there are {classes} classes, at most {MOST_CLASSES}",
+            mend=f"give {option('guide', 'none')}",
+        )
+    return options.guide != "none" and classes <= MOST_CLASSES
+
+
+def model_spec(
+    options: Options, classes: Sequence[Any], size: int, text: TextSpec | None, numeric: NumericSpec | None = None
+) -> ModelSpec:
+    """The specification of a model whose network has inputs of this size."""
+    told = None if text is None else text.guide
+    return ModelSpec(
         task="classify",
         classes=tuple(classes),
         text=text,
         numeric=numeric,
-        network=options.network_spec(size, len(classes), guided),
+        network=options.network_spec(size, len(classes), told),
         members=options.members,
-        unguided=0 if guided is None else min(options.unguided, options.members),
+        unguided=0 if told is None else min(options.unguided, options.members),
         training={name: value for name, value in options.as_dict().items() if not isinstance(value, tuple)},
     )
-    return Prepared(spec, tensors, reader(spec, tensors)(rows, 0) if train is None else train, corpus)
 
 
-def _scaler(rows: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[Any]]:
+def scaler(rows: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[Any]]:
     """Mean and standard deviation of every feature over all steps."""
     steps = np.concatenate(list(rows))
     if len(steps) == 0:

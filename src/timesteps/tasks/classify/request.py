@@ -16,7 +16,9 @@ from timesteps.runtime.atomic import atomic_write
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Data, recipe and choices of one run of `timesteps train classify`.
 
-    Paths are as the user gave them; `directory` is where relative ones count from ("": wherever we are).
+    `memory` is what the user allows. A run that fits in memory leaves "none" for `--resume`, one that does not its
+    number of bytes. Paths are as the user gave them; `directory` is where relative ones count from ("": wherever we
+    are).
     """
 
     data: str | None = None
@@ -31,6 +33,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     unlabeled: str | None = None
     class_weight: Literal["balanced"] | None = None
     threads: int | None = None
+    memory: str | None = None
     choices: dict[str, Any] = {}
     directory: str = ""
 

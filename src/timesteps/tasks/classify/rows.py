@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,9 +27,10 @@ class Part:
     texts: list[str]
     targets: NDArray[np.int64]
     lines: list[int]
+    rows: int | None = None  # how many there are, where memory holds but a sample of them
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.texts) if self.rows is None else self.rows
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
         return table if request.place(given) == given else replace(table, source=str(given))
 
     table = opened(request.data)
-    classes = _classes(table)
+    classes = classes_of(Counter(table.labels or []), len(table.texts), table.source)
     numbers = {label: number for number, label in enumerate(classes)}
     targets = np.array([numbers[label] for label in table.labels or []], np.int64)
     left_out = Counter(skipped.reason for skipped in table.skipped)
@@ -121,7 +122,7 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
         )
     for note in notes:
         say(note)
-    _say_left_out(table, left_out, read, say)
+    say_left_out(left_out, read, table.skipped[0].line if table.skipped else None, say)
     return Rows(
         train, valid, classes, table.source, valid_source, valid_name, table.sha256, read, dict(left_out), notes
     )
@@ -145,16 +146,16 @@ def read_unlabeled(request: Request, held_out: Sequence[str], say: Callable[[str
     return used
 
 
-def _classes(table: TextTable) -> tuple[str, ...]:
-    counts = Counter(table.labels or [])
+def classes_of(counts: Mapping[str, int], rows: int, source: str) -> tuple[str, ...]:
+    """The labels in their order. `DataError` where they are no classes."""
     if len(counts) < 2:
         only = next(iter(counts), None)
         what = "there are no labelled rows" if only is None else f"every row has the same label, {only!r}"
-        raise DataError(what, path=table.source, mend="a classifier needs at least two classes; see --label-column")
-    if len(counts) > max(2, len(table.texts) // 2):
+        raise DataError(what, path=source, mend="a classifier needs at least two classes; see --label-column")
+    if len(counts) > max(2, rows // 2):
         raise DataError(
-            f"{len(counts)} different labels in {len(table.texts)} rows look like texts or numbers, not classes",
-            path=table.source,
+            f"{len(counts)} different labels in {rows} rows look like texts or numbers, not classes",
+            path=source,
             mend="name the right column with --label-column",
         )
     return tuple(sorted(counts, key=_natural))
@@ -184,10 +185,11 @@ def check_labels(table: TextTable, classes: Iterable[object]) -> None:
             )
 
 
-def _say_left_out(table: TextTable, left_out: Counter[str], read: int, say: Callable[[str], None]) -> None:
+def say_left_out(left_out: Counter[str], read: int, first: int | None, say: Callable[[str], None]) -> None:
+    """What became of the rows; `first` is the line of the first that was left out."""
     if not left_out:
         say(f"{read:,} rows read, all used")
         return
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
-    first = f" (first at line {table.skipped[0].line})" if table.skipped else ""
-    say(f"{read:,} rows read, {read - sum(left_out.values()):,} used, left out: {reasons}{first}")
+    where = "" if first is None else f" (first at line {first})"
+    say(f"{read:,} rows read, {read - sum(left_out.values()):,} used, left out: {reasons}{where}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,15 +12,18 @@ import msgspec
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.metrics import evaluate
+from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
 from timesteps.tasks.classify.folder import CHECKPOINT, claim, clear
+from timesteps.tasks.classify.memory import memory_for
 from timesteps.tasks.classify.pretraining import pretrained
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.reporting import write_reports
 from timesteps.tasks.classify.request import Request
 from timesteps.tasks.classify.result import Result
+from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress
 
 GOLDEN_TEXTS = 4
@@ -45,20 +48,33 @@ def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Pro
         say(f"{folder} holds a finished run, which this one replaces")
     if not resume:
         request = msgspec.structs.replace(request, directory=str(Path.cwd()))
+    memory = memory_for(request)
+    if memory is not None:
+        say(f"the data may need more than {memory / 2**20:,.0f} MiB of memory: training from the disk")
+    request = msgspec.structs.replace(request, memory="none" if memory is None else str(memory))
+    with ExitStack() as stack:
+        scratch = None if memory is None else stack.enter_context(Scratch(memory, folder))
+        return _run(request, folder, scratch, resume, say, progress)
+
+
+def _run(request: Request, folder: Path, scratch: Scratch | None, resume: bool, say: Say, progress: Progress) -> Result:
     seconds: dict[str, float] = {}
     with _clock(seconds, "data"):
-        ready = make_ready(request, say)
+        ready = make_ready(request, say, scratch)
     if not resume:
         clear(folder)
         request.write(folder)
     baselines: list[BaselineResult] = []
     if request.baselines:
+        sample = ready.rows.train
+        if len(sample.texts) < len(sample):
+            say(f"baselines need their rows in memory: trained on {len(sample.texts):,} of {len(sample):,}")
         with _clock(seconds, "baselines"):
             baselines = fit_baselines(
-                ready.rows.train.texts,
-                ready.rows.train.targets,
+                sample.texts,
+                sample.targets,
                 ready.rows.valid.texts,
-                sample_weight=ready.train.weights,
+                sample_weight=ready.train.weights if isinstance(ready.train, Examples) else None,
                 num_classes=len(ready.rows.classes),
                 progress=say,
             )

@@ -28,8 +28,8 @@ def card(figures: Mapping[str, Any], choices: Mapping[str, Any], rows: Sequence[
     lines = [
         f"# Language model: {figures['corpus']}",
         "",
-        f"A recurrent language model of {figures['parameters']} parameters over {figures['vocabulary']} tokens, trained "
-        f"on {figures['train_tokens']} tokens of {figures['corpus']} by the recipe {figures['recipe']} "
+        f"A recurrent language model of {figures['parameters']} parameters over {figures['vocabulary']} tokens, "
+        f"trained on {figures['train_tokens']} tokens of {figures['corpus']} by the recipe {figures['recipe']} "
         f"({figures['engine']} engine, {figures['seconds']} s).",
         "",
         "## How well it predicts",
@@ -49,6 +49,9 @@ def card(figures: Mapping[str, Any], choices: Mapping[str, Any], rows: Sequence[
             f"| bits a character | {valid['bits_per_character']:.3f} |",
             f"| tokens, of them unknown | {valid['tokens']}, {valid['unknown']} |",
         ]
+        if baseline := figures.get("baseline"):
+            label = f"{baseline['order']}-gram model, modified Kneser-Ney, sentence by sentence"
+            lines.append(f"| {label} | {baseline['perplexity']:.2f} |")
     lines += ["", "## Epochs", "", "| epoch | learning rate | training | validation |", "|-|-|-|-|"]
     for row in rows:
         held = f"{math.exp(min(row['val_loss'], 700.0)):.2f}" if "val_loss" in row else "-"

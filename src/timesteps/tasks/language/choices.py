@@ -24,8 +24,8 @@ class ModelChoices:
         units: word, syllable, jamo, char, byte or subword: see `timesteps.runtime.language.units`.
         lowercase: before anything else.
         apart: punctuation at the ends of words is words of its own.
-        sentences: every line is a sentence with an end of its own; None: for words, syllables and subwords. Otherwise the
-            text runs on, and the end of a line is a character.
+        sentences: every line is a sentence with an end of its own; None: for words, syllables and subwords. Otherwise
+            the text runs on, and the end of a line is a character.
         vocabulary: the most tokens, marks included; None: all. Of subwords, how many are learned.
         min_count: how often a unit must occur in the training text; others are <unk>.
         cell: rnn, lstm or gru.

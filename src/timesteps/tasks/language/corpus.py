@@ -18,7 +18,7 @@ from timesteps.runtime.language.vocabulary import UnitVocabulary
 from timesteps.runtime.text.subword import SubwordModel
 from timesteps.tasks.language.choices import ModelChoices
 
-__all__ = ["Corpus", "Prepared", "encode", "named_lines", "prepare"]
+__all__ = ["Corpus", "Prepared", "encode", "named_lines", "prepare", "written"]
 
 Corpus = str | os.PathLike[str] | Iterable[str] | None
 """A file, `-`, the name of a known data set, lines themselves, or None: the bundled sample."""
@@ -38,7 +38,9 @@ class Prepared:
     unknown: int  # tokens of the validation text that are not in the vocabulary
 
 
-def named_lines(corpus: Corpus, encoding: str | None = None, split: str = "train") -> tuple[str, Iterator[tuple[int, str]]]:
+def named_lines(
+    corpus: Corpus, encoding: str | None = None, split: str = "train"
+) -> tuple[str, Iterator[tuple[int, str]]]:
     """What a corpus is called, and its numbered lines."""
     if corpus is None or isinstance(corpus, str | os.PathLike):
         return corpus_name(corpus), corpus_lines(corpus, split=split, encoding=encoding)
@@ -48,8 +50,8 @@ def named_lines(corpus: Corpus, encoding: str | None = None, split: str = "train
 def prepare(lines: Lines, choices: ModelChoices, valid: Lines | float, name: str = "the text") -> Prepared:
     """Read a text once, and number its units by the vocabulary of its training part.
 
-    `valid` is another text, or the share of this one's tokens that is held out from its end, on to the next line; 0 holds
-    nothing out. Blank lines of texts with sentences are left out.
+    `valid` is another text, or the share of this one's tokens at its end, whole lines, that is held out. Blank lines of
+    texts with sentences are left out.
 
     Raises:
         DataError: no text, or a text of one unit.
@@ -67,7 +69,7 @@ def prepare(lines: Lines, choices: ModelChoices, valid: Lines | float, name: str
     if len(read.numbers) - choices.has_sentences < 2:
         found = len(read.numbers) - choices.has_sentences
         raise DataError(f"has {found} different units, too few for a language model", path=name, mend="give more text")
-    cut = len(ids) if not share else int(ends[min(np.searchsorted(ends, len(ids) * (1 - share)), len(ends) - 1)])
+    cut = len(ids) if not share else int(ends[min(int(np.searchsorted(ends, len(ids) * (1 - share))), len(ends) - 1)])
     counts = np.bincount(ids[:cut], minlength=len(read.numbers))
     words = list(read.numbers)
     known = {word: int(count) for word, count in zip(words, counts.tolist(), strict=True) if count and word is not None}
@@ -81,6 +83,7 @@ def prepare(lines: Lines, choices: ModelChoices, valid: Lines | float, name: str
     )
     numbers = np.array([vocabulary.end if word is None else vocabulary.encode([word])[0] for word in words], np.int32)
     tokens = numbers[ids]
+    held: Tokens | None
     if not isinstance(valid, float | int):
         held, characters = encode(vocabulary, valid)
     else:
@@ -98,6 +101,16 @@ def encode(vocabulary: UnitVocabulary, lines: Lines) -> tuple[Tokens, int]:
     words = list(read.numbers)
     numbers = [vocabulary.end if word is None else vocabulary.encode([word])[0] for word in words]
     return np.array(numbers, np.int32)[np.frombuffer(read.ids, np.int32)], read.characters_from(0)
+
+
+def written(vocabulary: UnitVocabulary, tokens: Tokens) -> Iterator[str]:
+    """The lines that these tokens are; an unknown word reads <unk>."""
+    if vocabulary.end < 0:
+        yield from vocabulary.text(tokens.tolist()).split("\n")
+        return
+    for sentence in np.split(tokens, np.flatnonzero(tokens == vocabulary.end) + 1):
+        if len(sentence):
+            yield vocabulary.text(sentence.tolist())
 
 
 class _Reader:

@@ -13,6 +13,7 @@ from timesteps.errors import UsageError
 from timesteps.runtime.language.recurrent import RecurrentModel
 from timesteps.runtime.language.recurrent_spec import LanguageSpec, layers_of
 from timesteps.runtime.language.vocabulary import UnitVocabulary
+from timesteps.tasks.language.adapting import cached_log_probs
 from timesteps.tasks.language.choices import Choices, choose
 from timesteps.tasks.language.corpus import Corpus, Prepared, encode, named_lines, prepare
 from timesteps.tasks.language.evaluation import RunningEvaluation, evaluate_running
@@ -64,7 +65,7 @@ class LanguageModel(RecurrentModel):
 
         Args:
             corpus: one sentence a line.
-            valid: another text to measure on after every epoch, or the share of this one's end that is held out; 0: none.
+            valid: another text to measure on after every epoch, or the share of this one's end that is held out.
             encoding: of files.
             progress: what to show; None is silent.
 
@@ -80,10 +81,12 @@ class LanguageModel(RecurrentModel):
         super().__init__(network.spec, network.weights)
         return self
 
-    def evaluate(self, corpus: Corpus, *, encoding: str | None = None) -> RunningEvaluation:
-        """Perplexity of a text that is read from beginning to end."""
+    def evaluate(self, corpus: Corpus, *, cache: int = 0, encoding: str | None = None) -> RunningEvaluation:
+        """Perplexity of a text that is read from beginning to end; with `cache`, beside a neural cache of so many words:
+        see `timesteps.tasks.language.adapting`, which has dynamic evaluation, too."""
         tokens, characters = encode(self.vocabulary, named_lines(corpus, encoding, "valid")[1])
-        return evaluate_running(self, tokens, characters)
+        found = cached_log_probs(self, tokens, size=cache) if cache else None
+        return evaluate_running(self, tokens, characters, found)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -1,4 +1,4 @@
-"""How well a recurrent model predicts a text that it reads from beginning to end, without forgetting at a line's end."""
+"""How well a recurrent model predicts a text that it reads from beginning to end, over the ends of lines."""
 
 from __future__ import annotations
 
@@ -54,14 +54,19 @@ class RunningEvaluation:
         }
 
 
-def evaluate_running(model: RecurrentModel, tokens: NDArray[np.int32], characters: int) -> RunningEvaluation:
+def evaluate_running(
+    model: RecurrentModel, tokens: NDArray[np.int32], characters: int, found: NDArray[np.float64] | None = None
+) -> RunningEvaluation:
     """Perplexity of a text that runs on, as language models of words are compared (Mikolov et al. 2010).
+
+    `found` are the tokens' log P where something else than the model alone has made them.
 
     `DataError` for an empty text, and for a token of probability 0, by its place.
     """
     if not len(tokens):
         raise DataError("the text has no tokens", mend="give a text with words in it")
-    found, _ = model.log_probs(model.start(), tokens.tolist())
+    if found is None:
+        found, _ = model.log_probs(model.start(), tokens.tolist())
     if not np.isfinite(found).all():
         place = int(np.flatnonzero(~np.isfinite(found))[0])
         raise DataError(f"token {place + 1}, {model.words[tokens[place]]!r}, has probability {math.exp(found[place])}")

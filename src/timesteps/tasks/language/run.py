@@ -14,18 +14,25 @@ from timesteps.data.streams import is_stdin
 from timesteps.errors import ModelError, UsageError
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
+from timesteps.runtime.language.evaluation import evaluate_text
 from timesteps.runtime.language.recurrent import RecurrentModel
+from timesteps.runtime.language.spelling.lexicon import WORDS, WordCounter
 from timesteps.tasks.language.card import card
 from timesteps.tasks.language.choices import Choices, choose
-from timesteps.tasks.language.corpus import Prepared, named_lines, prepare
+from timesteps.tasks.language.corpus import Prepared, named_lines, prepare, written
 from timesteps.tasks.language.estimator import network_for, train_on
 from timesteps.tasks.language.evaluation import evaluate_running
+from timesteps.tasks.ngram.estimator import NgramModel
+from timesteps.training.callbacks import History
 from timesteps.training.language.loop import choose_language_engine
 from timesteps.training.progress import Progress
+from timesteps.training.report_language import LanguageReport, write_language_report
 
 __all__ = ["LanguageRequest", "RunResult", "run"]
 
 _REQUEST, _LAST = "request.json", "card.md"
+_ORDER = 5  # of the n-gram model that stands beside
+_REPORTED = 20_000  # tokens of the held-out text that the report looks at, line by line
 
 
 class LanguageRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +45,7 @@ class LanguageRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     valid: str | None = None
     validation_split: float | None = None
     encoding: str | None = None
+    baseline: bool = True
     recipe: str = "small"
     choices: dict[str, Any] = {}
     directory: str = ""
@@ -83,7 +91,7 @@ def run(
     say: Callable[[str], None] = lambda line: None,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Train a language model and leave `model.safetensors`, `log.jsonl`, `figures.json` and `card.md` in the folder.
+    """Train a language model and leave `model.safetensors`, `log.jsonl`, `report.html` and `card.md` in the folder.
 
     Raises:
         UsageError: the folder holds an unfinished run, or there is none to resume; an option out of its range.
@@ -97,7 +105,8 @@ def run(
     _claim(folder, resume)
     request = msgspec.structs.replace(request, directory=request.directory or str(Path.cwd()))
     began = time.monotonic()
-    name, prepared = _prepare(request, choices)
+    counter = None if choices.model.units == "word" else WordCounter()  # `correct` needs words
+    name, prepared = _prepare(request, choices, counter)
     request.write(folder)
     vocabulary, train = prepared.vocabulary, prepared.train
     held = "nothing held out" if prepared.valid is None else f"{len(prepared.valid)} held out"
@@ -122,19 +131,46 @@ def run(
     }
     if prepared.valid is not None:
         figures["valid"] = evaluate_running(model, prepared.valid, prepared.characters).to_dict()
+        if request.baseline and choices.model.has_sentences and choices.model.units != "subword":
+            say(f"estimating a {_ORDER}-gram model of the same text")
+            figures["baseline"] = _baseline(prepared, choices)
+        _report(folder, model, name, prepared, history, figures)
+    if counter is not None:
+        counter.write(folder)
     _write(folder / "figures.json", msgspec.json.format(msgspec.json.encode(figures), indent=2))
     text = card(figures, choices.to_dict(), history.rows)
     _write(folder / _LAST, text.encode())
     return RunResult(folder, figures, text)
 
 
-def _prepare(request: LanguageRequest, choices: Choices) -> tuple[str, Prepared]:
+def _baseline(prepared: Prepared, choices: Choices) -> dict[str, Any]:
+    """What a model of n-grams, by modified Kneser-Ney, makes of the same sentences; each begins afresh for it."""
+    assert prepared.valid is not None
+    model = NgramModel(order=_ORDER, units=choices.model.units).fit(list(written(prepared.vocabulary, prepared.train)))
+    found = evaluate_text(model, written(prepared.vocabulary, prepared.valid))
+    return {"order": _ORDER, "perplexity": found.perplexity, "perplexity_known": found.perplexity_known}
+
+
+def _report(
+    folder: Path, model: RecurrentModel, name: str, prepared: Prepared, history: History, figures: dict[str, Any]
+) -> None:
+    assert prepared.valid is not None
+    found = evaluate_text(model, written(prepared.vocabulary, prepared.valid[:_REPORTED]))
+    curves = {"training": [math.exp(min(row["loss"], 700.0)) for row in history.rows]}
+    curves["validation"] = [math.exp(min(row["val_loss"], 700.0)) for row in history.rows]
+    facts = [(label.replace("_", " "), str(value)) for label, value in figures.items() if not isinstance(value, dict)]
+    report = LanguageReport(f"Language model: {name}", "the held-out text", found, facts, curves, figures["best_epoch"])
+    write_language_report(folder / "report.html", report)
+
+
+def _prepare(request: LanguageRequest, choices: Choices, counter: WordCounter | None) -> tuple[str, Prepared]:
     if request.valid is not None and request.validation_split is not None:
         raise UsageError("--valid and --validation-split were both given", mend="choose one")
     share = 0.05 if request.validation_split is None else request.validation_split
     if not 0 <= share < 1:
         raise UsageError(f"--validation-split is {share}", mend="give a share of at least 0 and below 1")
-    name, lines = named_lines(request.place(request.corpus), request.encoding)
+    name, read = named_lines(request.place(request.corpus), request.encoding)
+    lines = read if counter is None else counter.through(read)
     other = share if request.valid is None else named_lines(request.place(request.valid), request.encoding, "valid")[1]
     return name, prepare(lines, choices.model, other, name)
 
@@ -149,7 +185,7 @@ def _claim(folder: Path, resume: bool) -> None:
             if (folder / _LAST).exists():
                 raise UsageError("holds a finished run", path=folder, mend="leave out --resume to train anew")
             return
-        for name in (_LAST, "figures.json", modelfile.FILE_NAME):
+        for name in (_LAST, "figures.json", "report.html", WORDS, modelfile.FILE_NAME):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

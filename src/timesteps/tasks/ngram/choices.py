@@ -82,7 +82,8 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
         given = list(self.cutoffs)
         if not given or len(given) > self.order:
             raise UsageError(
-                f"{option('cutoffs')} has {len(given)} numbers for order {self.order}", mend="give one an order, or less"
+                f"{option('cutoffs')} has {len(given)} numbers for order {self.order}",
+                mend="give one an order, or less",
             )
         if given[0] != 0:
             raise UsageError(

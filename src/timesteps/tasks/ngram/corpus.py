@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from timesteps.data.catalogue import Dataset
-from timesteps.data.lines import iter_lines
-from timesteps.data.source import open_source, resolve
+from timesteps.data.corpus import corpus_lines, corpus_name
 from timesteps.errors import DataError
 from timesteps.runtime.language.units import Units, UnitsSpec
 from timesteps.runtime.text.normalize import canonical
@@ -16,7 +13,7 @@ from timesteps.runtime.text.normalize import canonical
 __all__ = ["Corpus", "blocks", "sentences"]
 
 Corpus = str | os.PathLike[str] | Iterable[str] | None
-"""A file (plain or compressed), `-`, the name of a known data set, sentences themselves, or None: the bundled sample."""
+"""A file (plain or compressed), `-`, the name of a known data set, sentences, or None: the bundled sample."""
 
 _BLOCK = 1 << 19  # characters
 
@@ -24,21 +21,16 @@ _BLOCK = 1 << 19  # characters
 def sentences(corpus: Corpus, encoding: str | None = None) -> tuple[str, Iterator[tuple[int, str]]]:
     """What the corpus is called, and its sentences, numbered from 1: lines of a file, texts of a data set.
 
-    Memory stays constant. Errors, as they are met: `DataError` for a missing file, undecodable bytes, NUL bytes, a line of
-    more than 16 MiB, each with its line.
+    Errors, as they are met: `DataError` for a missing file, undecodable bytes, NUL bytes, a line of more than 16 MiB,
+    each with its line.
     """
     if corpus is not None and not isinstance(corpus, str | os.PathLike):
         return "sentences", enumerate(corpus, 1)
-    found = resolve(corpus)
-    if isinstance(found, Dataset):
-        return found.name, enumerate(open_source(corpus, labelled=False).texts, 1)
-    return Path(found).name if str(found) != "-" else "standard input", iter_lines(found, encoding)
+    return corpus_name(corpus), corpus_lines(corpus, encoding=encoding)
 
 
-def blocks(
-    name: str, numbered: Iterable[tuple[int, str]], spec: UnitsSpec
-) -> Iterator[tuple[bytes, bool]]:
-    """Blocks of sentences as `NgramCounter.add` takes them: UTF-8, a line each; units between blanks, or between NULs."""
+def blocks(name: str, numbered: Iterable[tuple[int, str]], spec: UnitsSpec) -> Iterator[tuple[bytes, bool]]:
+    """Blocks of sentences as `NgramCounter.add` takes them: UTF-8, a line each; units between blanks, or NULs."""
     plain = spec.kind == "word" and not spec.apart  # the core splits at blanks by itself
     units = Units(spec)
     lines: list[str] = []

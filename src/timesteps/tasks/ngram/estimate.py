@@ -48,8 +48,8 @@ class Estimated(NamedTuple):
 def estimate(
     name: str, sentences: Iterable[tuple[int, str]], choices: Choices, folder: str | os.PathLike[str], tell: Tell
 ) -> Estimated:
-    """Estimate a model of numbered sentences. `folder` is for files that hold what is beyond `choices.memory`; they have
-    no names and are gone when nothing needs them.
+    """Estimate a model of numbered sentences. `folder` is for files that hold what is beyond `choices.memory`; they
+    have no names and are gone when nothing needs them.
 
     Raises:
         UsageError: choices that make no sense, a full disk.
@@ -73,9 +73,7 @@ def estimate(
         levels = counter.levels(
             tokens, len(vocabulary), vocabulary.begin, vocabulary.end, choices.thresholds, way.continuation
         )
-    found, notes = [], []
-    if way.smoothing is Smoothing.KNESER_NEY:
-        found, notes = _discounts(levels.of_count)
+    found, notes = _discounts(levels.of_count) if way.smoothing is Smoothing.KNESER_NEY else ([], [])
     levels.estimate(int(way.smoothing), way.amount, found)
     tensors, counts = _tables(levels, choices.order, scratch, say)
     sums = (counter.sentences, int(vocabulary.counts.sum()))

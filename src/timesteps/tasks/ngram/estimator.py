@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -30,23 +30,23 @@ class NgramModel(Ngram):
 
     Interpolated modified Kneser-Ney (Chen and Goodman 1998, after Kneser and Ney 1995):
     P(w | h) = (c(h w) - D(c(h w))) / Σ_v c(h v) + γ(h) P(w | h'), where h' is h without its first word, γ(h) is what
-    the discounts D have taken by Σ_v c(h v), and P(w) of the empty context is 1 / V. Below the highest order c counts the
-    words that an n-gram occurs behind. Agrees with KenLM's lmplz. The others:
+    the discounts D have taken by Σ_v c(h v), and P(w) of the empty context is 1 / V. Below the highest order c counts
+    the words that an n-gram occurs behind. Agrees with KenLM's lmplz. The others:
 
     - add-k: (c(h w) + k) / (c(h) + k V) (Lidstone); h is the longest context, whether it occurs or not;
     - witten-bell: (c(h w) + T(h) P(w | h')) / (c(h) + T(h)), T(h) words having followed h (Witten and Bell 1991);
-    - stupid-backoff: c(h w) / c(h), or 0.4 times the score behind h' (Brants et al. 2007); contexts that never occur cost
-      nothing, and a word that never occurs has 0.4 / V. These do not sum to 1.
+    - stupid-backoff: c(h w) / c(h), or 0.4 times the score behind h' (Brants et al. 2007); contexts that never occur
+      cost nothing, and a word that never occurs has 0.4 / V. These do not sum to 1.
 
     Parameters
     ----------
     order : words of the longest n-grams, 1 to 16.
     smoothing : "kneser-ney", "add-k", "witten-bell" or "stupid-backoff".
     k : of add-k; 1.
-    cutoffs : n-grams of n words that occur cutoffs[n - 1] times or less are left out, the first 0, the last for all higher
-        orders; what they had goes to the lower orders.
+    cutoffs : n-grams of n words that occur cutoffs[n - 1] times or less are left out, the first 0, the last for all
+        above; what they had goes to the lower orders.
     vocabulary, min_count : the most words, marks included, and how often each must occur; others are <unk>.
-    units : "word", "syllable", "jamo", "char" or "byte"; `lowercase` before, and `apart` sets punctuation of words apart.
+    units : "word", "syllable", "jamo", "char" or "byte"; `lowercase` before, `apart` sets punctuation apart.
     memory : bound of what estimation holds beside the words themselves, such as "1GB"; what is more lies in files in
         `folder` (None: the system's folder for such files) while it lasts. The result has the same bits whatever it is.
 
@@ -139,7 +139,7 @@ class NgramModel(Ngram):
         model._adopt(spec, other.tensors)
         return model
 
-    def __getattr__(self, name: str) -> NoReturn | Any:
+    def __getattr__(self, name: str) -> Any:
         if name in _FITTED:
             raise UsageError("this model has not been fitted", mend="call fit, or make it by load or from_arpa")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -82,7 +82,5 @@ def discounts(of_count: Sequence[int]) -> Discounts | None:
     if 0 in n[1:4]:
         return None
     y = n[1] / (n[1] + 2 * n[2])
-    found = tuple(i - (i + 1) * y * n[i + 1] / n[i] for i in (1, 2, 3))
-    if not all(0 < each <= i for i, each in enumerate(found, 1)):
-        return None
-    return found
+    first, second, third = (i - (i + 1) * y * n[i + 1] / n[i] for i in (1, 2, 3))
+    return (first, second, third) if 0 < first <= 1 and 0 < second <= 2 and 0 < third <= 3 else None

@@ -78,6 +78,9 @@ class Engine(Protocol):
             BadStepError: a loss or gradient is NaN or infinite; no weight was changed.
         """
 
+    def use(self, train: Examples) -> None:
+        """From here on the rows of `step` are of these examples."""
+
     def settle(self) -> None:
         """Bring all weights up to date, before anybody else looks at them: an engine may put off what no step reads."""
 

@@ -119,6 +119,11 @@ class NativeEngine:
         self._taken += 1
         return Step(loss, score, weight)
 
+    def use(self, train: Examples) -> None:
+        """Learn from these rows from here on."""
+        train.check(self._spec.outputs, self._settings.criterion)
+        self._train = NativeExamples(train, self._spec)
+
     def gradients(self, step: int, rows: NDArray[np.int64]) -> tuple[float, dict[str, NDArray[Any]]]:
         """Loss and gradients of a batch by name, before clipping; those of tables are made dense."""
         rows = np.ascontiguousarray(rows, np.int64)

@@ -95,6 +95,10 @@ class TorchEngine:
             self._average.after_step()
         return Step(numbers[0], numbers[2], numbers[3])
 
+    def use(self, train: Examples) -> None:
+        """Learn from these rows from here on."""
+        self._train, self._checked = train, False
+
     def _check(self, answers: int, outputs: int, targets: int) -> None:
         """Once, as soon as the network's answer to some rows is known."""
         self._train.check(outputs, self._criterion)

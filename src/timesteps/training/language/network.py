@@ -1,4 +1,4 @@
-"""A recurrent language model that is being trained: a specification, weights, and what both engines ask of an engine."""
+"""A recurrent language model that is being trained, and what the loop asks of an engine."""
 
 from __future__ import annotations
 

@@ -120,7 +120,9 @@ class LanguageSettings:
 
     def rate(self, epoch: int, share: float) -> float:
         """The learning rate when `share` of an epoch, from 0, is over, before the length of the step counts."""
-        rate = self.learning_rate * self.decay ** max(0, epoch + 1 - self.hold) if self.decay < 1 else self.learning_rate
+        rate = (
+            self.learning_rate * self.decay ** max(0, epoch + 1 - self.hold) if self.decay < 1 else self.learning_rate
+        )
         done = (epoch + share) / self.epochs
         if done < self.warmup:
             return rate * max(done / self.warmup, 1e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Text:
     ([[0, 3], [1, 4], [2, 5]], [[1, 4], [2, 5], [3, 6]])
     """
 
-    def __init__(self, tokens: NDArray[np.integer], streams: int) -> None:  # type: ignore[type-arg]
+    def __init__(self, tokens: NDArray[np.integer[Any]], streams: int) -> None:
         steps = (len(tokens) - 1) // streams
         if steps < 1:
             what = f"the text has {len(tokens)} tokens, too few for {streams} streams"

@@ -169,7 +169,9 @@ class TorchLanguageEngine:
         random = np.random.default_rng([step_seed(self._settings.seed, number)])
         drawn = random.choice(len(self._shares), self._settings.samples, p=self._shares)
         samples = torch.from_numpy(np.unique(drawn))
-        expected = torch.from_numpy(np.log(-np.expm1(self._settings.samples * np.log1p(-self._shares.clip(1e-12, 0.5)))))
+        expected = torch.from_numpy(
+            np.log(-np.expm1(self._settings.samples * np.log1p(-self._shares.clip(1e-12, 0.5))))
+        )
         expected = expected.to(h.dtype)
         right = (h * head[targets]).sum(1) + bias[targets] - expected[targets]
         others = functional.linear(h, head[samples], bias[samples]) - expected[samples]

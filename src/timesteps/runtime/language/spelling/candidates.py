@@ -14,6 +14,8 @@ from timesteps.runtime.language.spelling.strokes import strokes
 
 __all__ = ["Candidate", "Finder", "written_like"]
 
+_MOST_LISTED = 40  # candidates from the lexicon
+_MOST_KEPT = 20_000  # words whose candidates are remembered
 _DEAREST = 16.0  # a price above which nobody means the word, in nats
 _DEAREST_SYLLABLE = 7.5  # one slip of any kind
 
@@ -34,12 +36,14 @@ class Finder:
     """Finds candidates: words of a lexicon, and Hangul words in which one syllable is another.
 
     Korean words have so many endings that no list has all of them; a syllable in the place of another needs no list.
+    But a word that no list has is only taken for another such word if that shares more pieces with known words.
     `syllables` are those to choose from, the syllables of the lexicon if None.
     """
 
     def __init__(self, lexicon: Lexicon, channel: Channel | None = None, syllables: list[str] | None = None) -> None:
         self.lexicon, self.channel = lexicon, channel or Channel()
         self._given = syllables
+        self._found: dict[str, list[Candidate]] = {}  # the words of a text recur
         self._like: dict[str, list[tuple[str, float]]] = {}
 
     @cached_property
@@ -61,8 +65,15 @@ class Finder:
             self._like[syllable] = [(other, -price) for other, price in found if price <= _DEAREST_SYLLABLE]
         return self._like[syllable]
 
-    def find(self, typed: str, most: int = 40) -> list[Candidate]:
+    def find(self, typed: str) -> list[Candidate]:
         """What was typed, first; then words of the lexicon by channel and frequency; then words of other syllables."""
+        if (known := self._found.get(typed)) is None:
+            if len(self._found) >= _MOST_KEPT:
+                self._found.clear()
+            known = self._found[typed] = self._find(typed)
+        return known
+
+    def _find(self, typed: str) -> list[Candidate]:
         exact = typed if typed in self.lexicon else typed.lower() if typed.lower() in self.lexicon else None
         found = {typed: Candidate(typed, 0.0, exact)}
         places = self.lexicon.near(typed)
@@ -70,17 +81,20 @@ class Finder:
         if near:
             channel = self.channel.log_probs(strokes(typed), [self.lexicon.strokes[place] for place in places])
             totals = channel + np.array([self.lexicon.log_share(word) for word in near])
-            for place in np.argsort(-totals, kind="stable")[:most].tolist():
+            for place in np.argsort(-totals, kind="stable")[:_MOST_LISTED].tolist():
                 if channel[place] < -_DEAREST:
                     continue
                 word = written_like(typed, near[place])
                 found.setdefault(word, Candidate(word, float(channel[place]), near[place]))
+        attested = self.lexicon.attested(typed)
         for place, letter in enumerate(typed):
             if "가" <= letter <= "힣" and self._syllables:
                 for other, log_prob in self.like_syllable(letter):
                     word = typed[:place] + other + typed[place + 1 :]
-                    if word not in found:
-                        found[word] = Candidate(word, log_prob, word if word in self.lexicon else None)
+                    if word in self.lexicon:
+                        found.setdefault(word, Candidate(word, log_prob, word))
+                    elif exact is None and self.lexicon.attested(word) > attested:
+                        found.setdefault(word, Candidate(word, log_prob, None))
         return list(found.values())
 
 

@@ -76,7 +76,8 @@ class Prices(msgspec.Struct, frozen=True):
     change_shift: float = 4.0
     """…on the same key, with or without shift."""
     first: float = 1.5
-    """What a slip in the first stroke costs besides."""
+    """What a slip in the first letter costs besides: who cannot spell a word knows how it begins (Yannakoudakis and
+    Fawthrop 1983). Not for Hangul, where slips are those of fingers."""
 
 
 class Channel:
@@ -137,16 +138,17 @@ class Channel:
         m, n = len(typed), len(word)
         adds = [self._price_of_add(typed[i], typed[i - 1 : i], typed[i + 1 : i + 2]) for i in range(m)]
         drops = [self._price_of_drop(word[j], word[j - 1 : j] if j else "", word[j + 1 : j + 2]) for j in range(n)]
+        beginning = p.first if word < "\u1100" else 0.0
         before: list[float] = []
         last = [0.0]
         for j in range(n):
-            last.append(last[j] + drops[j] + (p.first if j == 0 else 0.0))
+            last.append(last[j] + drops[j] + (beginning if j == 0 else 0.0))
         for i in range(m):
-            row = [last[0] + adds[i] + (p.first if i == 0 else 0.0)]
+            row = [last[0] + adds[i] + (beginning if i == 0 else 0.0)]
             letter = typed[i]
             for j in range(n):
                 other = word[j]
-                first = p.first if i == 0 and j == 0 else 0.0
+                first = beginning if i == 0 and j == 0 else 0.0
                 best = last[j] if letter == other else last[j] + change(other, letter) + first
                 best = min(best, last[j + 1] + adds[i] + first, row[j] + drops[j] + first)
                 if i and j and letter == word[j - 1] and typed[i - 1] == other and letter != other:

@@ -145,6 +145,8 @@ class Corrector:
     def suggest(self, word: str, k: int = 5) -> list[Suggestion]:
         """The k most probable words that were meant by one word alone, by channel and frequency; no caution.
 
+        A word that the lexicon does not have is taken for a misspelled one, as long as a word that it has is near.
+
         Raises:
             UsageError: k is below 1, or there is no word, or more than one.
         """
@@ -152,6 +154,7 @@ class Corrector:
             raise UsageError(f"{k} suggestions for {word!r}", mend="ask for 1 or more, for one word")
         word = canonical(word.strip())
         found = self.finder.find(word)
+        found = [each for each in found if each.entry is not None] or found
         totals = np.array([each.channel + self._frequency(each) for each in found])
         shares = np.exp(totals - totals.max())
         shares /= shares.sum()

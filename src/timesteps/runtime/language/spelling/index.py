@@ -7,6 +7,7 @@ for strings, and a beginning for a word, so what is found are words that may be 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -52,9 +53,7 @@ class DeleteIndex:
     def near(self, typed: str) -> NDArray[np.int64]:
         """The numbers of the words that may be within the distance, ascending: all that are, and a few more."""
         head = np.frombuffer(typed[: self.prefix].encode("utf-32-le"), np.uint32).astype(np.uint64)
-        forms = [
-            _hash(np.delete(head, left_out)[None]) for left_out in _subsets(len(head), min(self.distance, len(head)))
-        ]
+        forms = [_hash(head[kept]) for kept in _kept(len(head), self.distance)]
         asked = np.unique(np.concatenate(forms))
         begin, end = (np.searchsorted(self._hashes, asked, side=side) for side in ("left", "right"))
         places = [self._owners[a:b] for a, b in zip(begin, end, strict=True) if b > a]
@@ -63,6 +62,13 @@ class DeleteIndex:
         found = np.unique(np.concatenate(places)).astype(np.int64)
         near: NDArray[np.int64] = found[np.abs(self._lengths[found] - len(typed)) <= self.distance]
         return near
+
+
+@functools.cache
+def _kept(letters: int, most: int) -> list[NDArray[np.int64]]:
+    """Which letters stay when none, one, … at most so many of them are left out: an array a number, a row a choice."""
+    choices = [list(combinations(range(letters), letters - left_out)) for left_out in range(min(most, letters) + 1)]
+    return [np.array(chosen, np.int64) for chosen in choices]
 
 
 def _subsets(letters: int, most: int) -> list[tuple[int, ...]]:

@@ -3,23 +3,58 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import DataError, UsageError
+from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.language.spelling.index import DeleteIndex
 from timesteps.runtime.language.spelling.strokes import strokes
 from timesteps.runtime.language.units import BEGIN, END, UNKNOWN, Units, UnitsSpec
 
-__all__ = ["WORDS", "Lexicon"]
+__all__ = ["WORDS", "Lexicon", "WordCounter"]
 
 WORDS = "words.txt"
 """What the list is called in a run's folder."""
 
 _MOST_COUNT = 1 << 62
+
+
+class WordCounter:
+    """Counts the words of sentences on their way to training, for a list beside the model.
+
+    >>> counter = WordCounter()
+    >>> list(counter.through([(1, "a bus, a bus")])), counter.counts["bus"]
+    ([(1, 'a bus, a bus')], 2)
+    """
+
+    def __init__(self, most: int = 1 << 21) -> None:
+        """When there are more than `most` words, those that occurred once are forgotten, so memory is bounded."""
+        self.counts: Counter[str] = Counter()
+        self._most = most
+        self._units = Units(UnitsSpec("word", apart=True))
+
+    def through(self, sentences: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """The sentences, which are counted as they pass."""
+        for number, sentence in sentences:
+            self.counts.update(self._units.cut(sentence))
+            least = 1
+            while len(self.counts) > self._most:
+                self.counts = Counter({word: n for word, n in self.counts.items() if n > least})
+                least += 1
+            yield number, sentence
+
+    def write(self, folder: str | PathLike[str]) -> None:
+        """Leave the list in a run's folder; nothing if no word has a letter. `UsageError` if it cannot be written."""
+        words = {word: n for word, n in self.counts.items() if any(map(str.isalpha, word))}
+        if words:
+            with atomic_write(Path(folder) / WORDS) as file:
+                file.writelines(f"{line}\n".encode() for line in Lexicon(words).lines())
 
 
 class Lexicon:
@@ -30,9 +65,11 @@ class Lexicon:
     (['bus', 'but', 'busy'], 0.19)
     """
 
-    def __init__(self, counts: Mapping[str, int], *, distance: int = 2) -> None:
-        """Words without blanks; `distance` is the most slips of a finger by which a word may be missed, up to 3."""
-        kept = {word: count for word, count in counts.items() if count > 0 and word not in (UNKNOWN, BEGIN, END)}
+    def __init__(self, counts: Mapping[str, int], *, min_count: int = 1, distance: int = 2) -> None:
+        """Words without blanks. Rarer ones than `min_count` are no words by themselves, but known words may be made of
+        pieces of them. `distance` is the most slips of a finger by which a word may be missed, up to 3."""
+        self._every = [word for word, count in counts.items() if count > 0 and word not in (UNKNOWN, BEGIN, END)]
+        kept = {word: counts[word] for word in self._every if counts[word] >= min_count}
         if not kept:
             raise DataError("there are no words with frequencies", mend="give a text or a list of words")
         self.words = list(kept)
@@ -43,17 +80,17 @@ class Lexicon:
 
     @classmethod
     def fit(cls, texts: Iterable[str], *, min_count: int = 1, distance: int = 2) -> Lexicon:
-        """The words of texts, punctuation apart, that have a letter in them and occur `min_count` times."""
+        """The words of texts, punctuation apart, that have a letter in them; the rest as the constructor."""
         units, counter = Units(UnitsSpec("word", apart=True)), Counter[str]()
         for text in texts:
             counter.update(units.cut(text))
-        return cls(
-            {word: n for word, n in counter.items() if n >= min_count and any(map(str.isalpha, word))},
-            distance=distance,
-        )
+        words = {word: n for word, n in counter.items() if any(map(str.isalpha, word))}
+        return cls(words, min_count=min_count, distance=distance)
 
     @classmethod
-    def read(cls, lines: Iterable[str] | Iterable[tuple[int, str]], *, name: str | None = None) -> Lexicon:
+    def read(
+        cls, lines: Iterable[str] | Iterable[tuple[int, str]], *, name: str | None = None, min_count: int = 1
+    ) -> Lexicon:
         """Of a list, a word and its frequency a line, blanks or a tab between them.
 
         Raises:
@@ -71,7 +108,7 @@ class Lexicon:
             counts[parts[0]] += int(parts[1])
         if not counts:
             raise DataError("has no words", path=name, mend="write `word 123`, one word a line")
-        return cls(counts)
+        return cls(counts, min_count=min_count)
 
     def lines(self) -> Iterable[str]:
         """What `read` reads, the most frequent word first."""
@@ -95,6 +132,20 @@ class Lexicon:
         long = float(np.mean([len(each) for each in self.strokes])) > 9
         return DeleteIndex(self.strokes, distance=self.distance, prefix=10 if long and self.distance < 3 else 7)
 
+    @cached_property
+    def _pieces(self) -> frozenset[str]:
+        return frozenset(piece for word in self._every for piece in _pieces(word))
+
+    def attested(self, word: str) -> int:
+        """How many pieces of three letters the word has in common with words that were ever seen.
+
+        >>> Lexicon({"달려가서": 1, "올라갔다": 1}).attested("달려갔다")
+        0
+        >>> Lexicon({"달려갔을": 1, "올라갔다": 1}).attested("달려갔다")
+        1
+        """
+        return sum(piece in self._pieces for piece in _pieces(word))
+
     def near(self, typed: str) -> NDArray[np.int64]:
         """The numbers of the words that may be within `distance` slips of what was typed."""
         return self._index.near(strokes(typed))
@@ -104,3 +155,7 @@ class Lexicon:
         if word not in self.numbers:
             raise UsageError(f"{word!r} is not in the lexicon", mend="ask whether it is first")
         return float(self._shares[self.numbers[word]])
+
+
+def _pieces(word: str) -> list[str]:
+    return [word[place : place + 3] for place in range(len(word) - 2)]

@@ -1,3 +1,4 @@
 #define TIMESTEPS_TARGET avx2
 #define TIMESTEPS_BYTES 32
+#define TIMESTEPS_NUMBER double
 #include "target.h"

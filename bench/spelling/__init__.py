@@ -1,0 +1,1 @@
+"""How well misspelled words are corrected, alone and in their sentences."""

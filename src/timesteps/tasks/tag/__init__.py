@@ -1,0 +1,1 @@
+"""Label every step of a sequence."""
