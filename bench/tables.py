@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.int8.tables import int8
 from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
@@ -199,6 +200,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "startup": startup,
     "footprint": footprint,
     "streaming": streaming,
+    "int8": int8,
     "quality": quality,
     "baselines": baselines,
     "provenance": provenance,

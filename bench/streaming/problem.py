@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from timesteps.runtime.layout import network_tensors
 from timesteps.runtime.session import Session
-from timesteps.runtime.spec import LayerSpec, ModelSpec, NetworkSpec, NumericSpec
+from timesteps.runtime.spec import CellName, LayerSpec, ModelSpec, NetworkSpec, NumericSpec
 
 Weights = dict[str, NDArray[np.float32]]
 Step = Callable[[NDArray[np.float32]], NDArray[Any]]
@@ -26,9 +26,9 @@ class Contestant:
     reset: Callable[[], None]
 
 
-def session_of(hidden: int) -> Session:
+def session_of(hidden: int, cell: CellName = "lstm") -> Session:
     """Our own."""
-    layer = LayerSpec(cell="lstm", input_size=hidden, hidden_size=hidden)
+    layer = LayerSpec(cell=cell, input_size=hidden, hidden_size=hidden)
     network = NetworkSpec(input="numeric", input_size=hidden, layers=(layer,), outputs=1)
     spec = ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=hidden), network=network)
     random = np.random.default_rng(hidden)

@@ -117,20 +117,19 @@ struct Norm {
     [[gnu::noinline]] void apply(Index panel, Index rows, const T* mean, const T* scale, const T* gain, const T* bias,
                                  T* a, T* gates) const {
         a += first * W, gates += first * W;
-        V gains[Count], start[Count]{};
-        for (int v = 0; v < Count; ++v) {
-            gains[v] = load<V>(gain + (first + v) * W);
-            if (bias != nullptr) start[v] = load<V>(bias + (first + v) * W);
-        }
-        const Index step = l.gate_row();
-        for (Index row = 0; row < rows; ++row, a += step, gates += step)
+        V gains[Count];
+        for (int v = 0; v < Count; ++v) gains[v] = load<V>(gain + (first + v) * W);
+        // One load, whatever it is: behind a branch, it would be the compiler's choice which sums are fused.
+        const Index step = l.gate_row(), next = bias != nullptr ? 0 : step;
+        const T* old = bias != nullptr ? bias + first * W : gates;
+        for (Index row = 0; row < rows; ++row, a += step, gates += step, old += next)
 #pragma GCC unroll 4
             for (int v = 0; v < Count; ++v) {
                 V x = (load<V>(a + v * W) - mean[row]) * scale[row];
                 if constexpr (Padded) x = only<T, W>(x, units(panel, v));
-                const V old = bias != nullptr ? start[v] : load<V>(gates + v * W);
+                const V sum = load<V>(old + v * W) + gains[v] * x;
                 store(a + v * W, x);
-                store(gates + v * W, old + gains[v] * x);
+                store(gates + v * W, sum);
             }
     }
 

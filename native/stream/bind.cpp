@@ -2,7 +2,10 @@
 // until the model is made.
 #include "bind.h"
 
+#include <array>
+
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -16,11 +19,12 @@ namespace timesteps {
 
 namespace nb = nanobind;
 
-/// w_ih, w_hh, b_ih, b_hh, and of int8 weights, whose w are null, q_ih, q_hh, s_ih, s_hh; then h0 and c0.
-using DirectionAddresses =
-    std::tuple<Address, Address, Address, Address, Address, Address, Address, Address, Address, Address>;
-using LayerNumbers =
-    std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::vector<DirectionAddresses>>;
+/// h0 and c0; w_ih, w_hh, b_ih, b_hh; of int8 weights, whose w are null, q_ih, q_hh, s_ih, s_hh; norm_ih, norm_hh,
+/// norm_c, norm_c_bias, w_ch.
+using DirectionAddresses = std::array<Address, 15>;
+/// Kind, option, input size, hidden size, zoneout of h and of c.
+using LayerNumbers = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, double, double,
+                                std::vector<DirectionAddresses>>;
 
 using NetworkNumbers = std::tuple<std::int64_t, std::int64_t, std::int64_t, Address, Address, Address,
                                   std::vector<LayerNumbers>, std::int64_t, Address, std::int64_t, Address, Address>;
@@ -29,9 +33,11 @@ inline const float* floats_at(Address address) { return reinterpret_cast<const f
 
 inline DirectionParts direction_parts(const DirectionAddresses& addresses) {
     const auto int8_at = [](Address address) { return reinterpret_cast<const std::int8_t*>(address); };
-    const auto& [w_ih, w_hh, b_ih, b_hh, q_ih, q_hh, s_ih, s_hh, h0, c0] = addresses;
+    const auto& [h0, c0, w_ih, w_hh, b_ih, b_hh, q_ih, q_hh, s_ih, s_hh, norm_ih, norm_hh, norm_c, norm_c_bias, w_ch] =
+        addresses;
     return {{floats_at(w_ih), floats_at(w_hh), floats_at(b_ih), floats_at(b_hh), int8_at(q_ih), int8_at(q_hh),
-             floats_at(s_ih), floats_at(s_hh)},
+             floats_at(s_ih), floats_at(s_hh), floats_at(norm_ih), floats_at(norm_hh), floats_at(norm_c),
+             floats_at(norm_c_bias), floats_at(w_ch)},
             floats_at(h0),
             floats_at(c0)};
 }
@@ -51,8 +57,8 @@ inline NetworkParts network_parts(const NetworkNumbers& numbers) {
                        .outputs = outputs,
                        .head = floats_at(head),
                        .head_bias = floats_at(bias)};
-    for (const auto& [kind, option, inputs, hidden, directions] : layers) {
-        LayerParts layer{static_cast<CellKind>(kind), option, inputs, hidden, {}};
+    for (const auto& [kind, option, inputs, hidden, zone_h, zone_c, directions] : layers) {
+        LayerParts layer{static_cast<CellKind>(kind), option, inputs, hidden, zone_h, zone_c, {}};
         for (const DirectionAddresses& each : directions) layer.directions.push_back(direction_parts(each));
         parts.layers.push_back(std::move(layer));
     }
@@ -178,7 +184,8 @@ void bind_stream(nb::module_& module) {
         .def("__init__",
              [](Direction* self, std::int64_t kind, std::int64_t option, std::int64_t input_size,
                 std::int64_t hidden_size, bool looked_up, const DirectionAddresses& weights) {
-                 new (self) Direction(static_cast<CellKind>(kind), {input_size, hidden_size, option, !looked_up},
+                 new (self) Direction(static_cast<CellKind>(kind),
+                                      {.input_size = input_size, .hidden_size = hidden_size, .option = option, .product = !looked_up},
                                       direction_parts(weights));
              })
         .def("run", [](const Direction& layer, Address x, Address ids, Address lengths, std::int64_t steps,

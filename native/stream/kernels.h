@@ -12,6 +12,10 @@ namespace timesteps {
 struct StepShape {
     std::int64_t input_size, hidden_size, option;
     bool product;
+    bool norm = false, peephole = false;  // layer norm; peephole connections
+    double zone_h = 0, zone_c = 0;        // zoneout of h and c, its expectation
+
+    bool regular() const { return norm || peephole || zone_h > 0 || zone_c > 0; }
 };
 
 /// Weights as torch has them. Kernels of whole numbers read q and s in the place of w: w = s[row] q[row].
@@ -19,6 +23,7 @@ struct StepWeights {
     const float *w_ih, *w_hh, *b_ih, *b_hh;
     const std::int8_t *q_ih, *q_hh;
     const float *s_ih, *s_hh;
+    const float *norm_ih, *norm_hh, *norm_c, *norm_c_bias, *w_ch;  // null without layer norm or peephole
 };
 
 /// One stream. States have padded(hidden_size) numbers, zeros behind the units, and are replaced.
@@ -36,8 +41,9 @@ struct StepKernels {
     std::int64_t (*gates)(const StepShape&);  // numbers of a row of the table
     std::int64_t (*work)(const StepShape&);   // … of StepRow::gates, which begins with the gates
     void (*pack)(const StepShape&, const StepWeights&, void* packed);
-    /// Row k, of `gates` numbers: the gates' share of a one-hot input with its one at k, biases included.
-    void (*pack_table)(const StepShape&, const StepWeights&, float* table);
+    /// Row k, of `gates` numbers: the gates' share of a one-hot input with its one at k, biases included. `work` numbers
+    /// of memory to work in, zeros.
+    void (*pack_table)(const StepShape&, const StepWeights&, const void* packed, float* work, float* table);
     void (*step)(const StepShape&, const void* packed, const StepRow* rows, std::int64_t count);
 };
 

@@ -68,17 +68,23 @@ NetworkParts parts_of(const NetworkSpec& network, const std::string& prefix, Wei
                        .head_bias = at("head.bias")};
     for (std::size_t number = 0; number < network.layers.size(); ++number) {
         const LayerSpec& layer = network.layers[number];
-        const CellKind kind = layer.cell == "lstm"  ? kLstm
-                              : layer.cell == "rnn" ? kElman
-                              : layer.reset_after   ? kGruAfter
-                                                    : kGruBefore;
-        LayerParts to{kind, kind == kElman && layer.nonlinearity == "relu", layer.input_size, layer.hidden_size, {}};
+        const CellKind kind = layer.cell == "lstm"      ? kLstm
+                              : layer.cell == "rnn"     ? kElman
+                              : layer.cell == "mingru"  ? kMinGru
+                              : layer.cell == "minlstm" ? kMinLstm
+                              : layer.reset_after       ? kGruAfter
+                                                        : kGruBefore;
+        LayerParts to{kind,          kind == kElman && layer.nonlinearity == "relu",
+                      layer.input_size, layer.hidden_size,
+                      layer.zoneout, layer.zoneout_cell,
+                      {}};
         for (int way = 0; way < (layer.bidirectional ? 2 : 1); ++way) {
             const std::string end = "_l" + std::to_string(number) + (way == 1 ? "_reverse" : "");
             to.directions.push_back({{at("rnn.weight_ih" + end), at("rnn.weight_hh" + end), at("rnn.bias_ih" + end),
                                       at("rnn.bias_hh" + end), int8_at("rnn.weight_ih" + end),
                                       int8_at("rnn.weight_hh" + end), at("rnn.scale_ih" + end),
-                                      at("rnn.scale_hh" + end)},
+                                      at("rnn.scale_hh" + end), at("rnn.norm_ih" + end), at("rnn.norm_hh" + end),
+                                      at("rnn.norm_c" + end), at("rnn.norm_c_bias" + end), at("rnn.weight_ch" + end)},
                                      at("rnn.h0" + end),
                                      at("rnn.c0" + end)});
         }
@@ -92,14 +98,6 @@ void refuse_unsupported(const ModelSpec& spec) {
     const auto refuse = [](const std::string& what) {
         throw Refused("cannot run in C: " + what + "; Python's timesteps.load runs it", true);
     };
-    for (std::size_t number = 0; number < spec.network.layers.size(); ++number) {
-        const LayerSpec& layer = spec.network.layers[number];
-        const std::string name = "layer rnn.l" + std::to_string(number);
-        if (layer.linear()) refuse(name + " is a " + layer.cell);
-        if (layer.layer_norm) refuse(name + " has layer_norm");
-        if (layer.peephole) refuse(name + " has peephole");
-        if (layer.zoneout > 0 || layer.zoneout_cell > 0) refuse(name + " has zoneout");
-    }
     if (spec.targets) refuse("its answers are numbers on a scale of their own");
     for (const LayerSpec& layer : spec.network.layers)
         if (spec.network.pool == "none" && layer.bidirectional) refuse("its answer at each step reads the future");

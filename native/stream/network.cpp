@@ -23,6 +23,11 @@ std::vector<float> padded_rows(const float* from, std::int64_t rows, std::int64_
     return to;
 }
 
+StepShape with_options(StepShape shape, const StepWeights& weights) {
+    shape.norm = weights.norm_ih != nullptr, shape.peephole = weights.w_ch != nullptr;
+    return shape;
+}
+
 template <class T>
 T* at(char* memory, std::int64_t place) {
     return place < 0 ? nullptr : reinterpret_cast<T*>(memory + place);
@@ -46,8 +51,8 @@ Memory zeros(std::int64_t bytes) {
 }
 
 Direction::Direction(CellKind kind, const StepShape& given, const DirectionParts& parts)
-    : shape(given),
-      kernels(parts.weights.q_hh == nullptr ? step_kernels(kind, shape.hidden_size)
+    : shape(with_options(given, parts.weights)),
+      kernels(parts.weights.q_hh == nullptr ? step_kernels(kind, shape)
                                             : int8_kernels(kind, shape.hidden_size)),
       packed(zeros(kernels.packed_bytes(shape))),
       gates(kernels.gates(shape)),
@@ -55,7 +60,8 @@ Direction::Direction(CellKind kind, const StepShape& given, const DirectionParts
     kernels.pack(shape, parts.weights, packed.get());
     if (!shape.product) {
         table = zeros(shape.input_size * gates * kFloat);
-        kernels.pack_table(shape, parts.weights, at<float>(table));
+        const Memory memory = zeros(work * kFloat);
+        kernels.pack_table(shape, parts.weights, packed.get(), at<float>(memory), at<float>(table));
     }
     const std::vector<float> none(static_cast<std::size_t>(shape.hidden_size));
     h0 = padded_rows(parts.h0 == nullptr ? none.data() : parts.h0, 1, shape.hidden_size);
@@ -90,7 +96,13 @@ Network::Network(const NetworkParts& parts, Places& places, const std::string& p
         const bool looked_up = number == 0 && input_ == InputKind::kOneHot;
         Layer layer{{}, from.hidden_size, from.kind == kLstm};
         for (std::size_t way = 0; way < from.directions.size(); ++way) {
-            Direction to(from.kind, {from.input_size, from.hidden_size, from.option, !looked_up}, from.directions[way]);
+            const StepShape shape{.input_size = from.input_size,
+                                  .hidden_size = from.hidden_size,
+                                  .option = from.option,
+                                  .product = !looked_up,
+                                  .zone_h = from.zone_h,
+                                  .zone_c = from.zone_c};
+            Direction to(from.kind, shape, from.directions[way]);
             const std::string suffix = "_l" + std::to_string(number) + (way == 1 ? "_reverse" : "");
             to.h = place("h" + suffix, from.hidden_size, false);
             to.c = layer.has_cells ? place("c" + suffix, from.hidden_size, false) : -1;

@@ -24,6 +24,7 @@ struct DirectionParts {
 struct LayerParts {
     CellKind kind;
     std::int64_t option, input_size, hidden_size;
+    double zone_h, zone_c;
     std::vector<DirectionParts> directions;  // one or two
 };
 

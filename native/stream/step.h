@@ -62,14 +62,15 @@ void pack_step(const StepShape& shape, const StepWeights& weights, void* packed)
     pack_biases<Cell>(l.panels, l.hidden, weights, to);
     if (l.input > 0)
         pack_groups(l, weights.w_ih, l.input, Cell::GI, l.kTogether, Cell::input_gate, to + l.ih(0));
-    pack_groups(l, weights.w_hh, l.hidden, Cell::GH, l.kTogether, Cell::recurrent_gate, to + l.hh(0));
+    if constexpr (Cell::GH > 0)
+        pack_groups(l, weights.w_hh, l.hidden, Cell::GH, l.kTogether, Cell::recurrent_gate, to + l.hh(0));
     if constexpr (Cell::kTwoStages)
         pack_groups(
             l, weights.w_hh, l.hidden, 1, l.kTogetherSecond, [](int) { return Cell::kSecondGate; }, to + l.second(0));
 }
 
 template <class Cell>
-void pack_table(const StepShape& shape, const StepWeights& weights, float* table) {
+void pack_table(const StepShape& shape, const StepWeights& weights, const void*, float*, float* table) {
     constexpr Index W = Cell::W, S = Cell::S;
     const StepLayout<Cell> l(shape);
     for (Index k = 0; k < shape.input_size; ++k, table += l.gates()) {
@@ -140,10 +141,12 @@ template <class Cell, int R, int P>
     if (l.input > 0)
         accumulate<W, R, P, S, GI, 0>(sums, numbers, l.input, packed + l.ih(first) + within * GI * W,
                                       together * GI * W);
+    if constexpr (GH > 0) {
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) numbers[r] = rows[r].h;
-    accumulate<W, R, P, S, GH, Cell::OH>(sums, numbers, l.hidden, packed + l.hh(first) + within * GH * W,
-                                         together * GH * W);
+        for (int r = 0; r < R; ++r) numbers[r] = rows[r].h;
+        accumulate<W, R, P, S, GH, Cell::OH>(sums, numbers, l.hidden, packed + l.hh(first) + within * GH * W,
+                                             together * GH * W);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
@@ -208,38 +211,6 @@ StepKernels step_kernels_of() {
         .pack_table = pack_table<Cell>,
         .step = step_rows<Cell>,
     };
-}
-
-StepKernels step_kernels(CellKind kind) {
-    constexpr int W = TIMESTEPS_BYTES / sizeof(float);
-    switch (kind) {
-        case kLstm:
-            return step_kernels_of<Lstm<float, W>>();
-        case kGruAfter:
-            return step_kernels_of<GruAfter<float, W>>();
-        case kGruBefore:
-            return step_kernels_of<GruBefore<float, W>>();
-        default:
-            return step_kernels_of<Elman<float, W, 1>>();
-    }
-}
-
-/// y (outputs) = bias + weight x: four sums a row of the weight, which are added up in a fixed order.
-void dense(const float* weight, const float* bias, const float* x, Index outputs, Index width, float* y) {
-    constexpr Index W = TIMESTEPS_BYTES / sizeof(float);
-    using V = Vector<float, W>;
-    for (Index output = 0; output < outputs; ++output, weight += width) {
-        V sums[4]{};
-        Index k = 0;
-        for (; k + 4 * W <= width; k += 4 * W)
-#pragma GCC unroll 4
-            for (Index n = 0; n < 4; ++n) sums[n] += load<V>(weight + k + n * W) * load<V>(x + k + n * W);
-        for (; k < width; k += W) sums[0] += load<V>(weight + k) * load<V>(x + k);
-        const V sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-        float total = bias[output];
-        for (Index lane = 0; lane < W; ++lane) total += sum[lane];
-        y[output] = total;
-    }
 }
 
 }  // namespace timesteps::TIMESTEPS_TARGET

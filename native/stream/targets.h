@@ -12,7 +12,7 @@ using Dense = void (*)(const float* weight, const float* bias, const float* x, s
 
 #define TIMESTEPS_STEP_KERNELS(target)                                                                       \
     namespace target {                                                                                       \
-    StepKernels step_kernels(CellKind kind);                                                                 \
+    StepKernels step_kernels(CellKind kind, const StepShape& shape);                                                                 \
     void dense(const float* weight, const float* bias, const float* x, std::int64_t outputs, std::int64_t width, \
                float* y);                                                                                    \
     }
@@ -32,14 +32,13 @@ StepKernels int8_kernels(CellKind kind);
 #endif
 #undef TIMESTEPS_STEP_KERNELS
 
-inline StepKernels step_kernels(CellKind kind, std::int64_t hidden) {
-    static_cast<void>(hidden);
+inline StepKernels step_kernels(CellKind kind, const StepShape& shape) {
 #if defined(__x86_64__)
     // Sixteen numbers a vector are half empty at eight units.
-    if (target() == Target::kAvx512 && hidden > 8) return avx512::step_kernels(kind);
-    if (target() != Target::kBaseline) return avx2::step_kernels(kind);
+    if (target() == Target::kAvx512 && shape.hidden_size > 8) return avx512::step_kernels(kind, shape);
+    if (target() != Target::kBaseline) return avx2::step_kernels(kind, shape);
 #endif
-    return baseline::step_kernels(kind);
+    return baseline::step_kernels(kind, shape);
 }
 
 /// Of weights in int8.

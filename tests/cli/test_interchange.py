@@ -80,3 +80,20 @@ def test_what_cannot_go_out_says_how_to_train(timesteps: Command, data: Path, tm
 def test_help(verb: str, timesteps: Command) -> None:
     answer = timesteps(verb, "--help")
     assert answer.code == 0 and "1e-5" in answer.out and max(map(len, answer.out.splitlines())) <= 100
+
+
+def test_int8_is_judged_on_the_rows_of_the_run_or_on_data(timesteps: Command, trained: Path, tmp_path: Path) -> None:
+    answer = timesteps("export", trained, tmp_path / "small", "--to", "int8", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    float_run = library.load(trained)
+    assert "points) on" in answer.err and found["rows"] > 0 and found["accuracy_before"] is not None
+    assert timesteps("verify", tmp_path / "small").code == 0
+    card = (tmp_path / "small" / "card.md").read_text("utf-8")
+    assert card.startswith((trained / "card.md").read_text("utf-8").rstrip()) and "## In int8" in card
+    data = tmp_path / "rows.csv"
+    label = str(float_run.predict(["a good film"])[0])
+    data.write_text(f"text,label\na good film,{label}\n", "utf-8")
+    answer = timesteps("export", trained, tmp_path / "other.safetensors", "--to", "int8", "--data", data)
+    assert answer.code == 0 and "accuracy 100.00 % before" in answer.err
+    assert timesteps("export", trained, tmp_path / "x.onnx", "--to", "onnx", "--data", data).code == 2

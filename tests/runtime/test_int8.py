@@ -44,6 +44,12 @@ def test_quantized_rows_are_quantized_to_themselves(weight):
     np.testing.assert_allclose(other, scale, rtol=3e-7, atol=1e-30)
 
 
+def test_numbers_that_are_not_finite_have_no_scale():
+    whole, scale = quantize(np.array([[np.inf, 1], [np.nan, 1], [0, 0], [-254, 1]], np.float32))
+    np.testing.assert_array_equal(whole, [[0, 0], [0, 0], [0, 0], [-127, 0]])
+    np.testing.assert_array_equal(scale, np.array([np.nan, np.nan, 0, 2], np.float32))
+
+
 def test_activations_are_those_of_the_books():
     x = np.concatenate([np.linspace(-100, 100, 20001), [-np.inf, np.inf, 0.0, -0.0, 1e-30]]).astype(np.float32)
     exact = torch.from_numpy(x).double()
@@ -111,11 +117,14 @@ def test_the_core_gives_the_bits_of_numpy(cell, option, hidden_sizes):
 
 
 @needs_core
-@pytest.mark.parametrize("input", ["numeric", "ids", "one_hot", "bag"])
+@pytest.mark.parametrize("input", ["numeric", "ids", "one_hot", "bag", "guided"])
 @pytest.mark.parametrize(("cell", "option"), LAYERS)
 def test_whole_sequences_are_those_of_numpy_and_of_each_row_alone(cell, option, input):
     if input == "bag":
         spec, tensors = models.in_int8(models.text_model(members=2))
+        inputs = models.TEXTS
+    elif input == "guided":
+        spec, tensors = models.in_int8(models.guided_model(members=2))
         inputs = models.TEXTS
     elif input == "numeric":
         spec, tensors = models.in_int8(numbers(cell, (20, 9), bidirectional=True, **option))

@@ -36,7 +36,7 @@ LAYERS = [
     ("gru", {}),
     ("gru", {"reset_after": False}),
 ]
-NUMPY_ONLY = [  # options that the core's engine refuses by name
+OPTIONS = [
     ("mingru", {}),
     ("minlstm", {}),
     ("rnn", {"layer_norm": True, "zoneout": 0.3}),
@@ -46,8 +46,11 @@ NUMPY_ONLY = [  # options that the core's engine refuses by name
     ("gru", {"layer_norm": True, "reset_after": False, "zoneout": 0.3}),
     ("minlstm", {"zoneout": 0.3}),
 ]
-ENGINE_LAYERS = [pytest.param(each.values[0], *layer, marks=needs_core) for each in ENGINES[:1] for layer in LAYERS]
-ENGINE_LAYERS += [pytest.param(NumpyEngine, *layer) for layer in LAYERS + NUMPY_ONLY]
+ENGINE_LAYERS = [
+    pytest.param(engine, *layer, marks=needs_core if engine is NativeEngine else ())
+    for engine in (NativeEngine, NumpyEngine)
+    for layer in LAYERS + OPTIONS
+]
 POOLS = ["last", "mean", "max", "mean+max", "attention"]
 
 
@@ -94,29 +97,23 @@ def test_a_stream_answers_as_the_session_does_for_the_steps_so_far(engine, cell,
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
-@needs_core
-@pytest.mark.parametrize(("cell", "option"), NUMPY_ONLY)
-def test_what_the_core_does_not_step_numpy_does_and_both_say_why(tmp_path, cell, option):
-    spec, tensors = numbers(cell, **option)
-    session = Session(spec, tensors)
-    assert isinstance(session._stream._engine, NumpyEngine)
-    line = session.explain().splitlines()[1]
-    modelfile.save(tmp_path / "it", spec, tensors)
-    model, status, message = native.core.read_model((tmp_path / "it").read_bytes())
-    assert (model, status) == (None, 5)
-    reason = line.removeprefix("one step at a time: numpy; not native: ")
-    assert message == f"cannot run in C: {reason}; Python's timesteps.load runs it"
-    assert reason.startswith("layer rnn.l0 ") and (cell in reason or any(name in reason for name in option))
-
-
 @pytest.mark.parametrize("input", ["one_hot", "ids"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize(("cell", "option"), LAYERS + NUMPY_ONLY)
+@pytest.mark.parametrize(("cell", "option"), LAYERS + OPTIONS)
 def test_whole_sequences_in_float32_are_those_in_double(cell, option, bidirectional, input):
     spec, tensors = ids(input, cell, bidirectional=bidirectional, initial_state="learned", **option)
     rows = [[1, 2, 3, 4, 10], [5], [7, 7]]
     single, double = (Session(spec, tensors, dtype).logits(rows) for dtype in (np.float32, np.float64))
     np.testing.assert_allclose(single, double, rtol=2e-6, atol=2e-6)
+
+
+@needs_core
+@pytest.mark.parametrize("input", ["one_hot", "ids"])
+@pytest.mark.parametrize(("cell", "option"), LAYERS + OPTIONS)
+def test_streams_of_ids_in_the_core_are_those_of_numpy(cell, option, input):
+    spec, tensors = ids(input, cell, hidden_sizes=(20, 3), initial_state="learned", **option)
+    found, expected = (stream_of(engine, spec, tensors).run([1, 2, 3, 10, 1]) for engine in (NativeEngine, NumpyEngine))
+    np.testing.assert_allclose(found, expected, rtol=5e-6, atol=5e-6)
 
 
 @needs_core
@@ -130,7 +127,9 @@ def test_what_runs_in_the_core_says_so():
 
 @needs_core
 @pytest.mark.parametrize("hidden", [1, 8, 16, 33, 64, 128, 200])
-@pytest.mark.parametrize(("cell", "option"), LAYERS)
+@pytest.mark.parametrize(
+    ("cell", "option"), LAYERS + [layer for layer in OPTIONS if layer != ("minlstm", {"zoneout": 0.3})]
+)
 def test_the_bits_are_those_of_the_kernels_of_whole_sequences(cell, option, hidden):
     spec, tensors = numbers(cell, (hidden,), features=5, **option)
     weights = {name[4:-3]: part for name, part in tensors.items() if name.endswith("_l0")}

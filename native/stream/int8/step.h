@@ -100,7 +100,7 @@ void pack_int8(const StepShape& shape, const StepWeights& weights, void* packed)
 }
 
 template <class Cell>
-void pack_int8_table(const StepShape& shape, const StepWeights& weights, float* table) {
+void pack_int8_table(const StepShape& shape, const StepWeights& weights, const void*, float*, float* table) {
     constexpr Index W = Cell::W, S = Cell::S;
     const Int8Layout<Cell> l(shape);
     for (Index k = 0; k < shape.input_size; ++k, table += l.gates()) {

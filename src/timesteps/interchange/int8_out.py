@@ -16,9 +16,12 @@ from timesteps.errors import ModelError, UsageError
 from timesteps.interchange.exported import checked_ending
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
+from timesteps.runtime.golden import golden_row
 from timesteps.runtime.int8 import quantize_rows
 from timesteps.runtime.layout import LINEAR, int8_scales, member_network, member_prefix
-from timesteps.runtime.session import Session, golden_row, load, with_golden
+from timesteps.runtime.metrics import Evaluation
+from timesteps.runtime.metrics_steps import TagEvaluation
+from timesteps.runtime.session import Session, load, with_golden
 from timesteps.runtime.spec import LayerSpec
 
 __all__ = ["Int8Export", "quantized", "to_int8"]
@@ -97,7 +100,7 @@ def to_int8(
     Raises:
         ModelError: cells that have no int8, by name; a model that is in int8 already.
         DataError: rows that the model does not read, or unknown labels.
-        UsageError: another ending, or a place that cannot be written to.
+        UsageError: another ending, a place that cannot be written to, or rows for a model without an accuracy.
 
     >>> import tempfile, torch
     >>> from timesteps.interchange import from_torch, to_int8
@@ -118,7 +121,7 @@ def to_int8(
     accuracies: list[float | None] = [None, None]
     spec = small.spec
     if len(rows):
-        accuracies = [each.evaluate(rows, labels).accuracy for each in (session, small)]
+        accuracies = [_accuracy(each, rows, labels) for each in (session, small)]
         told = {"float_accuracy": accuracies[0], "int8_accuracy": accuracies[1], "judged_rows": len(rows)}
         spec = msgspec.structs.replace(spec, training=spec.training | told)
     place = _folder(place) / modelfile.FILE_NAME if folder else place
@@ -159,6 +162,15 @@ def quantized(session: Session) -> Session:
             tensors[prefix + name], tensors[prefix + scale] = quantize_rows(session.tensors[prefix + name])
     rows = [golden_row(session.spec, golden) for golden in session.spec.golden]
     return Session(with_golden(spec, tensors, rows), tensors)
+
+
+def _accuracy(session: Session, rows: Sequence[Any], labels: Sequence[Any]) -> float:
+    found = session.evaluate(rows, labels)
+    if isinstance(found, Evaluation):
+        return found.accuracy
+    if isinstance(found, TagEvaluation):
+        return found.tokens.accuracy
+    raise UsageError("the model predicts numbers, which have no accuracy", mend="leave rows and labels out")
 
 
 def _without_int8(layer: LayerSpec) -> str | None:

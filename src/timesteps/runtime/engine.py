@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime import native
-from timesteps.runtime.layout import LINEAR, directions, member_network, member_prefix
+from timesteps.runtime.layout import directions, member_network, member_prefix
 from timesteps.runtime.native_scan import direction_addresses, equation
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.runtime.stepping import NumpyEngine, Single, State
@@ -54,24 +54,13 @@ class Engine(Protocol):
 
 
 def engine_of(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> Engine:
-    """The engine for a model: the core's, or numpy where that has no kernels."""
-    return NumpyEngine(spec, tensors) if why_not_native(spec) else NativeEngine(spec, tensors)
+    """The engine for a model: the core's, or numpy where there is no core."""
+    return NumpyEngine(spec, tensors) if why_not_native() else NativeEngine(spec, tensors)
 
 
-def why_not_native(spec: ModelSpec) -> str | None:
-    """Why the core does not step a model, as native/stream/load.cpp says it; None if it does."""
-    if native.core is None:
-        return native.explain()
-    for number, layer in enumerate(spec.network.layers):
-        name = f"layer rnn.l{number}"
-        if layer.cell in LINEAR:
-            return f"{name} is a {layer.cell}"
-        for has, what in ((layer.layer_norm, "layer_norm"), (layer.peephole, "peephole")):
-            if has:
-                return f"{name} has {what}"
-        if layer.zoneout or layer.zoneout_cell:
-            return f"{name} has zoneout"
-    return None
+def why_not_native() -> str | None:
+    """Why the core does not step models; None if it does."""
+    return native.explain() if native.core is None else None
 
 
 class NativeEngine:
@@ -118,7 +107,8 @@ def _numbers(network: NetworkSpec, prefix: str, tensors: Mapping[str, NDArray[An
     for number, layer in enumerate(network.layers):
         kind, option = equation(layer)
         ways = [direction(f"_l{number}{suffix}") for suffix in directions(layer)]
-        layers.append((kind, option, layer.input_size, layer.hidden_size, ways))
+        zoneout = (layer.zoneout, layer.zoneout_cell)
+        layers.append((kind, option, layer.input_size, layer.hidden_size, *zoneout, ways))
     table = at("embedding.weight")
     tables = (0, table, at("embedding.scale")) if int8 else (table, 0, 0)
     return (

@@ -84,14 +84,10 @@ def native_scan(
 
 def direction_addresses(at: Callable[[str], int], int8: bool) -> tuple[int, ...]:
     """The weights of a layer and direction as native/stream/bind.h takes them; `at` says where each lies, or 0."""
-    weights, whole = at("weight_ih"), at("weight_hh")
-    scales = (at("scale_ih"), at("scale_hh"))
-    given = (
-        (0, 0, at("bias_ih"), at("bias_hh"), weights, whole)
-        if int8
-        else (weights, whole, at("bias_ih"), at("bias_hh"), 0, 0)
-    )
-    return (*given, *scales, at("h0"), at("c0"))
+    weights = (at("weight_ih"), at("weight_hh"))
+    floats, whole = ((0, 0), weights) if int8 else (weights, (0, 0))
+    others = ("scale_ih", "scale_hh", *_OPTIONAL)
+    return (at("h0"), at("c0"), *floats, at("bias_ih"), at("bias_hh"), *whole, *map(at, others))
 
 
 def step_layers(layer: LayerSpec, ways: Sequence[Mapping[str, Array]], looked_up: bool) -> list[Any]:

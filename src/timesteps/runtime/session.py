@@ -143,11 +143,11 @@ class Session:
         >>> tensors = {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()}
         >>> print(Session(spec, tensors).explain())  # doctest: +ELLIPSIS
         whole sequences: numpy; not native: ...
-        one step at a time: numpy; not native: ...
+        one step at a time: native
         """
         whole = native.explained(self.why_not_native())
         reason = why_not_streamed(self.spec)
-        stream = native.explained(why_not_native(self.spec)) if reason is None else f"not at all: {reason}"
+        stream = native.explained(why_not_native()) if reason is None else f"not at all: {reason}"
         return f"whole sequences: {whole}\none step at a time: {stream}"
 
     def why_not_native(self) -> str | None:

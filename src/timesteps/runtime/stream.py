@@ -139,7 +139,7 @@ class Stream:
 
     def explain(self) -> str:
         """Which engine takes the steps, and why not the faster one: "native" or "numpy; not native: …"."""
-        return native.explained(why_not_native(self.spec))
+        return native.explained(why_not_native())
 
     def fresh(self) -> Stream:
         """Another stream of the same model at its beginning; the weights are shared."""

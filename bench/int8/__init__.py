@@ -1,0 +1,1 @@
+"""int8 beside float: one step, bytes, accuracy."""
