@@ -1,6 +1,8 @@
 // The recurrent kernels as functions of timesteps._core.
 #include "bind.h"
 
+#include <stdexcept>
+
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
@@ -79,6 +81,8 @@ Problem<T> problem(const RecurrentShape& shape, const RecurrentRows& x, const Te
     const auto* keys = in.at<const std::int64_t>(kCounts + 3);
     p.zone_h = {shape.zoneout, keys, shape.stream, nullptr};
     p.zone_c = {shape.zoneout_cell, keys, shape.stream_cell, nullptr};
+    const bool linear = shape.kind == kLinear || shape.kind == kMinGru || shape.kind == kMinLstm;
+    if (linear && is_regularised(p)) throw std::invalid_argument("linear cells have no layer norm, peephole or zoneout");
     return p;
 }
 

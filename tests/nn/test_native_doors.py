@@ -101,15 +101,29 @@ def test_the_operator_keeps_the_rules(kind: int) -> None:
     cells = c0.double().requires_grad_() if kind in (1, 4) else None
     projection = torch.randn(size, 6).double().requires_grad_() if kind == 4 else None
     counts = torch.tensor([4, 0, 2])
-    norms, keys = [torch.randn(gates * 6).double().requires_grad_() for _ in range(2)], draw_keys(3)
+    norms: list[Tensor | None] = [torch.randn(gates * 6).double().requires_grad_() for _ in range(2)]
+    keys = draw_keys(3)
     own = [torch.randn(n * 6).double().requires_grad_() if kind in (1, 4) else None for n in (1, 1, 3)]
     rates = (0.3, 0.2 if kind in (1, 4) else 0.0, 6, 8)
+    if linear:
+        norms, rates = [None, None], (0.0, 0.0, 0, 0)
     arguments = (kind, 0, *rates, True, True, *leaves[:2], cells, None, None, *leaves[2:], projection, *norms, *own,
                  None, counts, None, None, keys)  # fmt: skip
     # not compared with itself when traced: what it keeps for backward has gaps that nobody writes
     torch.library.opcheck(
         recurrent, arguments, test_utils=("test_schema", "test_autograd_registration", "test_faketensor")
     )
+
+
+@pytest.mark.parametrize("kind", [5, 6, 7])
+def test_linear_cells_have_no_regularised_kernels(kind: int) -> None:
+    gates = (2, 2, 3)[kind - 5]
+    x, h0, norm = torch.randn(3, 4, 5), torch.randn(3, 6), torch.randn(gates * 6)
+    inputs = [x, h0, *[None] * 3, torch.randn(gates * 6, 5), torch.empty(0, 6), norm, *[None] * 13]
+    for rate, place in ((0.3, None), (0.0, 10)):
+        given = [norm if n == place else tensor for n, tensor in enumerate(inputs[:20])]
+        with pytest.raises(ValueError, match="linear cells have no layer norm"):
+            recurrent(kind, 0, rate, 0.0, 0, 0, False, False, *given)
 
 
 class Gated(LinearCell):

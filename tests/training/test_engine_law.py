@@ -48,8 +48,8 @@ POOLED = POOLS[:-1]  # without pooling rows have other targets: `test_answers_at
 CASES = [
     (kind, cell, pool, name, outputs)
     for (kind, cell), pool, name, outputs in zip(
-        product(INPUTS, (cell for cell in CELLS if cell not in NORMED)), cycle(POOLED), cycle(OPTIONS), cycle((1, 3, 1)),
-        strict=False,
+        product(INPUTS, (cell for cell in CELLS if cell not in NORMED)), cycle(POOLED), cycle(OPTIONS),
+        cycle((1, 3, 1)), strict=False,
     )
 ]  # fmt: skip
 
