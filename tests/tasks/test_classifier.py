@@ -179,7 +179,6 @@ def test_every_rate_and_option_reaches_the_network() -> None:
     options = Options().but(input="bag", **rates, **layer)
     network = build_network(options.network_spec(9, 2), options)
     assert network.regularization == Regularization(head_dropout=0.2, **rates)
-    assert network.rnn.weight_drop == 0.6
     assert {name: getattr(network.spec.layers[0], name) for name in layer} == layer
     for name in ("peephole", "zoneout_cell"):
         with pytest.raises(UsageError, match=f"{name}=.*needs the state c.*give cell='lstm'"):

@@ -17,7 +17,7 @@ __all__ = ["BLOCK", "Order", "evaluation_batches", "padding_waste", "rows_of", "
 BLOCK = 64
 """Rows that lie together on the disk and go into a window together."""
 
-WINDOW = 1 << 28
+WINDOW = 1 << 26
 """Bytes of a window, about."""
 
 Rows = NDArray[np.int64]

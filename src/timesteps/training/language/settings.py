@@ -50,7 +50,7 @@ class LanguageSettings:
         UsageError: a value outside its range, by the name of the option.
 
     >>> LanguageSettings(hold=4, decay=0.5, learning_rate=20.0).rate(0, 0.0), LanguageSettings(decay=0.5).rate(2, 0.0)
-    (20.0, 0.25)
+    (20.0, 0.125)
     """
 
     epochs: int = 10
