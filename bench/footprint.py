@@ -26,7 +26,7 @@ WK = {
 }  # fmt: skip
 TRIAL_SECONDS = 131.0
 TRAIN, VALID = "train.tsv", "valid.tsv"
-GROWING = (50_000, 200_000)
+GROWING = (200_000, 800_000)
 
 
 def peak() -> int:

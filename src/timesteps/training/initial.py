@@ -19,7 +19,7 @@ from timesteps.runtime.spec import LayerSpec, NetworkSpec
 __all__ = ["initial_weights"]
 
 _EMBEDDING_RANGE = 0.05  # Keras' "uniform"
-_BLOCK = 1 << 20  # a multiple of 16
+_BLOCK = 1 << 14  # numbers that stay in a core's cache while they become normal; a multiple of 16
 _FORGETS = {"lstm": 1, "minlstm": 0}  # cells with a forget gate: which of their gates it is
 
 Weights = dict[str, NDArray[np.float32]]
@@ -78,7 +78,7 @@ def _cell(layer: LayerSpec, end: str, shapes: Mapping[str, tuple[int, ...]], dra
 
 
 def _blocks(size: int) -> Iterator[slice]:
-    """So many numbers at a time that what is made of them on the way is small beside a table; sixteens stay whole."""
+    """So many numbers at a time that what is made of them on the way stays in the cache; sixteens stay whole."""
     for first in range(0, size, _BLOCK):
         yield slice(first, min(first + _BLOCK, size))
 

@@ -84,9 +84,9 @@ class GramCounter:
                 self._counts.plain.update({key for _, key in grams(row, self.spec)})
         self._counts.spill()
 
-    def features(self) -> Features:
-        """Sorted hashes of the n-grams that are frequent enough."""
-        return self._counts.frequent(self.spec.min_count, None)
+    def features(self, most: int | None = None) -> Features:
+        """Sorted hashes of the n-grams that are frequent enough, at most the `most` frequent ones."""
+        return self._counts.frequent(self.spec.min_count, most)
 
 
 def look_up_grams(rows: Sequence[Sequence[str]] | Numbered, spec: GuideSpec, features: Features) -> Found:

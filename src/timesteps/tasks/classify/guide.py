@@ -54,6 +54,7 @@ def learn_guide(
     spec: GuideSpec,
     seed: int = 0,
     scratch: Scratch | None = None,
+    most: int | None = None,
 ) -> tuple[TextProcessor, Heard] | None:
     """The processor with a guide learned from these texts, and what the guide says of them in training.
 
@@ -71,11 +72,12 @@ def learn_guide(
         spec: which n-grams.
         seed: of the folds.
         scratch: where to keep what memory has no room for; None keeps all in memory.
+        most: n-grams that it may have, the most frequent ones (`room_for_grams`); None: all.
 
     Returns:
         None where no n-gram occurs in `spec.min_count` texts.
     """
-    learner = _Learner(processor, rows, classes, spec, seed, scratch)
+    learner = _Learner(processor, rows, classes, spec, seed, scratch, most)
     if not len(learner.features):
         return None
     counts, distinct = learner.count()
@@ -86,6 +88,12 @@ def learn_guide(
     for bags in distinct:
         linear.append(guide.linear_of(Bags(*bags)))
     return processor.guided_by(guide), Heard(heard, scale, linear)
+
+
+def room_for_grams(memory: int, classes: int) -> int:
+    """How many n-grams a guide is learned of in a quarter of so many bytes."""
+    # Counts of rows and of each class in each fold, then the ratios in each fold and in all, twice while they are made.
+    return max(memory // 4 // (8 * FOLDS * (1 + classes) + 8 * (FOLDS + 1) * len(_outputs(classes))), 1000)
 
 
 class Heard:
@@ -126,6 +134,7 @@ class _Learner:
         spec: GuideSpec,
         seed: int,
         scratch: Scratch | None,
+        most: int | None,
     ) -> None:
         self._processor, self._rows, self._classes = processor, rows, classes
         self._spec, self._seed, self._scratch = spec, seed, scratch
@@ -133,7 +142,7 @@ class _Learner:
         counter = GramCounter(spec, scratch)
         for part in rows.parts():
             counter.add(self._read(part))
-        self.features: Features = counter.features()
+        self.features: Features = counter.features(most)
 
     def count(self) -> tuple[_Counts, Kept]:
         """What the texts of each fold say of each n-gram; and the texts' distinct n-grams."""

@@ -13,7 +13,7 @@ from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.text.processor import TextProcessor
-from timesteps.tasks.classify.guide import guide_spec, learn_guide
+from timesteps.tasks.classify.guide import guide_spec, learn_guide, room_for_grams
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared, model_spec, wants_guide
 from timesteps.tasks.classify.texts import SpooledTexts
@@ -54,7 +54,8 @@ def prepare_spooled(
     """What `prepare` does, for texts on the disk and in the memory that `scratch` allows.
 
     The results are the same, but that the tables of n-grams have at most as many rows as leave half of the memory free,
-    and that word vectors are pretrained on as many of the training rows' steps as fit in a quarter of it.
+    that a guide has at most as many n-grams as take a quarter of it to learn, and that word vectors are pretrained on as
+    many of the training rows' steps as fit in a quarter of it.
     """
     if options.input not in ("bag", "ids", "one_hot"):
         raise UsageError(f"texts cannot be the input {options.input!r}", mend=f"give {option('input', 'bag')}")
@@ -65,9 +66,12 @@ def prepare_spooled(
     plain, heard = processor, None
     if wants_guide(options, len(classes)):
         spec = guide_spec(options.guide, options.guide_longest, texts, options.tokenizer)
-        guided = learn_guide(processor, texts, len(classes), spec, options.seed, scratch)
+        room = room_for_grams(scratch.memory, len(classes))
+        guided = learn_guide(processor, texts, len(classes), spec, options.seed, scratch, room)
         if guided is not None:
             processor, heard = guided
+            if say is not None and processor.guide is not None and len(processor.guide.features) == room:
+                say(f"the guide has the {room:,} most frequent of its n-grams: more take too much memory")
     train = SpooledExamples(scratch)
     said = None if heard is None else heard.parts()
     for part in texts.parts():
