@@ -54,8 +54,8 @@ def prepare_spooled(
     """What `prepare` does, for texts on the disk and in the memory that `scratch` allows.
 
     The results are the same, but that the tables of n-grams have at most as many rows as leave half of the memory free,
-    that a guide has at most as many n-grams as take a quarter of it to learn, and that word vectors are pretrained on as
-    many of the training rows' steps as fit in a quarter of it.
+    a guide at most as many n-grams as take a quarter of it to learn, and that word vectors are pretrained on as many of
+    the training rows' steps as fit in a quarter of it.
     """
     if options.input not in ("bag", "ids", "one_hot"):
         raise UsageError(f"texts cannot be the input {options.input!r}", mend=f"give {option('input', 'bag')}")

@@ -41,9 +41,9 @@ class Moments:
         for name, weight in weights.items():
             first, second = self.names(name)
             if first == "exp_avg" or settings.momentum:
-                self.first[name] = np.zeros_like(weight)
+                self.first[name] = np.zeros(weight.shape, weight.dtype)
             if second is not None:
-                self.second[name] = np.zeros_like(weight)
+                self.second[name] = np.zeros(weight.shape, weight.dtype)
         self.row_steps = {name: np.zeros(len(weights[name]), weights[name].dtype) for name in self.tables}
         self.averages = {name: weight.copy() for name, weight in weights.items()} if settings.ema else {}
         # What the logarithm of all decays was when a row was last brought up to date.
