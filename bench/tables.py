@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 from bench.int8.tables import int8
+from bench.language.tables import language
 from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
@@ -187,6 +189,29 @@ def footprint(read: Read) -> str:
     return table(head, rows) + f"\nExtraction and training in processor time of one core: {machine}.\n"
 
 
+def engines(read: Read) -> str:
+    """Both training engines on the same rows and seeds."""
+    content = read("engines")
+    head = ["data set", "recipe", "seeds", "native", "torch", "largest difference of a seed", "seconds, torch ÷ native"]
+    if content is None:
+        return table(head, [[UNMEASURED] + [""] * 6])
+    rows = []
+    for name, found in content["results"].items():
+        seeds = sorted(found.get("native", {}).keys() & found.get("torch", {}).keys())
+        if not seeds:
+            continue
+        ours, theirs = ([found[engine][seed]["accuracy"] for seed in seeds] for engine in ("native", "torch"))
+        times = [found["torch"][seed]["seconds"] / found["native"][seed]["seconds"] for seed in seeds]
+        spans = [
+            f"{100 * fmean(each):.2f} % ({100 * min(each):.2f} to {100 * max(each):.2f})" for each in (ours, theirs)
+        ]
+        apart = 100 * max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+        recipe = found["recipe"] or "default"
+        rows.append([name, recipe, str(len(seeds)), *spans, f"{apart:.2f} points", f"{median(times):.1f}"])
+    where = f"{machine_of(content)}; commit {content['commit']}"
+    return table(head, rows) + f"\n`python -m bench.engines`, one thread: {where}.\n"
+
+
 def _seeds(result: dict[str, Any]) -> str:
     done, planned = len(result["seeds"]), len(result["seeds_planned"])
     seeds = f"{done} seeds" if done == planned else f"{done} of {planned} seeds"
@@ -196,9 +221,11 @@ def _seeds(result: dict[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[Read], str]] = {
     "tasks": tasks,
+    "language": language,
     "spelling": spelling,
     "startup": startup,
     "footprint": footprint,
+    "engines": engines,
     "streaming": streaming,
     "int8": int8,
     "quality": quality,

@@ -1,0 +1,50 @@
+"""What n-gram and recurrent language models reach, as a table."""
+
+from __future__ import annotations
+
+from bench.markdown import UNMEASURED, Read, machine_of, table
+
+
+def language(read: Read) -> str:
+    """Figures of bench/results/ngram.json, language.json and language_quality.json beside what was asked."""
+    rows: list[list[str]] = []
+    sources = []
+
+    def row(what: str, value: str, asked: str, reached: bool) -> None:
+        rows.append([what, value, f"{asked}: " + ("reached" if reached else "**not reached**")])
+
+    if ngram := read("ngram"):
+        found = ngram["results"]
+        speed = found["queries"]["tokens_per_second"]
+        ours, theirs = found["estimation"]["timesteps"], found["estimation"]["lmplz, to ARPA"]
+        part, nltk = (found["estimation_part"][name]["seconds"] for name in ("timesteps", "nltk, counts alone"))
+        rows.append(["PTB, 5-grams, Kneser-Ney: perplexity of valid", f"{ours['perplexity_valid']:.1f}", ""])
+        apart = found["queries"]["largest_difference_log10"]
+        row(
+            "the same ARPA file read by KenLM: largest difference of a sentence",
+            f"{apart:.1g}",
+            "≤ 1e-4",
+            apart <= 1e-4,
+        )
+        row("estimation beside nltk.lm's counts, 4,000 sentences", f"{nltk / part:.0f}×", "≥ 50×", nltk >= 50 * part)
+        rows.append(["estimation, all of PTB, beside lmplz", f"{theirs['seconds'] / ours['seconds']:.1f}×", ""])
+        for call in ("a call a sentence", "a call a token"):
+            mine, kenlm = speed[f"timesteps, {call}"], speed[f"kenlm, {call}"]
+            value = f"{mine / 1e6:.1f} and {kenlm / 1e6:.1f} M tokens a second"
+            row(f"queries, {call}, and KenLM's", value, "≥ KenLM's", mine >= kenlm)
+        sources.append(f"n-grams {ngram['commit']}")
+    if recurrent := read("language"):
+        found = recurrent["results"]
+        for threads in ("1 thread", "2 threads"):
+            step = found[f"step, {threads}"]
+            what = f"a step of 2×200 LSTM words, V=10,000, {threads}, beside torch.nn"
+            row(what, f"{step['ratio']:.2f}× ({step['seconds_of_an_epoch']['native']:.0f} s an epoch of PTB)", "≥ 1.3×",
+                step["ratio"] >= 1.3)  # fmt: skip
+        memory = found["peak memory, MiB"]
+        row("its peak memory beside torch's", f"{memory['ratio']:.2f}×", "≤ 0.6×", memory["ratio"] <= 0.6)
+        sources.append(f"steps {recurrent['commit']}")
+    if not rows:
+        rows.append(["language models", UNMEASURED, ""])
+    content = ngram or recurrent
+    where = "" if content is None else f"\nOn {machine_of(content)}; commits: {', '.join(sources)}.\n"
+    return table(["language models", "measured", "asked"], rows) + where
