@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timesteps.errors import UsageError
 from timesteps.interchange.checking import Check
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
@@ -31,13 +30,7 @@ class ImportedNgram:
         Raises:
             UsageError: the folder holds a model already, or cannot be written to.
         """
-        path = Path(folder)
-        if (path / modelfile.FILE_NAME).exists():
-            raise UsageError("holds a model already", path=path, mend="choose another folder")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot be made: {(error.strerror or str(error)).lower()}", path=path) from error
+        path = modelfile.begin_folder(folder)
         self.model.save(path)
         spec = self.model.spec
         lines = [

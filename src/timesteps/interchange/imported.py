@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from timesteps.errors import UsageError
 from timesteps.interchange.checking import Check
 from timesteps.interchange.plain import Label, PlainNetwork, to_session
 from timesteps.runtime import modelfile
@@ -34,13 +33,7 @@ class Imported:
         Raises:
             UsageError: the folder holds a model already, or cannot be written to.
         """
-        path = Path(folder)
-        if (path / modelfile.FILE_NAME).exists():
-            raise UsageError("holds a model already", path=path, mend="choose another folder")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot be made: {(error.strerror or str(error)).lower()}", path=path) from error
+        path = modelfile.begin_folder(folder)
         modelfile.save(path / modelfile.FILE_NAME, self.session.spec, self.session.tensors)
         with atomic_write(path / "card.md") as file:
             file.write(self.card().encode())

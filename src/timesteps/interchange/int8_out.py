@@ -124,7 +124,7 @@ def to_int8(
         accuracies = [_accuracy(each, rows, labels) for each in (session, small)]
         told = {"float_accuracy": accuracies[0], "int8_accuracy": accuracies[1], "judged_rows": len(rows)}
         spec = msgspec.structs.replace(spec, training=spec.training | told)
-    place = _folder(place) / modelfile.FILE_NAME if folder else place
+    place = modelfile.begin_folder(place) / modelfile.FILE_NAME if folder else place
     modelfile.save(place, spec, small.tensors)
     exported = Int8Export(
         path=place,
@@ -178,17 +178,6 @@ def _without_int8(layer: LayerSpec) -> str | None:
         return f"is a {layer.cell}"
     has = [name for name in ("layer_norm", "peephole", "zoneout", "zoneout_cell") if getattr(layer, name)]
     return f"has {has[0]}" if has else None
-
-
-def _folder(path: Path) -> Path:
-    """A run folder's path, made if need be. `UsageError` if it holds a model or cannot be made."""
-    if (path / modelfile.FILE_NAME).exists():
-        raise UsageError("holds a model already", path=path, mend="choose another folder")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot be made: {(error.strerror or str(error)).lower()}", path=path) from error
-    return path
 
 
 def _bytes(model: Session | str | os.PathLike[str], session: Session) -> int:

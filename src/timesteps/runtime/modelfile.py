@@ -23,12 +23,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.errors import ModelError
+from timesteps.errors import ModelError, UsageError
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.layout import MAX_TENSORS, check_model, shorten
 from timesteps.runtime.spec import FORMAT_VERSION, ModelSpec
 
-__all__ = ["NETWORK", "Form", "find", "load", "save", "task"]
+__all__ = ["NETWORK", "Form", "begin_folder", "find", "load", "save", "task"]
 
 Tensors = Mapping[str, NDArray[Any]]
 Spec = TypeVar("Spec", bound=msgspec.Struct)
@@ -79,6 +79,18 @@ def find(run: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise ModelError(f"cannot be read: {(error.strerror or str(error)).lower()}", path=path) from error
     return file
+
+
+def begin_folder(run: str | os.PathLike[str]) -> Path:
+    """A run folder for a new model, made if need be. `UsageError` if it holds a model already, or cannot be made."""
+    path = Path(run)
+    if (path / FILE_NAME).exists():
+        raise UsageError("holds a model already", path=path, mend="choose another folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot be made: {(error.strerror or str(error)).lower()}", path=path) from error
+    return path
 
 
 def save(

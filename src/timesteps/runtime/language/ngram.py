@@ -15,13 +15,13 @@ from timesteps.errors import UsageError
 from timesteps.runtime import modelfile, native
 from timesteps.runtime.language.ngram_spec import NGRAM, NgramSpec, table_name
 from timesteps.runtime.language.ngram_table import State, reader
-from timesteps.runtime.language.vocabulary import UnitVocabulary
+from timesteps.runtime.language.vocabulary import OfUnits, UnitVocabulary
 from timesteps.runtime.text.normalize import canonical
 
 __all__ = ["Ngram"]
 
 
-class Ngram:
+class Ngram(OfUnits):
     """P(w | h) of words w after words h, as the longest n-gram known says; a `LanguageModel`.
 
     A state is a tuple of at most order - 1 tokens: the end of what came before, as far as it can matter. So states that
@@ -34,9 +34,7 @@ class Ngram:
 
     def _adopt(self, spec: NgramSpec, tensors: dict[str, NDArray[Any]]) -> None:
         self.spec, self.tensors = spec, tensors
-        self.vocabulary = UnitVocabulary(spec.vocabulary)
-        self.words: Sequence[str] = self.vocabulary.words
-        self.begin, self.end, self.unknown = self.vocabulary.begin, self.vocabulary.end, self.vocabulary.unknown
+        self._adopt_vocabulary(UnitVocabulary(spec.vocabulary))
         tables = [tensors[table_name(n)] for n in range(2, spec.order + 1)]
         self._reader = reader(tensors["unigrams"], self.begin, tables)
         self._tokens: Any = None  # the core's reader of texts, once one is needed
@@ -66,18 +64,6 @@ class Ngram:
     def counts(self) -> tuple[int, ...]:
         """How many n-grams of each order the model has."""
         return self.spec.counts
-
-    def tokens(self, text: str) -> list[int]:
-        """The numbers of a text's units, without marks; units that the vocabulary lacks are `unknown`."""
-        return self.vocabulary.tokens(text)
-
-    def units(self, text: str) -> list[str]:
-        """The units themselves, as they are written in the text."""
-        return self.vocabulary.units(text)
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """The text that reads as these tokens."""
-        return self.vocabulary.text(tokens)
 
     def start(self) -> State:
         """Before the first token of a sentence."""

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from timesteps.errors import UsageError
 from timesteps.runtime.language.units import UnitsSpec
-from timesteps.runtime.language.vocabulary import UnitVocabulary
+from timesteps.runtime.language.vocabulary import OfUnits, UnitVocabulary
 
 __all__ = ["PlainModel"]
 
 _State = tuple[int, ...]
 
 
-class PlainModel:
+class PlainModel(OfUnits):
     """P(w | h) = (c(h w) + k P(w | h')) / (c(h) + k), h' being h without its first token; before any count, uniform.
 
     A state is the last order - 1 tokens.
@@ -46,9 +46,9 @@ class PlainModel:
         if order < 1 or k <= 0:
             raise UsageError(f"order {order}, k {k:g}", mend="give an order from 1 and a positive k")
         texts = list(texts)
-        self.vocabulary = UnitVocabulary.fit(texts, units or UnitsSpec(), min_count=min_count, sentences=sentences)
-        self.words: Sequence[str] = self.vocabulary.words
-        self.begin, self.end, self.unknown = self.vocabulary.begin, self.vocabulary.end, self.vocabulary.unknown
+        self._adopt_vocabulary(
+            UnitVocabulary.fit(texts, units or UnitsSpec(), min_count=min_count, sentences=sentences)
+        )
         self.order, self.k = order, k
         self._counts: defaultdict[_State, Counter[int]] = defaultdict(Counter)
         if sentences:
@@ -61,18 +61,6 @@ class PlainModel:
         for place in range(int(self.begin >= 0), len(tokens)):
             for length in range(min(self.order - 1, place) + 1):
                 self._counts[tuple(tokens[place - length : place])][tokens[place]] += 1
-
-    def tokens(self, text: str) -> list[int]:
-        """The numbers of a text's units."""
-        return self.vocabulary.tokens(text)
-
-    def units(self, text: str) -> list[str]:
-        """The units of a text."""
-        return self.vocabulary.units(text)
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """The text of tokens."""
-        return self.vocabulary.text(tokens)
 
     def start(self) -> _State:
         """The state at the beginning of a sentence."""

@@ -13,6 +13,7 @@ from timesteps.errors import ModelError, UsageError
 from timesteps.runtime import modelfile, native
 from timesteps.runtime.cells import CELLS
 from timesteps.runtime.language.recurrent_spec import LANGUAGE, LanguageSpec, vocabulary_of
+from timesteps.runtime.language.vocabulary import OfUnits
 from timesteps.runtime.native_scan import equation
 
 __all__ = ["IMPOSSIBLE", "RecurrentModel", "State"]
@@ -28,7 +29,7 @@ _BLOCK = 4096  # tokens read at a time
 _FEW = 16  # rows whose scores are made by numpy's product rather than the core's
 
 
-class RecurrentModel:
+class RecurrentModel(OfUnits):
     """P(w_t | w_<t) by recurrent layers; the interface of `timesteps.runtime.language.model.LanguageModel`.
 
     A sentence begins where the one before it ended: `start` has read </s> and nothing else, because training texts run
@@ -41,9 +42,7 @@ class RecurrentModel:
 
     def __init__(self, spec: LanguageSpec, weights: Mapping[str, NDArray[Any]]) -> None:
         self.spec = spec
-        self.vocabulary = vocabulary_of(spec, weights)
-        self.words: Sequence[str] = self.vocabulary.words
-        self.begin, self.end, self.unknown = self.vocabulary.begin, self.vocabulary.end, self.vocabulary.unknown
+        self._adopt_vocabulary(vocabulary_of(spec, weights))
         self.weights = {name: np.ascontiguousarray(weight) for name, weight in weights.items()}
         self._embedding = self.weights["embedding.weight"]
         self._head = self._embedding if spec.tied else self.weights["head.weight"]
@@ -54,18 +53,6 @@ class RecurrentModel:
         ]
         self._cells = [CELLS[layer.cell](layer, own) for layer, own in zip(spec.layers, self._layers, strict=True)]
         self._start: State | None = None
-
-    def tokens(self, text: str) -> list[int]:
-        """The numbers of a text's units, without marks; units that the vocabulary lacks are `unknown`."""
-        return self.vocabulary.tokens(text)
-
-    def units(self, text: str) -> list[str]:
-        """The units themselves, as they are written in the text."""
-        return self.vocabulary.units(text)
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """The text that reads as these tokens."""
-        return self.vocabulary.text(tokens)
 
     def empty(self) -> State:
         """Nothing has been read."""

@@ -14,7 +14,7 @@ from timesteps.runtime.language.units import BEGIN, END, MARKS, UNKNOWN, Units, 
 from timesteps.runtime.layout import shorten
 from timesteps.runtime.text.subword import SubwordModel
 
-__all__ = ["MAX_WORDS", "UnitVocabulary", "VocabularySpec", "check_vocabulary"]
+__all__ = ["MAX_WORDS", "OfUnits", "UnitVocabulary", "VocabularySpec", "check_vocabulary"]
 
 MAX_WORDS = 1 << 24
 """More than any language has; a vocabulary of a file may not be larger."""
@@ -198,3 +198,29 @@ class UnitVocabulary:
             if not 0 <= token < len(self.words):
                 raise UsageError(f"token {token} is outside 0 to {len(self.words) - 1}", mend="use this model's tokens")
         return self._units.join([self.words[token] for token in tokens if token not in marks])
+
+
+class OfUnits:
+    """What of a `LanguageModel` is its vocabulary's alone."""
+
+    vocabulary: UnitVocabulary
+    words: Sequence[str]
+    begin: int
+    end: int
+    unknown: int
+
+    def _adopt_vocabulary(self, vocabulary: UnitVocabulary) -> None:
+        self.vocabulary, self.words = vocabulary, vocabulary.words
+        self.begin, self.end, self.unknown = vocabulary.begin, vocabulary.end, vocabulary.unknown
+
+    def tokens(self, text: str) -> list[int]:
+        """The numbers of a text's units, without marks; units that the vocabulary lacks are `unknown`."""
+        return self.vocabulary.tokens(text)
+
+    def units(self, text: str) -> list[str]:
+        """The units themselves, as they are written in the text."""
+        return self.vocabulary.units(text)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text that reads as these tokens."""
+        return self.vocabulary.text(tokens)
