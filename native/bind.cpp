@@ -1,6 +1,6 @@
 // The module timesteps._core: with bind_text.h, language.cpp, ngram/bind.cpp and the bind.h of recurrent, stream and
-// training the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors, as addresses, which the
-// caller has checked. Every call that can be long lets other threads of Python run.
+// training the only file here that sees Python. Arrays come in as numpy's or, for torch's tensors, as addresses, which
+// the caller has checked. Every call that can be long lets other threads of Python run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>

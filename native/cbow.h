@@ -1,7 +1,7 @@
 // Word vectors by CBOW with negative sampling: each word is predicted from the mean of its neighbours' vectors.
 //
-// What is computed is said in src/timesteps/training/cbow.py, whose numpy code takes the same steps with the same random
-// numbers. One thread, and every sum in one order: the same bits each time, with every instruction set.
+// What is computed is said in src/timesteps/training/cbow.py, whose numpy code takes the same steps with the same
+// random numbers. One thread, and every sum in one order: the same bits each time, with every instruction set.
 #pragma once
 
 #include <algorithm>
@@ -116,8 +116,8 @@ struct CbowSettings {
     std::int64_t words_in_all;
 };
 
-/// Trains on rows first … last - 1. `kept` is the share of each word that subsampling leaves, of 2^32. Returns the state
-/// of the draws for the next call.
+/// Trains on rows first … last - 1. `kept` is the share of each word that subsampling leaves, of 2^32. Returns the
+/// state of the draws for the next call.
 inline std::uint64_t cbow(const CbowTables& tables, const CbowRows& rows, std::span<const std::uint64_t> kept,
                           const NoiseWords& noise, std::size_t first, std::size_t last, std::uint64_t state,
                           const CbowSettings& settings) {

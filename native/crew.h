@@ -97,9 +97,9 @@ private:
     int count_ = 0;
 };
 
-/// Whether something else holds the other cores. A thread that loses its core in the middle of a part, or has to be woken
-/// first, keeps the others waiting, for milliseconds at times. Who has waited for most of a call does without threads
-/// ten times as long: so all that waiting costs no more than a tenth.
+/// Whether something else holds the other cores. A thread that loses its core in the middle of a part, or has to be
+/// woken first, keeps the others waiting, for milliseconds at times. Who has waited for most of a call does without
+/// threads ten times as long: so all that waiting costs no more than a tenth.
 class Crowd {
 public:
     using Clock = Stages::Clock;

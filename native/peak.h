@@ -13,7 +13,8 @@
 
 namespace timesteps {
 
-/// Independent chains a round: at four cycles a step and two steps a cycle, eight would do; none may leave the registers.
+/// Independent chains a round: at four cycles a step and two steps a cycle, eight would do; none may leave the
+/// registers.
 constexpr int kChains = 12;
 
 // One loop for each instruction set. The factor below one keeps the chains from growing, so that no number is special.

@@ -1,5 +1,5 @@
-// Texts to the units of their steps, for texts of plain characters: those that normalisation leaves alone or lower-cases,
-// and that no neighbour changes. All other texts are Python's.
+// Texts to the units of their steps, for texts of plain characters: those that normalisation leaves alone or
+// lower-cases, and that no neighbour changes. All other texts are Python's.
 //
 // The definition is in src/timesteps/runtime/text: normalize.py, tokenizers.py (word and syllable), ngrams.pieces, and
 // TextProcessor.units for what a guide reads; this does the same faster. Nothing here knows Python.
@@ -18,7 +18,8 @@ namespace timesteps {
 
 enum class Kind : std::uint8_t { kForeign, kSpace, kLetter, kDigit, kSymbol, kSyllable, kJamo };
 
-/// What a character is. Foreign is whatever may compose, decompose, combine or be part of an emoji, and all that is rare.
+/// What a character is. Foreign is whatever may compose, decompose, combine or be part of an emoji, and all that is
+/// rare.
 class Kinds {
 public:
     static Kind of(std::uint32_t code) {

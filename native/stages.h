@@ -1,5 +1,5 @@
-// Work in stages, done by whoever is free: the parts of a stage may be done at once, a stage begins when all parts of the
-// one before are done.
+// Work in stages, done by whoever is free: the parts of a stage may be done at once, a stage begins when all parts of
+// the one before are done.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// n-gram models as classes of timesteps._core: counting, estimation, tables, queries. Arrays are numpy's, checked by the
-// caller, who keeps those of a query as long as it lives.
+// n-gram models as classes of timesteps._core: counting, estimation, tables, queries. Arrays are numpy's, checked by
+// the caller, who keeps those of a query as long as it lives.
 #include "bind.h"
 
 #include <nanobind/nanobind.h>

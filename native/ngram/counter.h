@@ -17,8 +17,8 @@ public:
     NgramCounter(std::int64_t memory, const std::string& folder)
         : memory_(memory), folder_(folder), budget_(folder, memory / 2), corpus_(budget_) {}
 
-    /// Lines of text, each a sentence and each ended; words are separated by white space, or by NUL where `nul` says so.
-    /// A line without words is none.
+    /// Lines of text, each a sentence and each ended; words are separated by white space, or by NUL where `nul` says
+    /// so. A line without words is none.
     void add(std::string_view lines, bool nul) {
         while (!lines.empty()) {
             const std::size_t end = lines.find('\n');

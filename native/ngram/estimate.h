@@ -1,7 +1,7 @@
 // Probabilities and back-off weights of the n-grams of all orders, by one of four ways of smoothing.
 //
-// The definition, in plain Python, is src/timesteps/tasks/ngram/plain.py; this does the same with the same bits: counts are
-// whole numbers, and no sum depends on an order.
+// The definition, in plain Python, is src/timesteps/tasks/ngram/plain.py; this does the same with the same bits: counts
+// are whole numbers, and no sum depends on an order.
 #pragma once
 
 #include <array>

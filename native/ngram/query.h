@@ -42,8 +42,8 @@ public:
     /// log10 of the probabilities of words that follow each other.
     State run(const State& state, std::span<const std::uint32_t> words, double* logs) const;
 
-    /// The same for sentences, each from the same state: words[offsets[n]] … words[offsets[n + 1] - 1]. Several go on at a
-    /// time, so that the places in memory that they need are fetched together.
+    /// The same for sentences, each from the same state: words[offsets[n]] … words[offsets[n + 1] - 1]. Several go on
+    /// at a time, so that the places in memory that they need are fetched together.
     void sentences(const State& state, std::span<const std::uint32_t> words, std::span<const std::int64_t> offsets,
                    double* logs) const;
 

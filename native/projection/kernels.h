@@ -6,8 +6,9 @@
 
 namespace timesteps {
 
-/// Scores of C classes for rows of `size` numbers. Rows lie across: a panel is `lanes` rows, and a class's scores of those
-/// rows are side by side. So the weights (C, size) are read as they are, and largest and sum of a row are vectors.
+/// Scores of C classes for rows of `size` numbers. Rows lie across: a panel is `lanes` rows, and a class's scores of
+/// those rows are side by side. So the weights (C, size) are read as they are, and largest and sum of a row are
+/// vectors.
 template <class T>
 struct ProjectionKernels {
     std::int64_t lanes;
@@ -15,7 +16,8 @@ struct ProjectionKernels {
 
     /// From h (rows, size): by panels, (panels, size, lanes) …
     void (*pack_rows)(const T* h, std::int64_t rows, std::int64_t size, T* packed);
-    /// … and by blocks of columns, (blocks, panels * lanes, columns of the block); zeros behind the last row and column.
+    /// … and by blocks of columns, (blocks, panels * lanes, columns of the block); zeros behind the last row and
+    /// column.
     void (*pack_columns)(const T* h, std::int64_t rows, std::int64_t size, T* packed);
     /// Back from one panel (size, lanes) of gradients to `rows` rows.
     void (*unpack_rows)(const T* packed, std::int64_t rows, std::int64_t size, T* h);

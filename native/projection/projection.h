@@ -1,8 +1,8 @@
 // Softmax cross-entropy over a vocabulary, and its gradients, without the scores of all rows in memory at once.
 //
-// Rows go through block by block: the scores of a block are made and exponentiated where the products leave them, in the
-// cache; then, in their place, the gradients, of which the weights' are added up block after block. Every number has one
-// order of additions, whatever the number of threads.
+// Rows go through block by block: the scores of a block are made and exponentiated where the products leave them, in
+// the cache; then, in their place, the gradients, of which the weights' are added up block after block. Every number
+// has one order of additions, whatever the number of threads.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,8 @@ ProjectionKernels<T> projection_kernels() {
     return chosen(baseline::float_projection, baseline::double_projection);
 }
 
-/// One call: rows of `size` numbers, classes with their weights, and each row's class, -1 for a row that does not count.
+/// One call: rows of `size` numbers, classes with their weights, and each row's class, -1 for a row that does not
+/// count.
 template <class T>
 struct ProjectionProblem {
     std::int64_t rows, size, classes;

@@ -1,5 +1,5 @@
-// The streaming engine as classes of timesteps._core. Tensors come as addresses, checked by the caller, which keeps them
-// until the model is made.
+// The streaming engine as classes of timesteps._core. Tensors come as addresses, checked by the caller, which keeps
+// them until the model is made.
 #include "bind.h"
 
 #include <array>
@@ -65,8 +65,8 @@ inline NetworkParts network_parts(const NetworkNumbers& numbers) {
     return parts;
 }
 
-/// Streams of one model, in memory that the caller keeps. `out` is a float32 array of the logits' shape and `logits` the
-/// address of its numbers: a step fills it and returns a copy.
+/// Streams of one model, in memory that the caller keeps. `out` is a float32 array of the logits' shape and `logits`
+/// the address of its numbers: a step fills it and returns a copy.
 class Streams {
 public:
     Streams(nb::object model, Address memory, std::int64_t count, bool batched, nb::object out, Address logits)

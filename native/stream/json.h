@@ -1,4 +1,5 @@
-// A strict reader of JSON: UTF-8, no repeated names, no half surrogate pairs, bounded in depth and in the number of values.
+// A strict reader of JSON: UTF-8, no repeated names, no half surrogate pairs, bounded in depth and in the number of
+// values.
 #pragma once
 
 #include <cstdint>

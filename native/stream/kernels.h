@@ -41,8 +41,8 @@ struct StepKernels {
     std::int64_t (*gates)(const StepShape&);  // numbers of a row of the table
     std::int64_t (*work)(const StepShape&);   // … of StepRow::gates, which begins with the gates
     void (*pack)(const StepShape&, const StepWeights&, void* packed);
-    /// Row k, of `gates` numbers: the gates' share of a one-hot input with its one at k, biases included. `work` numbers
-    /// of memory to work in, zeros.
+    /// Row k, of `gates` numbers: the gates' share of a one-hot input with its one at k, biases included. `work`
+    /// numbers of memory to work in, zeros.
     void (*pack_table)(const StepShape&, const StepWeights&, const void* packed, float* work, float* table);
     void (*step)(const StepShape&, const void* packed, const StepRow* rows, std::int64_t count);
 };

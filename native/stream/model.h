@@ -46,7 +46,8 @@ public:
     /// Bytes of work for `whole`.
     std::int64_t whole_bytes(std::int64_t steps) const;
 
-    /// The logits of a whole sequence, in whatever directions the layers read it: x (steps, input size), or ids (steps).
+    /// The logits of a whole sequence, in whatever directions the layers read it: x (steps, input size), or ids
+    /// (steps).
     Fault whole(const float* x, const std::int32_t* ids, std::int64_t steps, char* work, float* logits) const;
 
 private:

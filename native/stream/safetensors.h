@@ -1,5 +1,5 @@
-// The safetensors file: its tensors as views of the bytes, and its metadata. `src/timesteps/runtime/modelfile.py` reads the
-// same files by the same rules.
+// The safetensors file: its tensors as views of the bytes, and its metadata. `src/timesteps/runtime/modelfile.py` reads
+// the same files by the same rules.
 #pragma once
 
 #include <cstdint>

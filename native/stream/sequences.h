@@ -5,8 +5,8 @@
 
 namespace timesteps {
 
-/// x (steps, batch, input size), or, of one-hot inputs, ids (steps, batch); y (steps, batch, stride), of which the row's
-/// steps are written from `y` on. Rows have `lengths` (batch) steps; backward they are read from their ends.
+/// x (steps, batch, input size), or, of one-hot inputs, ids (steps, batch); y (steps, batch, stride), of which the
+/// row's steps are written from `y` on. Rows have `lengths` (batch) steps; backward they are read from their ends.
 struct Sequences {
     const float* x;
     const std::int32_t* ids;

@@ -1,4 +1,5 @@
-// Whether a specification agrees with itself and with the tensors of its file, as `src/timesteps/runtime/layout.py` has it.
+// Whether a specification agrees with itself and with the tensors of its file, as `src/timesteps/runtime/layout.py` has
+// it.
 #pragma once
 
 #include "model.h"

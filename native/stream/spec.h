@@ -1,4 +1,5 @@
-// The specification in a model file, field by field as `src/timesteps/runtime/spec.py` has it; see there for the meanings.
+// The specification in a model file, field by field as `src/timesteps/runtime/spec.py` has it; see there for the
+// meanings.
 #pragma once
 
 #include <cstdint>

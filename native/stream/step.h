@@ -1,6 +1,6 @@
 // One time step of a layer. Each number of the gates is one chain of additions: bias, then the inputs, then the units,
-// in rising order, as the kernels over whole sequences have it (recurrent/forward.h). So a stream's bits are theirs, and
-// depend neither on the streams beside it nor on how a sequence was cut into calls.
+// in rising order, as the kernels over whole sequences have it (recurrent/forward.h). So a stream's bits are theirs,
+// and depend neither on the streams beside it nor on how a sequence was cut into calls.
 #pragma once
 
 #include "../recurrent/layout.h"
@@ -82,8 +82,8 @@ void pack_table(const StepShape& shape, const StepWeights& weights, const void*,
     }
 }
 
-/// Adds to P panels of R rows `Slots` of S sums each, from slot `First` on: sum over k of a[r][k] * w[k], whose rows lie
-/// `stride` apart, in one chain.
+/// Adds to P panels of R rows `Slots` of S sums each, from slot `First` on: sum over k of a[r][k] * w[k], whose rows
+/// lie `stride` apart, in one chain.
 template <int W, int R, int P, int S, int Slots, int First>
 TIMESTEPS_ALWAYS void chain(Vector<float, W> (&sums)[R][P * S], const float* const (&a)[R], Index length, const float* w,
                             Index stride) {

@@ -1,4 +1,5 @@
-// Work in stages on threads that come late, come in other numbers than were asked for, or not at all; for the sanitizers.
+// Work in stages on threads that come late, come in other numbers than were asked for, or not at all; for the
+// sanitizers.
 #include <cstdio>
 #include <stdexcept>
 #include <string>

@@ -40,8 +40,8 @@ public:
         }
     }
 
-    /// The first layer's input (rows, steps, size), dropped from; padding holds anything. Or it is looked up. A batch that
-    /// is learned from had its ids found.
+    /// The first layer's input (rows, steps, size), dropped from; padding holds anything. Or it is looked up. A batch
+    /// that is learned from had its ids found.
     void read(const Examples& examples, const Batch& batch, const Index* keys, bool learns, Stack<T>& stack,
               int threads) {
         words_ = keys != nullptr && spec_.word_dropout > 0 ? word_.take(batch.count() * batch.steps()) : nullptr;

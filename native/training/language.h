@@ -1,5 +1,5 @@
-// A whole training step of a recurrent language model: embedding, layers, softmax, by truncated back-propagation through
-// time over streams of text whose states are carried from step to step.
+// A whole training step of a recurrent language model: embedding, layers, softmax, by truncated back-propagation
+// through time over streams of text whose states are carried from step to step.
 //
 // What is computed is said in src/timesteps/training/language/torch_engine.py, which does the same;
 // tests/training/test_language_law.py ties the two. Positions lie time by time: position t * batch + b.
@@ -48,8 +48,8 @@ struct LanguageStep {
 template <class T>
 class LanguageTrainer {
 public:
-    /// Slots in the order embedding, four of each layer, head unless tied, head's bias. States: h of each layer, and c of
-    /// an LSTM's, (batch, hidden_size).
+    /// Slots in the order embedding, four of each layer, head unless tied, head's bias. States: h of each layer, and c
+    /// of an LSTM's, (batch, hidden_size).
     LanguageTrainer(const LanguageSpec& spec, const OptimizerSpec& optimizer, const std::vector<Slot<T>>& slots)
         : spec_(spec), optimizer_(optimizer), slots_(slots), layers_(spec.layers.size()) {
         if (slots_.size() != 4 * layers_.size() + (spec.tied ? 2 : 3))

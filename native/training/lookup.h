@@ -1,5 +1,5 @@
-// The input side of a layer's gates, made once for each distinct input of a batch and looked up by every step that reads
-// it. A batch has far fewer distinct words than steps: so has it fewer products, on the way back too.
+// The input side of a layer's gates, made once for each distinct input of a batch and looked up by every step that
+// reads it. A batch has far fewer distinct words than steps: so has it fewer products, on the way back too.
 #pragma once
 
 #include <algorithm>

@@ -9,8 +9,8 @@
 
 namespace timesteps::training {
 
-/// What the answers to a batch came to: the mean loss; the weighted sum of right ones, or of absolute errors; the weight
-/// of all.
+/// What the answers to a batch came to: the mean loss; the weighted sum of right ones, or of absolute errors; the
+/// weight of all.
 struct Outcome {
     double loss = 0, score = 0, weight = 0;
 };

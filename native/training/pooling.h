@@ -1,5 +1,5 @@
-// From the outputs of all steps of a row to one vector, and back; rows without steps give zeros. Or, without pooling, to
-// the vectors of all real steps.
+// From the outputs of all steps of a row to one vector, and back; rows without steps give zeros. Or, without pooling,
+// to the vectors of all real steps.
 #pragma once
 
 #include <algorithm>

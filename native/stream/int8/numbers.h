@@ -1,5 +1,5 @@
-// Whole numbers in the place of floats: a vector of activations as numbers -127 … 127 with one scale, and dot products of
-// four pairs at once in each lane, exact in every instruction set.
+// Whole numbers in the place of floats: a vector of activations as numbers -127 … 127 with one scale, and dot products
+// of four pairs at once in each lane, exact in every instruction set.
 #pragma once
 
 #include "../../recurrent/vectors.h"
@@ -23,8 +23,8 @@ constexpr int kOffset = 0;
 /// Vectors whose largest number is below it count as zeros: no quotient of what follows can overflow then.
 constexpr float kTiny = 7.888609e-31f;  // 2^-100
 
-/// x (count) as whole numbers, kOffset added, in room for `count` rounded up to whole vectors. Returns the scale s, x being
-/// s times them: max |x| / 127, to the nearest even number; 0 of zeros, NaN where a number is not finite.
+/// x (count) as whole numbers, kOffset added, in room for `count` rounded up to whole vectors. Returns the scale s, x
+/// being s times them: max |x| / 127, to the nearest even number; 0 of zeros, NaN where a number is not finite.
 template <int W>
 float quantize(const float* x, Index count, std::int8_t* to) {
     using V = Vector<float, W>;

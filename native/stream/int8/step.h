@@ -121,8 +121,8 @@ struct Factor {
     float* gates;
 };
 
-/// gates (panels, S, W), from slot First on, += product of R streams, for P panels that are the `within`-th … of a group of
-/// `together` that begins at panel `first`.
+/// gates (panels, S, W), from slot First on, += product of R streams, for P panels that are the `within`-th … of a
+/// group of `together` that begins at panel `first`.
 template <int W, int S, int Slots, int First, int R, int P>
 [[gnu::noinline]] void tile(const Product<W, S, Slots>& product, Index fours, Index first, Index within, Index together,
                             const Factor* rows) {
