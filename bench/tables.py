@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 from bench.int8.tables import int8
@@ -192,22 +192,21 @@ def footprint(read: Read) -> str:
 def engines(read: Read) -> str:
     """Both training engines on the same rows and seeds."""
     content = read("engines")
-    head = ["data set", "recipe", "seeds", "native", "torch", "largest difference of a seed", "seconds, torch ÷ native"]
+    head = ["data set", "recipe", "seeds", "native", "torch", "largest difference of a seed"]
     if content is None:
-        return table(head, [[UNMEASURED] + [""] * 6])
+        return table(head, [[UNMEASURED] + [""] * 5])
     rows = []
     for name, found in content["results"].items():
         seeds = sorted(found.get("native", {}).keys() & found.get("torch", {}).keys())
         if not seeds:
             continue
         ours, theirs = ([found[engine][seed]["accuracy"] for seed in seeds] for engine in ("native", "torch"))
-        times = [found["torch"][seed]["seconds"] / found["native"][seed]["seconds"] for seed in seeds]
         spans = [
             f"{100 * fmean(each):.2f} % ({100 * min(each):.2f} to {100 * max(each):.2f})" for each in (ours, theirs)
         ]
         apart = 100 * max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
         recipe = found["recipe"] or "default"
-        rows.append([name, recipe, str(len(seeds)), *spans, f"{apart:.2f} points", f"{median(times):.1f}"])
+        rows.append([name, recipe, str(len(seeds)), *spans, f"{apart:.2f} points"])
     where = f"{machine_of(content)}; commit {content['commit']}"
     return table(head, rows) + f"\n`python -m bench.engines`, one thread: {where}.\n"
 
