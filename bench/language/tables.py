@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from bench.markdown import UNMEASURED, Read, machine_of, table
+
+#: Of each run of bench.language.quality: what it is, its unit, and the most that was asked for.
+ASKED = {
+    "ptb-small": ("recipe `small` (2×200) on PTB", "word", 121.4),
+    "ptb-medium": ("recipe `medium` on PTB", "word", 86.2),
+    "ptb-awd": ("recipe `awd` on PTB", "word", 61.2),
+    "shakespeare-char": ("recipe `char` on tinyshakespeare", "char", 1.48),
+}
 
 
 def language(read: Read) -> str:
@@ -43,6 +53,14 @@ def language(read: Read) -> str:
         memory = found["peak memory, MiB"]
         row("its peak memory beside torch's", f"{memory['ratio']:.2f}×", "≤ 0.6×", memory["ratio"] <= 0.6)
         sources.append(f"steps {recurrent['commit']}")
+    if quality := read("language_quality"):
+        for name, run in quality["results"].items():
+            text, unit, most = ASKED[name]
+            loss = min(run["val_losses"])
+            figure, value = (math.exp(loss), "perplexity") if unit == "word" else (loss, "nats a character")
+            what = f"{text}, {len(run['val_losses'])} epochs: {value} of the held-out part"
+            row(what, f"{figure:.{1 if unit == 'word' else 3}f}", f"≤ {most:g}", figure <= most)
+        sources.append(f"trained {quality['commit']}")
     if not rows:
         rows.append(["language models", UNMEASURED, ""])
     content = ngram or recurrent

@@ -228,3 +228,14 @@ def test_verbs_need_neither_torch_nor_sklearn(words: list[str], run: Path, folde
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not {name.split(".")[0] for name in done.stderr.split()} & {"torch", "sklearn", "pandas", "matplotlib"}
+
+
+def test_info(timesteps: Command, run: Path, mixed: Path) -> None:
+    found = json.loads(timesteps("info", run, "--json").out)
+    assert found["kind"] == "n-grams, witten-bell" and found["units"] == "word" and len(found["n-grams"]) == 3
+    assert found["tokens"] == found["n-grams"][0] == len(load_language(run).words)
+    members = json.loads(timesteps("info", mixed, "--json").out)["members"]
+    assert [each["kind"] for each in members] == [found["kind"]] * 2
+    assert sum(each["weight"] for each in members) == pytest.approx(1.0)
+    answer = timesteps("info", mixed)
+    assert answer.code == 0 and "member 2\n  weight " in answer.out

@@ -13,7 +13,18 @@ def info(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the model file in it.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="As JSON on standard output.")] = False,
 ) -> None:
-    """Layers, output shapes, parameters, size: like Keras' summary."""
+    """Layers, output shapes, parameters, size: like Keras' summary; of a language model, its kind and sizes."""
+    from timesteps.cli.language import is_language_run, open_language
+
+    if is_language_run(run):
+        from timesteps.inspect.summary_language import language_lines, language_summary
+
+        found = language_summary(open_language(run))
+        if as_json:
+            print_json(found)
+        else:
+            typer.echo("\n".join(language_lines(found)))
+        return
     from timesteps.inspect.summary import summary
     from timesteps.runtime.session import load
 

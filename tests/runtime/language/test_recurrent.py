@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from timesteps.errors import ModelError, UsageError
+from timesteps.inspect.summary_language import language_summary
 from timesteps.runtime import modelfile, native
 from timesteps.runtime.language.recurrent import RecurrentModel
 from timesteps.runtime.language.recurrent_spec import LANGUAGE, LanguageSpec, layers_of
@@ -148,3 +149,12 @@ def test_tensors_must_be_exactly_those_of_the_specification(fault: str, tmp_path
     }
     with pytest.raises(ModelError, match=words[fault]):
         modelfile.save(tmp_path / "m.safetensors", model.spec, weights, LANGUAGE)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_summary_counts_what_the_module_learns(tied: bool) -> None:
+    model = model_of("lstm", tied)
+    module = LanguageModule(LanguageNetwork(model.spec, model.weights), LanguageSettings())
+    found = language_summary(model)
+    assert found["parameters"] == sum(parameter.numel() for parameter in module.parameters())
+    assert found["layers"] == ["lstm 6 → 9", f"lstm 9 → {6 if tied else 9}"] and found["tied"] == tied
