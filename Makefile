@@ -25,11 +25,16 @@ check: $(VENV)/.tested  ## format, lint, types, and the rules of the house
 bench: $(VENV)/.tested  ## the quick measurements (two minutes); tables in README and docs are made from bench/results
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.layers --quick
-	test -e bench/results/streaming.json || $(BIN)/python -m bench.streaming
+	"$$(test -x $(PEERS)/bin/python && echo $(PEERS) || echo $(VENV))"/bin/python -m bench.streaming
 	$(BIN)/python -m bench.tables
 
-speed: $(VENV)/.tested  ## all measurements of the layers, beside torch.nn; wants a machine with nothing else to do
+speed: $(VENV)/.tested  ## layers, whole training steps, language models, memory, beside torch; wants a machine with nothing else to do
 	$(BIN)/python -m bench.layers
+	$(BIN)/python -m bench.training
+	$(BIN)/python -m bench.language
+	$(BIN)/python -m bench.ngram
+	$(BIN)/python -m bench.int8
+	$(BIN)/python -m bench.footprint
 	$(BIN)/python -m bench.tables
 
 bench-peers: $(VENV)/.tested  ## layers, training steps and single steps beside JAX, Keras, ONNX Runtime, TFLite, OpenVINO, in a virtual environment on top of .venv
@@ -45,8 +50,11 @@ bench-peers: $(VENV)/.tested  ## layers, training steps and single steps beside 
 	$(PEERS)/bin/python -m bench.streaming
 	$(BIN)/python -m bench.tables
 
-quality: $(VENV)/.tested  ## the long ones: every named recipe against its baselines, three seeds (about two hours)
+quality: $(VENV)/.tested  ## the long ones: recipes against baselines, both engines, spelling, language models (some hours)
 	$(BIN)/python -m bench.quality
+	$(BIN)/python -m bench.engines
+	$(BIN)/python -m bench.spelling
+	$(BIN)/python -m bench.language.quality ptb-small shakespeare-char
 	$(BIN)/python -m bench.tables
 
 TESTS := -G Ninja -DTIMESTEPS_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
