@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from timesteps.errors import DataError, UsageError
+from timesteps.errors import UsageError
 from timesteps.runtime import modelfile
 from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.session import Session
@@ -28,6 +28,7 @@ from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.pretraining import first_vectors
 from timesteps.tasks.classify.recipes import choose
 from timesteps.tasks.classify.vectors import Given
+from timesteps.tasks.estimator_rows import ReadsRows
 from timesteps.training.callbacks import Callback
 from timesteps.training.progress import Progress, quiet, terminal
 
@@ -37,7 +38,7 @@ _OWN = frozenset(
 )
 
 
-class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classify sequences with a recurrent network.
 
     X may be a list or column of texts; a list of rows of token ids, of different lengths; a list of (T, I) or (T,)
@@ -286,7 +287,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return self._fit_flow(X, sample_weight, validation_data, unlabeled, callbacks)
         X = inputs.listed(X)
         kind = inputs.kind_of(X, self._wished())
-        rows = self._read(X, kind, fitting=True)
+        rows = self._rows_to_fit(X, kind, "give rows of at least two classes")
         options = self._options(kind, rows, unlabeled is not None)
         given = Labelled(kind, rows, y, sample_weight, kind == "numeric" and inputs.is_table(X))
         wish = Wish(self.validation_split, self.class_weight, validation_data)
@@ -362,32 +363,6 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         changes = {name: value.item() if isinstance(value, np.generic) else value for name, value in changes.items()}
         texts = rows if kind == "text" else None
         return choose(self.recipe, kind, changes, texts, vectors=self.vectors is not None, unlabeled=unlabeled)
-
-    def _new_rows(self, X: Any) -> list[Any]:
-        check_is_fitted(self, "session_")
-        spec = self.session_.spec
-        kind: inputs.Kind = "numeric" if spec.text is None else "ids" if spec.text.tokenizer == "ids" else "text"
-        return self._read(inputs.listed(X), kind, fitting=False)
-
-    def _read(self, X: Any, kind: inputs.Kind, *, fitting: bool) -> list[Any]:
-        """The rows of X; for tables after scikit-learn's own checks, which remember the columns and compare them."""
-        if fitting:
-            for name in {"n_features_in_", "feature_names_in_"} & set(vars(self)):
-                delattr(self, name)
-        if kind == "numeric" and inputs.is_table(X):
-            X = validate_data(self, X, reset=fitting, dtype=np.float64, ensure_min_samples=2 if fitting else 1)
-        if fitting:
-            rows = inputs.read(X, kind)
-            if not rows:
-                raise DataError("there are no rows", mend="give rows of at least two classes")
-            return rows
-        numeric = self.session_.spec.numeric
-        rows = inputs.read(X, kind, None if numeric is None else numeric.features)
-        if numeric is not None and numeric.steps is not None:
-            for number, row in enumerate(rows):
-                if len(row) != numeric.steps:
-                    raise DataError(f"row {number} has {len(row)} steps, the table that was trained on {numeric.steps}")
-        return rows
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from timesteps.data.split import split_groups
 from timesteps.errors import DataError
@@ -25,6 +25,7 @@ from timesteps.tasks.classify import inputs
 from timesteps.tasks.fit_network import fit_network
 from timesteps.tasks.learned_input import LearnedInput, encode, layers, learn_input
 from timesteps.tasks.regress.rows import merge_equal, read_targets, read_weights, scale_of
+from timesteps.tasks.estimator_rows import ReadsRows
 from timesteps.training.callbacks import Callback
 from timesteps.training.examples import Examples
 from timesteps.training.progress import quiet, terminal
@@ -35,7 +36,7 @@ __all__ = ["Regressor"]
 _GOLDEN = 3  # rows that the model file holds with their answers
 
 
-class Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predict a number, or several, from a whole sequence with a recurrent network.
 
     X may be a list of (T, I) or (T,) arrays of numbers, of different lengths; an array (R, T, I); a table (R, T), each
@@ -151,9 +152,7 @@ class Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         settings = self._settings()
         X = inputs.listed(X)
         kind = inputs.kind_of(X)
-        rows = self._read(X, kind, fitting=True)
-        if not rows:
-            raise DataError("there are no rows", mend="give some")
+        rows = self._rows_to_fit(X, kind, "give some")
         numbers = read_targets(y, len(rows), self.missing == "mask")
         shape = numbers.shape[1:]
         index, weights = merge_equal(rows, numbers, read_weights(sample_weight, len(rows)))
@@ -203,18 +202,18 @@ class Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Numbers (R,) or (R, D): means, or medians of the losses mae and quantile."""
-        rows = self._rows(X)
+        rows = self._new_rows(X)
         found: NDArray[np.float64] = self.session_.predict(rows)
         return found
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> NDArray[np.float64]:
         """Quantiles (R, Q) or (R, D, Q); `UsageError` where the loss knows no spread, or not these levels."""
-        rows = self._rows(X)
+        rows = self._new_rows(X)
         return self.session_.quantiles(rows, levels)
 
     def evaluate(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NumberEvaluation:
         """How good the predictions are; NaN in y does not count."""
-        rows = self._rows(X)
+        rows = self._new_rows(X)
         found = self.session_.evaluate(rows, np.asarray(y, np.float64), sample_weight)
         assert isinstance(found, NumberEvaluation)
         return found
@@ -223,29 +222,6 @@ class Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Write the model as one file, for `timesteps.load`."""
         check_is_fitted(self, "session_")
         modelfile.save(path, self.session_.spec, self.session_.tensors)
-
-    def _rows(self, X: Any) -> list[Any]:
-        check_is_fitted(self, "session_")
-        spec = self.session_.spec
-        kind: inputs.Kind = "numeric" if spec.text is None else "ids" if spec.text.tokenizer == "ids" else "text"
-        return self._read(inputs.listed(X), kind, fitting=False)
-
-    def _read(self, X: Any, kind: inputs.Kind, *, fitting: bool) -> list[Any]:
-        """The rows of X; for tables after scikit-learn's own checks, which remember the columns and compare them."""
-        if fitting:
-            for name in {"n_features_in_", "feature_names_in_"} & set(vars(self)):
-                delattr(self, name)
-        if kind == "numeric" and inputs.is_table(X):
-            X = validate_data(self, X, reset=fitting, dtype=np.float64, ensure_min_samples=2 if fitting else 1)
-        if fitting:
-            return inputs.read(X, kind)
-        numeric = self.session_.spec.numeric
-        rows = inputs.read(X, kind, None if numeric is None else numeric.features)
-        if numeric is not None and numeric.steps is not None:
-            for number, row in enumerate(rows):
-                if len(row) != numeric.steps:
-                    raise DataError(f"row {number} has {len(row)} steps, the table that was trained on {numeric.steps}")
-        return rows
 
     def _text(self) -> TextSpec:
         return TextSpec(tokenizer="word", num_words=self.num_words)
