@@ -10,7 +10,7 @@ import numpy as np
 
 from timesteps.inspect.speed import on_threads
 from timesteps.inspect.timing import Spread, ratios
-from timesteps.tasks.classify.fitting import build_network, settings_of
+from timesteps.tasks.classify.fitting import build_network, member_settings
 from timesteps.tasks.classify.ready import Ready, make_ready
 from timesteps.tasks.classify.request import Request
 from timesteps.training.loop import train
@@ -44,7 +44,7 @@ def measure(name: str, threads: int, rounds: int) -> dict[str, Any]:
                 options = ready.options.but(epochs=1, patience="none", engine=engine.split()[0])
                 network = build_network(ready.prepared.spec.network, options)
                 begin = time.perf_counter()
-                history = train(network, ready.train, None, settings_of(options, threads=threads))
+                history = train(network, ready.train, None, member_settings(options, threads=threads))
                 if turn:  # the first turn warms up
                     seconds[engine].append(time.perf_counter() - begin)
                 losses[engine] = history.rows[0]["loss"]

@@ -15,8 +15,9 @@ from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared
+from timesteps.tasks.fit_network import arrays_of, settings_of, untrained
 from timesteps.training.callbacks import Callback
-from timesteps.training.engines.choice import choose, choose_for
+from timesteps.training.engines.choice import choose
 from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.examples import Examples
 from timesteps.training.loop import History, train
@@ -37,29 +38,9 @@ class Fitted:
     histories: list[History]
 
 
-def settings_of(options: Options, member: int = 0, threads: int | None = None) -> Settings:
+def member_settings(options: Options, member: int = 0, threads: int | None = None) -> Settings:
     """The training settings among the options. Each member has a seed of its own."""
-    return Settings(
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        optimizer=options.optimizer,
-        learning_rate=options.learning_rate,
-        table_learning_rate=options.table_learning_rate,
-        wide_learning_rate=options.wide_learning_rate,
-        consistency=options.consistency,
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
-        schedule=options.schedule,
-        warmup=options.warmup,
-        ema=options.ema,
-        patience=options.patience,
-        label_smoothing=options.label_smoothing,
-        seed=options.seed + 1000 * member,
-        # One thread unless the user says otherwise: the steps of these networks are too short to share, on a busy
-        # machine two threads wait for each other, and the bits then do not depend on the number of cores.
-        threads=1 if threads is None else threads,
-        engine=options.engine,
-    )
+    return settings_of(options, options.seed + 1000 * member, threads)
 
 
 def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Network | PlainNetwork:
@@ -73,12 +54,7 @@ def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Netwo
         word_dropout=options.word_dropout,
         head_dropout=options.dropout,
     )
-    seed = options.seed + 1000 * member
-    if choose_for(spec, regularization, settings_of(options)).name == "native":
-        return PlainNetwork.untrained(spec, regularization, seed=seed)
-    from timesteps.nn.models import build
-
-    return build(spec, regularization, seed=seed)
+    return untrained(spec, regularization, member_settings(options, member))
 
 
 def fit_model(
@@ -108,7 +84,7 @@ def fit_model(
         network = build_network(member_network(prepared.spec, member), options, member)
         if vectors is not None:
             network.set_vectors(vectors)
-        settings = settings_of(options, member, threads)
+        settings = member_settings(options, member, threads)
         if say is not None and member == 0:
             say(f"engine: {choose(network, settings)}")
         history = train(
@@ -122,8 +98,6 @@ def fit_model(
             progress=progress,
         )
         prefix = member_prefix(prepared.spec, member)
-        for name, tensor in network.state_dict().items():
-            array = tensor if isinstance(tensor, np.ndarray) else tensor.detach().cpu().numpy()
-            tensors[prefix + name] = array.copy()
+        tensors |= {prefix + name: array for name, array in arrays_of(network).items()}
         histories.append(history)
     return Fitted(prepared.spec, tensors, histories)

@@ -14,7 +14,7 @@ from timesteps.inspect.summary import Summary, summary
 from timesteps.runtime.display import printable
 from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Sequences
-from timesteps.tasks.classify.fitting import build_network, settings_of
+from timesteps.tasks.classify.fitting import build_network, member_settings
 from timesteps.tasks.classify.memory import memory_for
 from timesteps.tasks.classify.pretraining import estimated_seconds
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
@@ -87,7 +87,7 @@ def _plan(request: Request, say: Say, scratch: Scratch | None) -> Plan:
     few = min(len(ready.rows.train), TRIAL_BATCHES * options.batch_size)
     rows = np.linspace(0, len(ready.rows.train) - 1, few).astype(np.int64)
     trial = ready.train.take(rows)
-    settings = settings_of(options.but(epochs=1), threads=request.threads)
+    settings = member_settings(options.but(epochs=1), threads=request.threads)
     train(network, trial, None, settings)  # the first batches pay for warming up
     start = time.perf_counter()
     train(network, trial, None, settings)

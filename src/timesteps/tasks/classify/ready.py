@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from timesteps.errors import UsageError, option
 from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Sequences
-from timesteps.tasks.classify.fitting import settings_of
+from timesteps.tasks.classify.fitting import member_settings
 from timesteps.tasks.classify.large import prepare_spooled
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared, prepare
@@ -44,7 +44,7 @@ def make_ready(request: Request, say: Say, scratch: Scratch | None = None) -> Re
         return _ready_on_disk(request, say, scratch)
     given = {"vectors": request.vectors is not None, "unlabeled": request.unlabeled is not None}
     options = choose(request.recipe, "text", request.choices, None, **given)
-    settings_of(options, threads=request.threads)  # an option that makes no sense is said before the data is read
+    member_settings(options, threads=request.threads)  # an option that makes no sense is said before the data is read
     rows = read_rows(request, options.seed, say)
     options = choose(request.recipe, "text", request.choices, rows.train.texts, **given)
     weights = _weights(request, rows)
@@ -77,7 +77,7 @@ def _ready_on_disk(request: Request, say: Say, scratch: Scratch) -> Ready:
             mend=f"leave it away, or give a larger {option('memory')}",
         )
     options = choose(request.recipe, "text", request.choices, None, vectors=given)
-    settings_of(options, threads=request.threads)
+    member_settings(options, threads=request.threads)
     rows, texts = spool_rows(request, options.seed, scratch, say)
     options = choose(request.recipe, "text", request.choices, texts, vectors=given)
     if request.class_weight is not None:

@@ -22,10 +22,10 @@ from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.session import Session, with_golden
 from timesteps.runtime.spec import CellName, LossName, ModelSpec, NetworkSpec, PoolName, TargetSpec, TextSpec
 from timesteps.tasks.classify import inputs
-from timesteps.tasks.fit_network import fit_network
+from timesteps.tasks.estimator_rows import ReadsRows
+from timesteps.tasks.fit_network import fit_network, settings_of
 from timesteps.tasks.learned_input import LearnedInput, encode, layers, learn_input
 from timesteps.tasks.regress.rows import merge_equal, read_targets, read_weights, scale_of
-from timesteps.tasks.estimator_rows import ReadsRows
 from timesteps.training.callbacks import Callback
 from timesteps.training.examples import Examples
 from timesteps.training.progress import quiet, terminal
@@ -242,23 +242,8 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _settings(self) -> Settings:
-        return Settings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            schedule=self.schedule,
-            warmup=self.warmup,
-            clip_norm=self.clip_norm,
-            ema=self.ema,
-            patience=self.patience,
-            loss=self.loss,
-            quantiles=tuple(self.quantiles),
-            seed=0 if self.random_state is None else self.random_state,
-            threads=1 if self.threads is None else self.threads,
-            engine=self.engine,
-        )
+        seed = 0 if self.random_state is None else self.random_state
+        return settings_of(self, seed, self.threads, quantiles=tuple(self.quantiles))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -22,7 +22,7 @@ from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.session import Session, with_golden
 from timesteps.runtime.spec import BagSpec, CellName, ModelSpec, NetworkSpec, TextSpec
 from timesteps.tasks.classify.prepare import class_factors
-from timesteps.tasks.fit_network import fit_network
+from timesteps.tasks.fit_network import fit_network, settings_of
 from timesteps.tasks.learned_input import LearnedInput, RowKind, encode, layers, learn_input
 from timesteps.tasks.tag.labels import joined, read_labels, read_rows, rows_kind
 from timesteps.training.callbacks import Callback
@@ -276,23 +276,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         )
 
     def _settings(self) -> Settings:
-        return Settings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            table_learning_rate=self.table_learning_rate,
-            weight_decay=self.weight_decay,
-            schedule=self.schedule,
-            warmup=self.warmup,
-            clip_norm=self.clip_norm,
-            ema=self.ema,
-            patience=self.patience,
-            label_smoothing=self.label_smoothing,
-            seed=self.random_state,
-            threads=1 if self.threads is None else self.threads,
-            engine=self.engine,
-        )
+        return settings_of(self, self.random_state, self.threads)
 
 
 def _numbered(labels: list[list[Any]], numbers: Mapping[Any, int]) -> list[list[int]]:
