@@ -18,8 +18,9 @@ from torch.autograd import forward_ad
 from torch.export import Dim, export
 from torch.func import functional_call, grad, vmap
 from torch.testing import assert_close
+from user_cells import PooledCell
 
-from timesteps.nn import GRU, LSTM, RNN, GRUCell, LinearCell, LSTMCell, MinGRU, MinLSTM, explain, scan
+from timesteps.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, MinGRU, MinLSTM, explain, scan
 from timesteps.nn.dropout import draw_keys
 from timesteps.nn.native_operators import recurrent
 from timesteps.runtime import native
@@ -126,22 +127,9 @@ def test_linear_cells_have_no_regularised_kernels(kind: int) -> None:
             recurrent(kind, 0, rate, 0.0, 0, 0, False, False, *given)
 
 
-class Gated(LinearCell):
-    """A user's cell, whose output is more than its state."""
-
-    gates = ("f", "z", "o")
-
-    def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
-        f, z, _ = gx.chunk(3, -1)
-        return torch.sigmoid(f), torch.sigmoid(-f) * z
-
-    def output(self, gx: Tensor, h: Tensor) -> Tensor:
-        return torch.tanh(gx.chunk(3, -1)[2]) * h
-
-
 def test_a_users_linear_cell_compiles_whole_and_is_transformed() -> None:
     torch._dynamo.reset()
-    cell, frames = Gated(5, 9), []
+    cell, frames = PooledCell(5, 9), []
 
     def run(x: Tensor, lengths: Tensor) -> Tensor:
         return scan(cell, x, lengths, reverse=True)[0]

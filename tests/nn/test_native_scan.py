@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tolerances import CLOSE, EXACT, close
 from torch import Tensor, nn
 from torch.testing import assert_close
+from user_cells import PooledCell
 
 from timesteps.nn import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell, scan
 from timesteps.nn.cells.cell import as_state, as_tuple
@@ -22,19 +23,6 @@ from timesteps.nn.zoneout import Zoneout
 from timesteps.runtime import native
 
 pytestmark = pytest.mark.skipif(native.core is None, reason=native.explain())
-
-
-class PooledCell(LinearCell):
-    """A user's cell: f-pooling behind an output gate."""
-
-    gates = ("f", "z", "o")
-
-    def coefficients(self, gx: Tensor) -> tuple[Tensor, Tensor]:
-        f, z, _ = gx.chunk(3, -1)
-        return torch.sigmoid(f), torch.sigmoid(-f) * z
-
-    def output(self, gx: Tensor, h: Tensor) -> Tensor:
-        return torch.tanh(gx.chunk(3, -1)[2]) * h
 
 
 CELLS: list[tuple[type[Cell], dict[str, Any]]] = [

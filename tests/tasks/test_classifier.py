@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import io
-import lzma
-import os
 import pickle
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,8 +28,6 @@ from timesteps.tasks.classify.fitting import build_network
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import hold_out
 from timesteps.training.callbacks import LambdaCallback
-
-JAPANESE_VOWELS = Path(os.environ.get("TIMESTEPS_DATA", "no such folder"), "aeon_ts")
 
 SMALL = {"hidden_size": 8, "epochs": 10, "random_state": 0}
 TEXTS = ["좋은 영화 정말", "나쁜 영화 진짜", "아주 좋은", "너무 나쁜 것"] * 10
@@ -393,27 +388,3 @@ def test_a_model_reads_what_it_was_trained_on() -> None:
             model.predict(X)
     assert text.predict([]).shape == (0,) and text.predict_proba([]).shape == (0, 2)
     assert text.predict([""]).shape == (1,)
-
-
-def japanese_vowels(part: str) -> tuple[list[NDArray[np.float64]], list[str]]:
-    """Utterances of two vowels by nine speakers: 12 cepstral coefficients (T, 12), 7 to 29 steps (Kudo et al. 1999)."""
-    rows, labels = [], []
-    with lzma.open(JAPANESE_VOWELS / f"JapaneseVowels_{part}.ts.xz", "rt", encoding="utf-8") as file:
-        for line in file:
-            if line.strip() and line[0] not in "#@":
-                *features, label = line.strip().split(":")
-                rows.append(np.array([[float(number) for number in each.split(",")] for each in features]).T)
-                labels.append(label)
-    return rows, labels
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not JAPANESE_VOWELS.is_dir(), reason="aeon_ts is not in TIMESTEPS_DATA")
-def test_japanese_vowels() -> None:
-    train, speakers = japanese_vowels("TRAIN")
-    test, truth = japanese_vowels("TEST")
-    assert (len(train), len(test)) == (270, 370) and {row.shape[1] for row in train} == {12}
-    began = time.perf_counter()
-    model = Classifier(random_state=0).fit(train, speakers)
-    assert model.score(test, truth) >= 0.95
-    assert time.perf_counter() - began < 60

@@ -1,0 +1,1 @@
+"""Series of numbers over time: the one container of input, and of forecasts, between reading, models and baselines."""
