@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.data.cells import Cells
+from timesteps.data.frames import parquet_table
 from timesteps.data.series_build import build
+from timesteps.data.series_frames import arrays_table, frame_table
 from timesteps.data.series_table import SeriesTable, read_series_table
+from timesteps.data.sniffing import by_suffix
+from timesteps.data.streams import ByteSource, is_stdin
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
 
@@ -119,4 +125,12 @@ def read_series(
 def _table(
     source: Any, columns: Columns | None, cells: Cells, time_format: str | None, encoding: str | None
 ) -> SeriesTable:
-    return read_series_table(source, columns, cells, time_format, encoding)
+    if isinstance(source, str | PathLike):
+        path = Path(source)
+        if is_stdin(source) or by_suffix(path) != "parquet":
+            return read_series_table(source, columns, cells, time_format, encoding)
+        with ByteSource(source) as stream:
+            return frame_table(parquet_table(stream), columns, cells, time_format, stream.name, stream.sha256)
+    if isinstance(source, np.ndarray | list | tuple):
+        return arrays_table(source, columns)
+    return frame_table(source, columns, cells, time_format)

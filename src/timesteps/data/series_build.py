@@ -96,7 +96,7 @@ def _numbers(values: list[float | str]) -> list[float | str]:
 def _judge_columns(table: SeriesTable, numbers: NDArray[np.float64], rows: Rows, notes: list[str]) -> None:
     """Refuses columns without a number, counts missing cells."""
     missing = np.isnan(numbers)
-    known = ~missing[:, : len(table.columns.targets)].all(axis=1)
+    known = np.asarray(~missing[:, : len(table.columns.targets)].all(axis=1))
     last = np.maximum.reduceat(np.where(known, np.arange(len(known)), -1), rows.starts[:-1])
     past_end = np.arange(len(known)) > np.repeat(last, rows.lengths)
     for place, name in enumerate(numbers_of(table.columns)):
@@ -141,7 +141,7 @@ def _judge_series(rows: Rows, targets: NDArray[np.float64], columns: Columns, no
             f"begins with zeros and is never zero again: {_named(leading, rows, columns)}; if it had not begun yet, "
             f"give {option('missing_values', '0')}"
         )
-    known = ~np.isnan(targets).all(axis=1)
+    known = np.asarray(~np.isnan(targets).all(axis=1))
     last = np.maximum.reduceat(np.where(known, np.arange(len(known)), -1), starts)
     to_come = rows.starts[1:] - 1 - last
     if to_come.any():

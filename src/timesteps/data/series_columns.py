@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from timesteps.errors import DataError, option
 from timesteps.runtime.series.series import Columns
@@ -52,15 +52,14 @@ def resolved(columns: Columns, names: Sequence[str], path: str) -> tuple[Columns
         places[name] = place
         return name
 
-    found = {}
-    for field in fields(columns):
-        value = getattr(columns, field.name)
-        what = field.name.removesuffix("s") if field.name == "targets" else field.name
-        if isinstance(value, tuple):
-            found[field.name] = tuple(find(each, what) for each in value)
-        else:
-            found[field.name] = None if value is None else find(value, what)
-    return Columns(**found), places
+    return Columns(
+        targets=tuple(find(each, "target") for each in columns.targets),
+        time=None if columns.time is None else find(columns.time, "time"),
+        group=None if columns.group is None else find(columns.group, "group"),
+        past=tuple(find(each, "past") for each in columns.past),
+        future=tuple(find(each, "future") for each in columns.future),
+        static=tuple(find(each, "static") for each in columns.static),
+    ), places
 
 
 def guessed(names: Sequence[str], numeric: Callable[[int], bool], path: str) -> Columns:

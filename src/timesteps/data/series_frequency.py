@@ -61,10 +61,11 @@ def infer(rows: Rows) -> Frequency:
     Errors: `DataError` for series of different frequencies, and where no series has two steps.
     """
     inner = rows.inner
+    distances = np.diff(rows.times).astype(np.int64)[inner - 1]
     if rows.times.dtype.kind == "i":
         if not len(inner):
             return Frequency("step")
-        return _checked(rows, Frequency("step", _shared(rows, np.diff(rows.times)[inner - 1], _steps)))
+        return _checked(rows, Frequency("step", _shared(rows, distances, _steps)))
     if not len(inner):
         raise DataError(
             "one time stamp does not say how far apart steps are",
@@ -76,8 +77,7 @@ def infer(rows: Rows) -> Frequency:
     if months is not None:
         every = _shared(rows, np.diff(months)[inner - 1], _months)
         return _checked(rows, _of_months(every))
-    micros = np.diff(rows.times.astype(np.int64))[inner - 1]
-    step = _shared(rows, micros, lambda each: str(_of_micros(each)))
+    step = _shared(rows, distances, lambda each: str(_of_micros(each)))
     frequency = _of_micros(step)
     if step == _DAY and _only_business_days(rows):
         frequency = Frequency("business day")

@@ -97,15 +97,15 @@ def filled(rows: Rows, frequency: Frequency, notes: list[str]) -> Filled:
 
     Errors: `DataError` for a row that is between two steps of the frequency, naming its line.
     """
-    steps = frequency.steps_from(rows.firsts, rows.times)
-    for row in np.flatnonzero(np.isnan(steps) | (steps < 0))[:1].tolist():
+    found = frequency.steps_from(rows.firsts, rows.times)
+    for row in np.flatnonzero(np.isnan(found) | (found < 0))[:1].tolist():
         raise DataError(
             f"time {_shown(rows.times[row])} does not fit steps {frequency}",
             path=rows.source,
             line=int(rows.lines[row]),
             mend="mend it, or give series of one frequency",
         )
-    steps = steps.astype(np.int64)
+    steps = found.astype(np.int64)
     inner = rows.inner
     for row in inner[np.diff(steps)[inner - 1] < 1][:1].tolist():
         raise DataError(
