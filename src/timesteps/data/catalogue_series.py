@@ -7,16 +7,17 @@ from timesteps.runtime.series.series import Columns
 
 __all__ = ["SERIES"]
 
+#: The columns that are 100 in January 2000, as the index is by definition; the others are shifted in time.
 _CITIES = (
-    "AZ-Phoenix", "CA-Los Angeles", "CA-San Diego", "CA-San Francisco", "CO-Denver", "DC-Washington", "FL-Miami",
-    "FL-Tampa", "GA-Atlanta", "IL-Chicago", "MA-Boston", "MI-Detroit", "MN-Minneapolis", "NC-Charlotte",
-    "NV-Las Vegas", "NY-New York", "OH-Cleveland", "OR-Portland", "TX-Dallas", "WA-Seattle",
+    "CA-Los Angeles", "CA-San Francisco", "CO-Denver", "DC-Washington", "GA-Atlanta", "IL-Chicago", "MA-Boston",
+    "MI-Detroit", "MN-Minneapolis", "NC-Charlotte", "NY-New York", "OH-Cleveland", "TX-Dallas", "WA-Seattle",
+    "Composite-10", "National-US",
 )  # fmt: skip
 _BIS = "Bank for International Settlements, selected residential property prices, real index 2010 = 100"
 _BIS_LICENCE = "free use with the source named (BIS)"
 _CASE_SHILLER = (
-    "case-shiller: column names are the source's, whose adjusted and unadjusted files disagree about them: each column "
-    "is a real index, perhaps of another city"
+    "case-shiller: the source's column names do not fit its columns, each of which is the index of some city or total; "
+    "of its 23, the 16 that are 100 in January 2000 are read, the others are shifted in time"
 )
 _AEON = "https://www.timeseriesclassification.com"
 
@@ -63,7 +64,7 @@ SERIES: tuple[Dataset, ...] = (
     ),
     Dataset(
         name="case-shiller",
-        what="house prices of 20 American cities by month, 1987 to 2011, bundled",
+        what="16 indices of house prices in American cities by month, 1987 to 2011, bundled",
         languages=(),
         licence="ODC-PDDL 1.0",
         citation="S&P/Case-Shiller home price indices, not seasonally adjusted",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +13,9 @@ from timesteps.data.catalogue import DATASETS
 from timesteps.data.cells import Cells
 from timesteps.data.dataset import Dataset
 from timesteps.data.download import check_recorded
-from timesteps.data.frames import parquet_table
 from timesteps.data.series_build import build
-from timesteps.data.series_frames import arrays_table, frame_table
-from timesteps.data.series_table import SeriesTable, read_series_table
-from timesteps.data.sniffing import by_suffix
+from timesteps.data.series_source import known_series, read_table
 from timesteps.data.source import resolve, stored
-from timesteps.data.streams import ByteSource, is_stdin
 from timesteps.errors import DataError
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
@@ -121,7 +115,7 @@ def read_series(
     notes: list[str] = []
     if known is not None:
         if known.series is None:
-            raise DataError(f"{known.name} holds no time series", mend=f"known are {', '.join(_known_sets())}")
+            raise DataError(f"{known.name} holds no time series", mend=f"known are {', '.join(known_series())}")
         path, form = stored(known.name)
         notes += [form.note] if form.note else []
         if separate is None and columns is None:
@@ -129,7 +123,7 @@ def read_series(
         columns = columns or known.series.columns
         missing_values = known.series.missing_values if missing_values is None else missing_values
         source = path
-    table = _table(source, columns, Cells(tuple(missing_values or ()), thousands, decimal), time_format, encoding)
+    table = read_table(source, columns, Cells(tuple(missing_values or ()), thousands, decimal), time_format, encoding)
     if known is not None:
         check_recorded(path, table.sha256)
         table = replace(table, source=known.name)
@@ -144,27 +138,3 @@ def read_series(
         sha256=table.sha256,
         lines=built.lines,
     )
-
-
-def _known_sets() -> list[str]:
-    return [name for name, dataset in DATASETS.items() if dataset.series is not None]
-
-
-def _table(
-    source: Any, columns: Columns | None, cells: Cells, time_format: str | None, encoding: str | None
-) -> SeriesTable:
-    if isinstance(source, str | PathLike):
-        path = Path(source)
-        if not is_stdin(source) and not path.exists():
-            raise DataError(
-                "no such file, and no known data set of that name",
-                path=path,
-                mend=f"check the name; known sets of series: {', '.join(_known_sets())}",
-            )
-        if is_stdin(source) or by_suffix(path) != "parquet":
-            return read_series_table(source, columns, cells, time_format, encoding)
-        with ByteSource(source) as stream:
-            return frame_table(parquet_table(stream), columns, cells, time_format, stream.name, stream.sha256)
-    if isinstance(source, np.ndarray | list | tuple):
-        return arrays_table(source, columns)
-    return frame_table(source, columns, cells, time_format)
