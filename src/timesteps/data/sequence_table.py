@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.data.tables import SkippedRow
+
 __all__ = ["SequenceColumns", "SequenceTable"]
 
 
@@ -50,3 +52,13 @@ class SequenceTable:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def rows_read(self) -> int:
+        """How many there are; none is left out."""
+        return len(self.rows)
+
+    @property
+    def skipped(self) -> list[SkippedRow]:
+        """None, unlike of a table of texts."""
+        return []

@@ -52,7 +52,7 @@ def read_sequences(
     Args:
         source: a `.ts` file, the name of a known set of sequences, or a table (CSV, TSV, JSON lines, Parquet, a data
             frame) with a row for each step; files may be compressed.
-        columns: of a table.
+        columns: of a table. Standard input (`-`) is a table where there are columns, otherwise a `.ts` file.
         split: the part of a known set.
         labelled: whether there must be labels.
         missing: "error" refuses numbers that are missing; "interpolate" puts those between them on a line, and repeats
@@ -78,6 +78,8 @@ def read_sequences(
     elif isinstance(source, str | PathLike) and not is_stdin(source) and plain_suffix(Path(source)) == ".ts":
         if columns is not None and columns != SequenceColumns():
             raise UsageError("a .ts file has no columns with names", path=source, mend="leave the columns out")
+        table = read_ts(source, encoding)
+    elif isinstance(source, str) and is_stdin(source) and columns is None:
         table = read_ts(source, encoding)
     else:
         table = read_long(source, columns or SequenceColumns(), encoding)
