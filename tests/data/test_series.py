@@ -288,7 +288,7 @@ def test_numbers_as_they_are_written_elsewhere(read):
         read("date;price\n2024-01-01;1.23.4\n", thousands=".", decimal=",")
     with pytest.raises(UsageError, match="decimal is ';'"):
         read("date,price\n", decimal=";")
-    with pytest.raises(UsageError, match="thousands is '.'"):
+    with pytest.raises(UsageError, match=r"thousands is '\.'"):
         read("date,price\n", thousands=".")
 
 

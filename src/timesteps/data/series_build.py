@@ -138,8 +138,8 @@ def _judge_series(rows: Rows, targets: NDArray[np.float64], columns: Columns, no
     leading = (zeros >= 2) & (lowest == 0) & (highest > 0) & ~np.logical_or.reduceat(later, starts)
     if leading.any():
         notes.append(
-            f"begins with zeros and is never zero again: {_named(leading, rows, columns)}; where that means that it had "
-            "not begun yet, name 0 among the missing values"
+            f"begins with zeros and is never zero again: {_named(leading, rows, columns)}; where that means that it "
+            "had not begun yet, name 0 among the missing values"
         )
     known = np.asarray(~np.isnan(targets).all(axis=1))
     last = np.maximum.reduceat(np.where(known, np.arange(len(known)), -1), starts)

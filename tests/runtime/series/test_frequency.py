@@ -75,7 +75,6 @@ def test_between_two_steps_there_is_none():
 def test_words_and_seasons():
     assert str(Frequency("minute", 15)) == "every 15 minutes" and str(Frequency("quarter")) == "every quarter"
     assert str(Frequency("hour", regular=False)) == "irregular, about an hour apart"
-    assert [Frequency(unit).season for unit in ("second", "day", "business day", "week", "month", "quarter", "year")] == [
-        60, 7, 5, 52, 12, 4, 1,
-    ]  # fmt: skip
+    seasons = {"second": 60, "day": 7, "business day": 5, "week": 52, "month": 12, "quarter": 4, "year": 1}
+    assert {unit: Frequency(unit).season for unit in seasons} == seasons
     assert Frequency("minute", 15).season == 96 and Frequency("hour", 5).season == 1
