@@ -82,6 +82,10 @@ Missing = Annotated[
     Literal["error", "interpolate"] | None,
     _option(_DATA, "Numbers that are missing in a sequence: error (default) or interpolate.", "NAME"),
 ]
+Window = Annotated[
+    int | None,
+    _option(_DATA, "Of sequences of numbers: so many steps become one, their mean and standard deviation.", "N"),
+]
 Encoding = Annotated[str | None, _option(_DATA, "Encoding of the file. Default: UTF-8.", "NAME")]
 Valid = Annotated[str | None, _option(_DATA, "Validation file; never trained on.", "FILE")]
 ValidationSplit = Annotated[

@@ -30,6 +30,7 @@ def classify(
     time: options.Time = None,
     features: options.Features = None,
     missing: options.Missing = None,
+    window: options.Window = None,
     encoding: options.Encoding = None,
     valid: options.Valid = None,
     validation_split: options.ValidationSplit = None,
