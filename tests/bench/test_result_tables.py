@@ -57,7 +57,6 @@ def line_of(table: str, start: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_committed_tables_are_those_of_the_result_files(page: Path) -> None:
     text = page.read_text("utf-8")
-    assert "<!-- table:" in text
     assert fill(text) == text, "run `python -m bench.tables`"
 
 
