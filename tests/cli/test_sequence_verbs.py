@@ -99,7 +99,7 @@ def test_the_known_set_is_judged_on_its_test_part(tmp_path: Path, timesteps: Com
     ("words", "code", "message"),
     [
         (["bad.ts"], 3, r"bad.ts:5: dimension 1, step 2: 'x' is no number"),
-        (["gap.ts"], 3, r"gap.ts:5: 1 numbers are missing in 1 of 2 sequences; .*give --missing interpolate"),
+        (["gap.ts"], 3, r"gap.ts:5: 1 number is missing in 1 of 2 sequences; .*give --missing interpolate"),
         (["good.csv", "--label", "kind", "--time", "t"], 2, r"which column tells the sequences apart\?; give --group"),
         (["good.csv", *LONG[:4]], 3, r"the sequences have no labels; give --label-column"),
         (["good.csv", *LONG, "--text-column", "x"], 2, r"--text-column is for texts, and these are sequences"),

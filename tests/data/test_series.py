@@ -185,6 +185,7 @@ def test_wide_tables(read):
     assert any("never zero again: y; where that means that it had not begun yet" in note for note in found.notes)
     apart = read(text, columns, separate=True, missing_values=["0"])
     assert [series.name for series in apart] == ["x", "y"] and apart.columns.targets == ("value",)
+    assert "column y: 2 cells 0 count as missing" in apart.notes
     assert apart.series[1].targets.ravel().tolist() == [5, 6] and apart.lines[1].tolist() == [4, 5]
     assert apart.series[1].past.ravel()[0] == 30 and any("1 of 2 series begin later" in note for note in apart.notes)
 
