@@ -13,8 +13,8 @@ _IN_TIME = tuple(f"index {place}" for place in (2, 4, 5, 6, 9, 10, 11, 12, 13, 1
 _BIS = "Bank for International Settlements, selected residential property prices, real index 2010 = 100"
 _BIS_LICENCE = "free use with the source named (BIS)"
 _CASE_SHILLER = (
-    "case-shiller: the source's header does not fit its columns, which are numbered here; of the 23, the 16 that are 100 "
-    "in January 2000 are read, the others are shifted in time"
+    "case-shiller: the source's header does not fit its columns, which are numbered here; of the 23, the 16 that are "
+    "100 in January 2000 are read, the others are shifted in time"
 )
 _AEON = "https://www.timeseriesclassification.com"
 
