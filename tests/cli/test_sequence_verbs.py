@@ -78,7 +78,7 @@ def test_ts_files_and_windows(tmp_path: Path, timesteps: Command) -> None:
     words = ["train", "classify", train, "--valid", valid, "--window", "2", "--out", out, "--no-baselines", *SMALL]
     answer = timesteps(*words)
     assert answer.code == 0, answer.err
-    assert "1 training rows are among the validation rows, too" in answer.err
+    assert "1 training rows are in the validation file, too" in answer.err
     assert "input numeric" in (out / "card.md").read_text()
     answer = timesteps("evaluate", out, valid, "--json")
     assert json.loads(answer.out)["accuracy"] > 0.8

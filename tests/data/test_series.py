@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from timesteps.data import blocks
 from timesteps.data.series import SeriesSet, read_series
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime.series.frequency import Frequency
@@ -195,6 +196,22 @@ def test_no_times_are_steps(read):
     np.testing.assert_array_equal(found.series[0].targets.ravel(), [1, np.nan, 3])
     assert found.series[0].times.tolist() == [0, 1, 2] and found.frequency == Frequency("step")
     assert read("t,price\n10,1\n20,2\n40,3\n", Columns(("price",), "t")).series[0].times.tolist() == [10, 20, 30, 40]
+
+
+def test_quotes_blank_lines_and_blocks(read, monkeypatch):
+    """Whatever is in the first thousand rows, quotes may come later."""
+    monkeypatch.setattr(blocks, "_BLOCK", 3)
+    rows = ["note,date,price", *(f"n,{day},{number}" for number, day in enumerate(days(8)))]
+    expected = read("\n".join(rows))
+    for place in (1, 2, 5, 8):
+        quoted = [*rows]
+        quoted[place] = quoted[place].replace("n,", '"a, b\n\nc",', 1)
+        found = read("\n\n".join(quoted) + "\n\n")
+        assert (found.series[0].targets == expected.series[0].targets).all() and len(found.series[0]) == 8
+    with pytest.raises(DataError, match=r"csv:8: 4 fields where the first line has 3"):
+        read("\n".join([*rows[:7], "n,1,2,3"]))
+    with pytest.raises(DataError, match=r"csv:8: 4 fields where the first line has 3"):
+        read("\n".join([*rows[:7], 'n,1,2,"3"']))
 
 
 def test_columns_by_number_and_without_a_header(read):
