@@ -335,7 +335,7 @@ def _forecast_contradictions(spec: ModelSpec, forecast: ForecastSpec) -> list[tu
     direct, width = forecast.model == "direct", forecast.width
     shape = (forecast.horizon, width) if direct else (width,)
     count, covariates = len(forecast.targets), len(forecast.past) + len(forecast.future)
-    sizes = (forecast.horizon, forecast.context, forecast.season, forecast.every)
+    sizes = (forecast.horizon, forecast.context, forecast.segment, forecast.season, forecast.every)
     counts = (count, covariates, len(forecast.static), len(forecast.levels), len(forecast.series))
     numbers = (*forecast.means, *forecast.rates)
     lengths = (covariates, count + covariates) if forecast.missing else (0, 0)
@@ -348,6 +348,7 @@ def _forecast_contradictions(spec: ModelSpec, forecast: ForecastSpec) -> list[tu
         ((spec.network.pool == "none") == direct, f"a {forecast.model} forecast, pool {spec.network.pool}"),
         (spec.targets is not None and spec.targets.shape != shape, f"targets of a forecast of shape {shape}"),
         (any(not 1 <= size <= _MAX_STEPS for size in sizes), "a size of the forecast part"),
+        (forecast.segment < 1 or forecast.context % forecast.segment != 0, f"segments of {forecast.segment} steps"),
         (any(size > _MAX_COLUMNS for size in counts) or not count, "columns of the forecast part"),
         (len(forecast.vocabularies) != len(forecast.static), "vocabularies of the static columns"),
         ((len(forecast.means), len(forecast.rates)) != lengths, "what missing numbers decay to"),

@@ -120,6 +120,7 @@ class ForecastSpec(_Strict, frozen=True, kw_only=True):
     model: ForecastModelName = "direct"
     horizon: int
     context: int  # steps that the network reads
+    segment: int = 1  # so many of them at a time
     season: int = 1
     time: str | None = None
     group: str | None = None

@@ -38,8 +38,8 @@ class Panel:
         since: (N, D) how long ago, in usual steps; None where nothing is missing.
         first: (S, D) the step that each series' first number was seen at.
         so_far: (N, D) standard deviation up to each step of what the network reads: of returns, of the differences.
-        features: (N, F) everything beside the targets that the network reads at a step: the gap before it, past
-            covariates, masks, calendar.
+        features: (N, F) what else the network reads of a step: the gap before it, past covariates and their masks.
+        calendar: (N, C) its features of the calendar.
         future: (N, Q) covariates that are known of the time to come, and their masks.
         static: (S, K) numbers and one-hot words.
         scales: (S, D) centre and scale of whole series, with the scaling "series".
@@ -54,6 +54,7 @@ class Panel:
     first: Index
     so_far: NDArray[np.float32]
     features: Array
+    calendar: Array
     future: Array
     static: Array
     scales: tuple[Array, Array] | None
@@ -92,9 +93,7 @@ class Panel:
         there = [np.argmax(~np.isnan(targets[a:b]), axis=0) + a for a, b in zip(starts.tolist(), ends, strict=True)]
         past = _filled(spec, np.concatenate([part.past for part in parts]), starts, clock, 0)
         future = _filled(spec, np.concatenate([part.future for part in parts]), starts, clock, len(spec.past))
-        features = [past, calendar_features(times, spec.calendar)]
-        if not spec.regular:
-            features.insert(0, _gaps(clock, starts))
+        features = [past] if spec.regular else [_gaps(clock, starts), past]
         names = tuple(_called(each) for each in series)
         return cls(
             names=names,
@@ -106,6 +105,7 @@ class Panel:
             first=np.array(there, np.int64),
             so_far=deviations_so_far(_read(spec, targets, seen, starts), starts).astype(np.float32),
             features=np.concatenate(features, axis=1),
+            calendar=calendar_features(times, spec.calendar),
             future=future,
             static=np.array([_static(spec, each) for each in series], np.float64).reshape(len(series), -1),
             scales=None if spec.scaling == "window" else _scales(names, targets, starts, known, scales or {}),

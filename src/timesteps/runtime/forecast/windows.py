@@ -3,12 +3,16 @@
 A row of a direct model is one window: of every step of the context the targets, centred and scaled, and what else is
 known of the step; covariates of the time to come besides as they will be a horizon later, so that the last steps of
 the window carry those of the steps to be forecast. Nothing of the origin or later is read but these and the calendar.
+
+A step of the network may be a segment of several steps of the series, a day of hours, say, whose numbers lie side by
+side, with the calendar of its last step: fewer steps to remember over, and each sees a whole season (SegRNN, Lin et al.
+2023, arXiv 2308.11200).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +42,7 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """R windows of T steps, W targets and H steps to come.
+    """R windows of T steps of the network, W targets and H steps to come.
 
     Args:
         features: (R, T, F) what the network reads, before the scaler.
@@ -70,18 +74,23 @@ def shifts(spec: ForecastSpec) -> list[int]:
 
 
 def feature_names(spec: ForecastSpec) -> list[str]:
-    """The network's features, in their order."""
+    """The features of a step of the network, in their order; those of a segment's steps by their places in it.
+
+    >>> feature_names(ForecastSpec(horizon=2, context=4, segment=2, targets=("y",), unit="day", calendar=("year",)))
+    ['y 1', 'y 2', 'sine of the year', 'cosine of the year']
+    """
     found = ["y"] if spec.independent else list(spec.targets)
-    masked = found + ([f"{name} there" for name in found] if spec.missing else [])
-    found = masked + ([] if spec.regular else ["gap"])
+    parts = [found, [f"{name} there" for name in found] if spec.missing else [], [] if spec.regular else ["gap"]]
     past, future = (
         [*names, *(f"{name} there" for name in names if spec.missing)] for names in (spec.past, spec.future)
     )
-    found += [*past, *(f"{wave} of the {name}" for name in spec.calendar for wave in ("sine", "cosine"))]
-    found += [*future, *(f"{name}+{shift}" for shift in shifts(spec) for name in future)]
+    parts += [past, future, *([f"{name}+{shift}" for name in future] for shift in shifts(spec))]
+    places = [f" {place + 1}" if spec.segment > 1 else "" for place in range(spec.segment)]
+    named = [name + place for part in parts for place in places for name in part]
+    named += [f"{wave} of the {name}" for name in spec.calendar for wave in ("sine", "cosine")]
     for name, words in zip(spec.static, spec.vocabularies, strict=True):
-        found += [f"{name} {word}" for word in words] if words else [name]
-    return found
+        named += [f"{name} {word}" for word in words] if words else [name]
+    return named
 
 
 def rows_of(spec: ForecastSpec, panel: Panel, origins: Index) -> Rows:
@@ -132,19 +141,16 @@ def cut(spec: ForecastSpec, panel: Panel, rows: Rows) -> Windows:
         numbers = np.nan_to_num(numbers)
     last = panel.seen[(origins - 1)[:, None], columns]
     centre, scale = _centre_and_scale(spec, panel, series, rows, numbers, mean, last)
-    features = np.empty((count, spec.context, len(feature_names(spec))), np.float32)
     inside = np.zeros_like(centre) if spec.transform == "return" else centre
-    features[:, :, :width] = (numbers - inside[:, None]) / scale[:, None]
-    done = width
+    parts: list[NDArray[Any]] = [(numbers - inside[:, None]) / scale[:, None]]
     if spec.missing:
-        features[:, :, done : done + width] = 1.0 if masks is None else masks
-        done += width
-    parts = [panel.features[steps]] if panel.features.shape[1] else []
-    if panel.future.shape[1]:
-        parts += [panel.future[steps + shift] for shift in (0, *shifts(spec))]
-    if panel.static.shape[1]:
-        parts.append(np.broadcast_to(panel.static[series][:, None], (count, spec.context, panel.static.shape[1])))
-    for part in parts:
+        parts.append(np.ones_like(numbers) if masks is None else masks)
+    parts.append(panel.features[steps])
+    parts += [panel.future[steps + shift] for shift in (0, *shifts(spec))] if panel.future.shape[1] else []
+    whole = [panel.calendar[steps[:, spec.segment - 1 :: spec.segment]], panel.static[series][:, None]]
+    features = np.empty((count, spec.context // spec.segment, len(feature_names(spec))), np.float32)
+    done = 0
+    for part in [*(part.reshape(*features.shape[:2], -1) for part in parts if part.shape[2]), *whole]:
         features[:, :, done : done + part.shape[2]] = part
         done += part.shape[2]
     history = History(panel.seen, panel.first[series], origins, columns)

@@ -33,7 +33,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "conformal": ("symmetric", "asymmetric", "none"),
 }
 _COUNTS = ("horizon", "hidden_size", "num_layers", "members")
-_MAY_BE_NONE = ("context_length", "season", "max_windows")
+_MAY_BE_NONE = ("context_length", "season", "segment", "max_windows")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class ForecastChoices:
         horizon: steps to forecast.
         context_length: steps that the network reads before; None: four seasons, at least the horizon and 24.
         season: steps of a season; None: the frequency's.
+        segment: steps that the network reads at a time; None: a season where the context has four of them or more and
+            nothing else, otherwise 1.
         model: direct, all steps of the horizon at once; or autoregressive, step by step, by sampled paths.
         cell, hidden_size, num_layers: the recurrent layers. `members` networks answer together by their mean.
         loss, quantiles: what is learned; see `timesteps.runtime.losses`.
@@ -69,6 +71,7 @@ class ForecastChoices:
     horizon: int = 24
     context_length: int | None = None
     season: int | None = None
+    segment: int | None = None
     model: ForecastModelName = "direct"
     cell: CellName = "gru"
     hidden_size: int = 64
@@ -78,7 +81,7 @@ class ForecastChoices:
     quantiles: tuple[float, ...] = ()
     base: BaseName | Literal["auto"] = "auto"
     transform: TransformName = "none"
-    scaling: ScalingName = "window"
+    scaling: ScalingName = "series"
     centre: CentreName = "last"
     calendar: tuple[CalendarName, ...] | None = None
     independent: bool = True
@@ -92,9 +95,9 @@ class ForecastChoices:
     epochs: int = 20
     batch_size: int = 64
     optimizer: OptimizerName = "adam"
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    schedule: ScheduleName = "cosine"
+    schedule: ScheduleName = "linear"
     warmup: float = 0.05
     clip_norm: float | None = 1.0
     ema: float = 0.0
@@ -157,6 +160,20 @@ class ForecastChoices:
         if self.context_length is not None:
             return self.context_length
         return max(4 * self.season_of(frequency), self.horizon, 24)
+
+    def segment_of(self, frequency: Frequency) -> int:
+        """Steps that it reads at a time.
+
+        Raises:
+            UsageError: the context is not made of them.
+        """
+        season, context = self.season_of(frequency), self.context_of(frequency)
+        if self.segment is None:
+            return season if self.model == "direct" and context % season == 0 and context >= 4 * season else 1
+        if context % self.segment:
+            mend = f"choose a {option('context_length')} that it divides"
+            raise UsageError(f"{option('segment')} is {self.segment}, the context {context}", mend=mend)
+        return self.segment
 
     def to_dict(self) -> dict[str, Any]:
         """All of them by name."""

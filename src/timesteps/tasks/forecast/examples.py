@@ -37,6 +37,7 @@ class WindowExamples:
 
     def __init__(self, spec: ForecastSpec, panel: Panel, rows: Rows, mean: Array, scale: Array) -> None:
         self._spec, self._panel, self._rows, self._scaler = spec, panel, rows, (mean, scale)
+        self._length = spec.context // spec.segment
         self.step_bytes = 4 * len(feature_names(spec))
 
     def __len__(self) -> int:
@@ -45,7 +46,7 @@ class WindowExamples:
     @property
     def steps(self) -> int:
         """Of all rows together."""
-        return len(self) * self._spec.context
+        return len(self) * self._length
 
     def read(self, blocks: Iterable[int]) -> Examples:
         """The rows of some blocks."""
@@ -54,7 +55,7 @@ class WindowExamples:
     def take(self, numbers: NDArray[np.int64]) -> Examples:
         """These rows, in memory."""
         spec, width = self._spec, len(feature_names(self._spec))
-        values = np.empty((len(numbers), spec.context, width), np.float32)
+        values = np.empty((len(numbers), self._length, width), np.float32)
         targets = np.empty((len(numbers), spec.horizon * self._rows.columns.shape[1]), np.float32)
         for first in range(0, len(numbers), _ROWS):
             part = slice(first, first + _ROWS)
@@ -67,7 +68,7 @@ class WindowExamples:
         """A digest of the series and of the windows that are cut from them."""
         state = hashlib.blake2b(msgspec.json.encode(self._spec), digest_size=16)
         panel = self._panel
-        for array in (panel.targets, panel.features, panel.future, panel.static, *self._scaler, *self._rows):
+        for array in (panel.targets, panel.features, panel.calendar, panel.future, panel.static, *self._scaler, *self._rows):
             state.update(f"{array.dtype.str}{array.shape};".encode())
             state.update(np.ascontiguousarray(array).data)
         return state.hexdigest()

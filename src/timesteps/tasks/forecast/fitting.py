@@ -161,7 +161,7 @@ def _examples(prepared: Prepared) -> tuple[Any, Any]:
     spec, panel, scaler = prepared.spec, prepared.panel, (prepared.mean, prepared.scale)
     train_rows = WindowExamples(spec, panel, prepared.train, *scaler)
     valid_rows = WindowExamples(spec, panel, prepared.valid, *scaler)
-    most = max(1, _MEASURED // (spec.context * valid_rows.step_bytes))
+    most = max(1, _MEASURED // (spec.context // spec.segment * valid_rows.step_bytes))
     some = np.unique(np.linspace(0, len(valid_rows) - 1, min(len(valid_rows), most)).round().astype(np.int64))
     return in_memory(train_rows), valid_rows.take(some)
 
@@ -178,7 +178,7 @@ def _calibrated(
     )
     features = cut(prepared.spec, prepared.panel, prepared.valid.take(slice(0, _GOLDEN))).features
     golden = tuple(
-        Golden(input=tuple(map(tuple, row.astype(np.float64).tolist())), logits=tuple(model.outputs(row[None])[0]))
+        Golden(input=tuple(map(tuple, row.astype(np.float64).tolist())), logits=tuple(model.outputs(row[None])[0].tolist()))
         for row in features
     )
     return TrainedForecaster(msgspec.structs.replace(spec, golden=golden), tensors)

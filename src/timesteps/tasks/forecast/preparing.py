@@ -110,6 +110,7 @@ def _spec(
         model=choices.model,
         horizon=choices.horizon,
         context=context,
+        segment=choices.segment_of(frequency),
         season=season,
         time=columns.time,
         group=columns.group,
