@@ -46,11 +46,11 @@ def base_of(name: BaseName, history: History, horizon: int, season: int, mean: A
     ahead = np.arange(horizon)
     if name == "seasonal":
         places = origins[:, None] - season + ahead % season
-        return seen[places[:, :, None], columns[:, None, :]]
+        return np.asarray(seen[places[:, :, None], columns[:, None, :]])
     last = seen[(origins - 1)[:, None], columns]
     if name == "last":
         return np.broadcast_to(last[:, None], shape)
     begin = np.take_along_axis(first, columns, axis=1)
     steps = np.maximum((origins - 1)[:, None] - begin, 1)
     slope = (last - seen[begin, columns]) / steps
-    return last[:, None] + (ahead + 1)[None, :, None] * slope[:, None]
+    return np.asarray(last[:, None] + (ahead + 1)[None, :, None] * slope[:, None])

@@ -1,7 +1,7 @@
 r"""Split conformal calibration: how much wider intervals must be to hold what they promise.
 
 On windows that training has not seen, the scores of an interval's ends are by how much the truth lies outside of them,
-:math:`l - y` and :math:`y - u`, in units of the window's scale. What the ends are moved by is the score's quantile of the
+:math:`l - y` and :math:`y - u`, in units of the window's scale. The ends are moved by the score's quantile of the
 promised level with the correction for finite samples, :math:`\lceil (n + 1) p \rceil / n` (Romano et al. 2019, arXiv
 1905.03222; of a forecast without a spread, where both ends are the centre, Lei et al. 2018, arXiv 1604.04173). The
 promise rests on calibration and future windows being exchangeable, which windows of one series are only roughly.

@@ -129,7 +129,9 @@ class TrainedForecaster:
             self._check_series(each, horizon)
         found = [self._once(list(series), levels)] if series else []
         while found and sum(part[0].mean.shape[0] for part in found) < horizon:
-            found.append(self._once([_continued(each, part) for each, *part in zip(series, *found, strict=True)], levels))
+            found.append(
+                self._once([_continued(each, part) for each, *part in zip(series, *found, strict=True)], levels)
+            )
         return [_joined(each, parts, horizon, levels) for each, *parts in zip(series, *found, strict=True)]
 
     def answers(self, panel: Panel, rows: Rows) -> tuple[Windows, Answer]:

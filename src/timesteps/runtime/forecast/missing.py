@@ -66,4 +66,4 @@ def decay_rate(values: Array, starts: NDArray[np.int64]) -> Array:
     products = (np.where(both, centred[1:] * centred[:-1], 0.0)).sum(axis=0)
     squares = np.where(both, (centred[1:] ** 2 + centred[:-1] ** 2) / 2, 0.0).sum(axis=0)
     correlation = np.divide(products, squares, out=np.zeros(values.shape[1]), where=squares > 0)
-    return np.clip(-np.log(np.clip(correlation, 1e-30, 1.0)), _SLOWEST, _FASTEST)
+    return np.asarray(-np.log(np.clip(correlation, 1e-30, 1.0))).clip(_SLOWEST, _FASTEST)

@@ -35,7 +35,7 @@ class Rows(NamedTuple):
     origins: Index
     columns: Index
 
-    def take(self, index: NDArray[np.integer] | slice) -> Rows:  # type: ignore[type-arg]
+    def take(self, index: NDArray[Any] | slice) -> Rows:
         """Some of them."""
         return Rows(self.origins[index], self.columns[index])
 
@@ -99,7 +99,7 @@ def rows_of(spec: ForecastSpec, panel: Panel, origins: Index) -> Rows:
     count = len(spec.targets)
     if not spec.independent:
         columns = np.broadcast_to(np.arange(count), (len(origins), count))
-        return Rows(origins, columns).take(_seen_lately(spec, panel, origins, columns).any(axis=1))
+        return Rows(origins, columns).take(np.asarray(_seen_lately(spec, panel, origins, columns).any(axis=1)))
     rows = Rows(np.repeat(origins, count), np.tile(np.arange(count), len(origins))[:, None])
     return rows.take(_seen_lately(spec, panel, *rows)[:, 0])
 
@@ -122,7 +122,7 @@ def _seen_lately(spec: ForecastSpec, panel: Panel, origins: Index, columns: Inde
 def cut(spec: ForecastSpec, panel: Panel, rows: Rows) -> Windows:
     """The windows of these rows. Every origin must have `reach` steps of its series before it, and a horizon behind."""
     origins, columns = rows
-    count, width = columns.shape
+    count = len(origins)
     series = panel.series_of(origins)
     steps = origins[:, None] + np.arange(-spec.context, 0)
     at, of = steps[:, :, None], columns[:, None, :]

@@ -1,4 +1,4 @@
-"""What the validation windows say of a trained network: how much of it to believe, and how wide its intervals must be."""
+"""What the validation windows say of a trained network: how much of it to believe, and how wide intervals must be."""
 
 from __future__ import annotations
 
@@ -27,25 +27,30 @@ def fit_share(corrections: Array, truth: Array, *, absolute: bool) -> Array:
     >>> fit_share(2 * truth, truth, absolute=True), fit_share(-truth, truth, absolute=True)
     (array([0.5, 0.5]), array([0., 0.]))
     """
-    count, horizon = truth.shape
-    losses = np.empty((len(_GRID), count, horizon))
-    for number, share in enumerate(_GRID):
-        wrong = truth - share * corrections
-        losses[number] = np.abs(wrong) if absolute else wrong * wrong
+    horizon = truth.shape[1]
     near = max(1, horizon // _SPAN)
-    shares = np.zeros(horizon)
-    for step in range(horizon):
-        with np.errstate(invalid="ignore"):
-            some = losses[:, :, max(0, step - near) : step + near + 1]
-            there = ~np.isnan(some[0]).all(axis=1)
-            if not there.any():
-                continue
-            means = np.nanmean(some[:, there], axis=2)
-        best = int(means.mean(axis=1).argmin())
-        gains = means[0] - means[best]
-        error = gains.std() / np.sqrt(max(1.0, len(gains) / horizon))
-        shares[step] = _GRID[best] if gains.mean() > error else 0.0
-    return shares
+
+    def losses(share: float | Array) -> Array:
+        """(n, H) of each window, the mean over the neighbours of each step; NaN where none of them is known."""
+        wrong = truth - share * corrections
+        found = np.abs(wrong) if absolute else wrong * wrong
+        known = np.pad(np.cumsum(~np.isnan(found), axis=1), ((0, 0), (1, 0)))
+        sums = np.pad(np.cumsum(np.nan_to_num(found), axis=1), ((0, 0), (1, 0)))
+        first = np.maximum(np.arange(horizon) - near, 0)
+        last = np.minimum(np.arange(horizon) + near + 1, horizon)
+        counts = known[:, last] - known[:, first]
+        means = (sums[:, last] - sums[:, first]) / np.maximum(counts, 1)
+        return np.where(counts > 0, means, np.nan)
+
+    none = losses(0.0)
+    counts = np.maximum((~np.isnan(none)).sum(axis=0), 1)
+    means = np.array([np.nan_to_num(losses(share)).sum(axis=0) / counts for share in _GRID.tolist()])
+    best = _GRID[means.argmin(axis=0)]
+    gains = np.nan_to_num(none - losses(best))
+    gain = gains.sum(axis=0) / counts
+    deviation = np.sqrt(np.maximum((gains**2).sum(axis=0) / counts - gain**2, 0.0))
+    error = deviation / np.sqrt(np.maximum(1.0, counts / horizon))
+    return np.where(gain > error, best, 0.0)
 
 
 def calibrated(
@@ -75,7 +80,7 @@ def calibrated(
         if levels and conformal != "none":
             moved = widths(own, part.lower, part.upper, levels, symmetric=conformal == "symmetric")
             lower[:, :, target], upper[:, :, target] = moved
-    found = {"forecast.share": share}
+    found: dict[str, NDArray[np.float64]] = {"forecast.share": share}
     if levels:
         found |= {"forecast.lower": lower, "forecast.upper": upper}
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from timesteps.errors import UsageError, option
@@ -59,7 +60,7 @@ class ForecastChoices:
         validation: share of the end of each series that training does not see, on which it is stopped, and by which the
             base is chosen and shares and widths are fitted; a whole number is as many steps.
         max_windows: an epoch learns from at most so many windows, spread evenly; None: from all.
-        dropout: before the last layer and between recurrent ones; `input_dropout`, `recurrent_dropout`: fixed over time.
+        dropout: before the last layer and between recurrent ones; `input_dropout`, `recurrent_dropout`: over time.
         epochs, batch_size, optimizer, learning_rate, weight_decay, schedule, warmup, clip_norm, ema, patience, engine:
             as in `timesteps.training.settings.Settings`.
         random_state: of everything. threads: in training; None: one.
@@ -120,8 +121,10 @@ class ForecastChoices:
             known_words = ", ".join(get_args(CalendarName))
             raise UsageError(f"{option('calendar')} has {unknown[0]!r} in it", mend=f"choose among {known_words}")
         edges = (0.0, *self.levels, 100.0)
-        if any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
-            raise UsageError(f"{option('levels')} are {self.levels!r}", mend="give rising percentages between 0 and 100")
+        if any(low >= high for low, high in pairwise(edges)):
+            raise UsageError(
+                f"{option('levels')} are {self.levels!r}", mend="give rising percentages between 0 and 100"
+            )
         if isinstance(self.validation, bool) or self.validation <= 0 or 1 <= self.validation != int(self.validation):
             mend = "give a share between 0 and 1, or a number of steps"
             raise UsageError(f"{option('validation')} is {self.validation!r}", mend=mend)

@@ -44,10 +44,10 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    horizon, context_length, model, cell, hidden_size, num_layers, members, loss, quantiles, base, season, segment, transform,
-    scaling, centre, calendar, independent, levels, conformal, validation, max_windows, dropout, input_dropout,
-    recurrent_dropout, epochs, batch_size, optimizer, learning_rate, weight_decay, schedule, warmup, clip_norm, ema,
-    patience, engine, random_state, threads : as in `timesteps.tasks.forecast.choices.ForecastChoices`.
+    horizon, context_length, model, cell, hidden_size, num_layers, members, loss, quantiles, base, season, segment,
+    transform, scaling, centre, calendar, independent, levels, conformal, validation, max_windows, dropout,
+    input_dropout, recurrent_dropout, epochs, batch_size, optimizer, learning_rate, weight_decay, schedule, warmup,
+    clip_norm, ema, patience, engine, random_state, threads : as in `timesteps.tasks.forecast.choices.ForecastChoices`.
     verbose : say on standard error what was found, chosen and reached.
 
     Attributes
@@ -246,5 +246,3 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
 def _silent(_: str) -> None:
     """Nobody listens."""
-
-

@@ -1,4 +1,4 @@
-"""`WindowExamples`: windows that are cut when they are trained on, so that memory holds the series and not the windows."""
+"""`WindowExamples`: windows that are cut when they are trained on; memory holds the series and not the windows."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class WindowExamples:
         """A digest of the series and of the windows that are cut from them."""
         state = hashlib.blake2b(msgspec.json.encode(self._spec), digest_size=16)
         panel = self._panel
-        for array in (panel.targets, panel.features, panel.calendar, panel.future, panel.static, *self._scaler, *self._rows):
+        parts = (panel.targets, panel.features, panel.calendar, panel.future, panel.static)
+        for array in (*parts, *self._scaler, *self._rows):
             state.update(f"{array.dtype.str}{array.shape};".encode())
             state.update(np.ascontiguousarray(array).data)
         return state.hexdigest()
@@ -78,5 +79,3 @@ def in_memory(examples: WindowExamples) -> Examples | StoredExamples:
     """The rows as they are faster to train on: all cut at once where they are no more than a window of an epoch."""
     small = examples.steps * examples.step_bytes <= WINDOW
     return examples.take(np.arange(len(examples))) if small else examples
-
-

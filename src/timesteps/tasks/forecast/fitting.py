@@ -177,9 +177,10 @@ def _calibrated(
         prepared.spec, answer, windows.targets, prepared.valid.columns, absolute=absolute, conformal=choices.conformal
     )
     features = cut(prepared.spec, prepared.panel, prepared.valid.take(slice(0, _GOLDEN))).features
+    outputs = model.outputs(features).tolist()
     golden = tuple(
-        Golden(input=tuple(map(tuple, row.astype(np.float64).tolist())), logits=tuple(model.outputs(row[None])[0].tolist()))
-        for row in features
+        Golden(input=tuple(map(tuple, row)), logits=tuple(logits))
+        for row, logits in zip(features.astype(np.float64).tolist(), outputs, strict=True)
     )
     return TrainedForecaster(msgspec.structs.replace(spec, golden=golden), tensors)
 

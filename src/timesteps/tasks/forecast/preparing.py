@@ -87,9 +87,7 @@ def prepare(
     return Prepared(spec, panel, *rows, mean, np.where(constant, 1.0, scale), scales)
 
 
-def _spec(
-    series: Sequence[Series], columns: Columns, frequency: Frequency, choices: ForecastChoices
-) -> ForecastSpec:
+def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choices: ForecastChoices) -> ForecastSpec:
     """Without what is learned of the training part."""
     names = [each.name for each in series if each.name is not None]
     if len(set(names)) != len(names):
@@ -167,7 +165,7 @@ def _training_ends(series: Sequence[Series], spec: ForecastSpec, choices: Foreca
         ends.append(each.known - held if each.known - held >= reach(spec) + spec.horizon else each.known)
     found = np.array(ends, np.int64)
     if (found == [each.known for each in series]).all():
-        what = f"no series has the {reach(spec) + 2 * spec.horizon} steps of a context, a horizon and one to validate on"
+        what = f"no series has {reach(spec) + 2 * spec.horizon} steps, for a context, a horizon and one to validate on"
         raise DataError(what, mend=f"lower {option('context_length')} or {option('horizon')}")
     return found
 
