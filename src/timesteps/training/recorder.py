@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from timesteps.training.callbacks import History, Run
-from timesteps.training.examples import Examples
+from timesteps.training.examples import Examples, StoredExamples
 from timesteps.training.run_files import RunFiles
 from timesteps.training.settings import Settings
-from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 __all__ = ["Recorder"]
@@ -22,7 +21,7 @@ class Recorder:
         folder: Path,
         state: TrainingState,
         settings: Settings,
-        train: Examples | SpooledExamples,
+        train: Examples | StoredExamples,
         valid: Examples | None,
     ) -> None:
         self._state = state
