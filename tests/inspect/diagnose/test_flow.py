@@ -136,7 +136,7 @@ def test_upper_layers_read_the_lower_ones(cell: str) -> None:
     tensors, rows = weights(spec), rows_of(7, 5)
     found = replay_network(spec, tensors, Sequences.of(rows, np.float64))
     assert [each.name for each in found] == ["l0", "l0 reverse", "l1", "l1 reverse"]
-    outputs = [np.concatenate([step for step in lower_outputs(found[:2], row)]) for row in range(2)]
+    outputs = [np.concatenate(lower_outputs(found[:2], row)) for row in range(2)]
     check(found[2], tensors, "l1", outputs, [1, 3, 5])
 
 

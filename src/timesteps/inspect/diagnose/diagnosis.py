@@ -43,7 +43,7 @@ class Diagnosis:
                 f"data      {printable(self.data)}: {_count(given.rows, 'row')}, {_count(given.steps, 'step')}, "
                 f"median {given.median:,}, longest {given.longest:,}",
                 80,
-            ),  # fmt: skip
+            ),
             "",
             "Gradient flow: the largest singular value of the Jacobian of a state with",
             f"respect to that state k steps before, median of {_count(self.flows[0].steps, 'place')} in the data.",
@@ -51,13 +51,11 @@ class Diagnosis:
         ]
         shown = self.shown
         lines += text_chart(shown)
-        lines += [
-            "",
-            f"    {'layer, state':<16}{'1 back':>10}{'10 back':>10}{'last':>10}  {'half-life':<16}memory to 1 %",
-        ]
+        head = f"    {'layer, state':<14}{'1 back':>9}{'10 back':>9}{'farthest':>9}"
+        lines += ["", f"{head}  {'half-life':<15}memory to 1 %"]
         marks = {(flow.layer, flow.state): mark for mark, (_, flow) in zip(MARKS, shown, strict=False)}
         lines += [_row(marks.get((flow.layer, flow.state), " "), flow) for flow in self.flows]
-        lines += ["", f"    {'layer, gate':<16}{'mean':>10}{'near low':>10}{'near high':>10}  units that never move"]
+        lines += ["", f"    {'layer, gate':<14}{'mean':>10}{'near low':>10}{'near high':>10}  units that never move"]
         for each in self.activities:
             lines += _gates(each)
         lines += ["", "Findings" if self.findings else "Findings: none."]
@@ -90,8 +88,9 @@ class Diagnosis:
 def _row(mark: str, flow: Flow) -> str:
     ten = max(lag for lag in flow.lags if lag <= 10)
     values = [flow.spectral[0], flow.spectral[flow.lags.index(ten)], flow.spectral[-1]]
-    numbers = "".join(f"{value:>10.3g}" for value in values)
-    return f"  {mark} {fitted(f'{flow.layer}, {flow.state}', 15):<16}{numbers}  {span(flow, flow.half_life):<16}{span(flow, flow.memory)}"
+    numbers = "".join(f"{value:>9.2g}" for value in values)
+    half, memory = span(flow, flow.half_life), span(flow, flow.memory)
+    return f"  {mark} {fitted(f'{flow.layer}, {flow.state}', 13):<14}{numbers}  {half:<15}{memory}"
 
 
 def span(flow: Flow, steps: float | None) -> str:
@@ -105,10 +104,10 @@ def _gates(each: Activity) -> list[str]:
     for number, gate in enumerate(each.gates):
         shares = f"{gate.mean:>10.3f}{gate.low:>10.1%}{gate.high:>10.1%}"
         lines.append(
-            f"    {fitted(f'{each.layer}, {gate.gate}', 15):<16}{shares}  {dead if number == 0 else ''}".rstrip()
+            f"    {fitted(f'{each.layer}, {gate.gate}', 13):<14}{shares}  {dead if number == 0 else ''}".rstrip()
         )
     if not lines:
-        lines.append(f"    {each.layer + ', no gates':<46}  {dead}")
+        lines.append(f"    {each.layer + ', no gates':<44}  {dead}")
     return lines
 
 

@@ -13,14 +13,15 @@ from timesteps.inspect.diagnose.intake import Intake
 
 __all__ = ["ADVISED", "Finding", "Subject", "findings"]
 
+_NETWORK = frozenset({"cell", "chrono", "layer_norm", "nonlinearity"})
+_STEPS = frozenset({"clip_norm", "learning_rate", "batch_size"})
+
 ADVISED: dict[str, frozenset[str]] = {
-    "classify": frozenset(
-        "cell chrono layer_norm clip_norm learning_rate max_length truncating mask padding batch_size nonlinearity".split()
-    ),
-    "tag": frozenset({"cell", "chrono", "clip_norm", "learning_rate", "batch_size"}),
-    "regress": frozenset("cell chrono layer_norm clip_norm learning_rate batch_size".split()),
-    "language": frozenset({"cell", "clip_norm", "learning_rate", "batch_size", "bptt"}),
-    "cell": frozenset({"cell", "chrono", "layer_norm", "nonlinearity"}),
+    "classify": _NETWORK | _STEPS | {"max_length", "truncating", "mask", "padding"},
+    "tag": _STEPS | {"cell", "chrono"},
+    "regress": _STEPS | {"cell", "chrono"},
+    "language": _STEPS | {"cell", "bptt"},
+    "cell": _NETWORK,
 }
 """Options that may be advised, by what the model was trained to do: those that its training takes."""
 
@@ -178,11 +179,11 @@ def _intake(subject: Subject, given: Intake) -> Iterator[Finding]:
         yield Finding("padding_fed", "", "warning", f"{what}; {advice}" if advice else what)
     if given.padding_bucketed > _MUCH_PADDING:
         what = (
-            f"{given.padding_bucketed:.0%} of the steps of batches of {given.batch_size} rows are padding, even of rows of "
-            "similar length"
+            f"{given.padding_bucketed:.0%} of the steps of batches of {given.batch_size} rows are padding, even where "
+            "rows of similar length are together"
         )
         advice = _or(subject.may("batch_size") and f"a smaller {subject.may('batch_size')}",
-                     subject.may("max_length") and f"a {subject.may('max_length')} below the longest row's")  # fmt: skip
+                     subject.may("max_length") and f"a shorter {subject.may('max_length')}")  # fmt: skip
         yield Finding("padding", "", "note", f"{what}; {advice}" if advice else what)
     if given.cut > _MUCH_CUT and given.limit is not None:
         what = f"{given.cut:.0%} of the rows reach {given.limit:,} steps, beyond which they are cut"

@@ -57,7 +57,7 @@ class Flow:
         return max(self.spectral)
 
     def _fallen(self, share: float) -> float | None:
-        """Steps from lag 1 to where the norm has last been above a share of its value there, log-linear between lags."""
+        """Steps from lag 1 to where the norm is last above a share of its value there, log-linear between lags."""
         if self.spectral[0] == 0:
             return 0.0
         target = math.log(share * self.spectral[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,5 +117,4 @@ def _replayed(
 
 
 def _spans(steps: Steps) -> Iterator[tuple[int, int]]:
-    starts = steps.starts.tolist()
-    yield from zip(starts[:-1], starts[1:], strict=True)
+    yield from pairwise(steps.starts.tolist())

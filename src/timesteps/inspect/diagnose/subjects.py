@@ -55,9 +55,7 @@ def examined(model: Any, data: Sequence[Any] | None, *, name: str = "", rows: in
         return _language(model, data, name, rows)
     if isinstance(model, Session):
         return _session(model, data, name, rows)
-    if isinstance(model, LanguageModel):
-        raise ModelError(f"a {type(model).__name__} has no recurrent layers", mend="give a recurrent model's run")
-    raise ModelError(f"{type(model).__name__} cannot be diagnosed", mend="give a run, a Session or a LayerSpec")
+    raise ModelError(f"a {type(model).__name__} has no recurrent layers", mend="give a run that has, or a LayerSpec")
 
 
 def _opened(run: str | os.PathLike[str]) -> Session | LanguageModel:
@@ -92,7 +90,8 @@ _NOUNS = {"classify": "classifier", "tag": "tagger", "regress": "regressor"}
 def _language(model: RecurrentModel, lines: Sequence[str] | None, name: str, rows: int) -> Patient:
     if lines is None:
         raise DataError("a language model keeps no text", mend="give one")
-    tokens = [token for line in lines for token in model.encode(line)]
+    end = [model.end] if model.end >= 0 else []
+    tokens = [token for line in lines for token in (*model.tokens(line), *end)]
     if len(tokens) < 2:
         raise DataError("the text has no two tokens", mend="give a longer one")
     size = min(_STREAM, len(tokens))
