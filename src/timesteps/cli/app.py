@@ -11,6 +11,7 @@ from timesteps.cli import (
     choose,
     correct,
     data,
+    diagnose,
     evaluate,
     exporting,
     generate,
@@ -62,6 +63,7 @@ app.command("correct")(correct.correct)
 app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
+app.command("diagnose")(diagnose.diagnose)
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)
