@@ -227,23 +227,24 @@ def _contributions(it: Explanation) -> str:
 def _pooling(it: Explanation) -> str:
     trace = it.trace
     if trace.pool == "none":
-        return section("Pooling", "None: the dense layer reads the outputs of each step, and answers there.")
+        return section("Pooling", "", "<p>None: the dense layer reads the outputs of each step, and answers there.</p>")
     if trace.pool == "last":
         ways = "the forward direction’s state after the last step"
         if any(part.reverse for part in trace):
             ways += ", and the reverse direction’s after the first"
-        return section("Pooling", f"The dense layer reads {ways}.")
+        return section("Pooling", "", f"<p>The dense layer reads {ways}.</p>")
     charts = []
-    if trace.weights is not None:
-        mean = trace.pool != "attention"
-        title = "Weight of each step in the mean" if mean else "Attention of each step"
+    about = f"Pooling “{trace.pool}” makes one vector of all steps, which the dense layer reads."
+    if trace.pool == "attention" and trace.weights is not None:
+        title = "Attention of each step"
         charts.append(figure(pooling_chart("weights", title, trace.weights, "weight, %", 100), title))
+    elif trace.weights is not None:
+        about += f" In the mean each step weighs 1 / {len(it.reading)}."
     if trace.taken is not None:
         counts = np.bincount(trace.taken[0], minlength=len(it.reading)).astype(np.float64)
         title = "Features whose maximum lies at the step"
         charts.append(figure(pooling_chart("taken", title, counts, "features", 1), title))
-    about = f"Pooling “{trace.pool}” makes one vector of all steps, which the dense layer reads."
-    return section("Pooling", about, *charts)
+    return section("Pooling", about, *charts) if charts else section("Pooling", "", f"<p>{clean(about)}</p>")
 
 
 def _layer(it: Explanation, part: LayerTrace, maps: list[tuple[str, HeatMap]]) -> str:

@@ -13,7 +13,7 @@ STEP_STYLE = """
 .steps { margin-top: 18px; line-height: 2.1; word-break: keep-all; max-width: none; }
 .steps.numbers { line-height: 2; font-size: 12px; }
 .t {
-  background: #fff; color: #1d2024; padding: 1px 2px; border-bottom: 3px solid transparent; border-radius: 2px;
+  background: #fff; color: #1d2024; padding: 1px 1px; border-bottom: 3px solid transparent; border-radius: 2px;
   unicode-bidi: isolate; white-space: pre-wrap;
 }
 .steps.numbers .t { display: inline-block; min-width: 2.1em; text-align: center; margin: 1px; }
@@ -21,7 +21,7 @@ STEP_STYLE = """
 .legend .t { min-width: 3.4em; text-align: center; }
 .chart .up { fill: var(--b); } .chart .down { fill: var(--a); } .chart .other { fill: var(--muted); }
 .chart .word { font-size: 11px; font-weight: 600; }
-figure.map { margin-top: 20px; }
+section > figure, .map { margin-top: 24px; }
 """
 
 _NEGATIVE, _POSITIVE, _SHARE = (112, 164, 230), (240, 164, 84), (104, 180, 156)

@@ -140,6 +140,9 @@ def recorded(
     if c is not None:
         scan.put("c", c, True)
     activate(scan.trace())
+    if steps.mask is not None:
+        for values in scan.gates.values():
+            values[~steps.mask.cpu().numpy()] = 0  # a sigmoid of padding is none
 
 
 def _kind(equation: Equation) -> int:
