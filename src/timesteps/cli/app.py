@@ -13,6 +13,7 @@ from timesteps.cli import (
     data,
     diagnose,
     evaluate,
+    explain,
     exporting,
     generate,
     importing,
@@ -64,6 +65,7 @@ app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
 app.command("diagnose")(diagnose.diagnose)
+app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)
