@@ -1,1 +1,1 @@
-"""Forecast series: what the user chose, what is learned of the series, training, calibration, and what comes of it."""
+"""Forecast series: what the user chose, training and calibration, the baselines beside the model, and backtests of both."""
