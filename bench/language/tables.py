@@ -64,7 +64,8 @@ def language(read: Read) -> str:
             loss = min(run["val_losses"])
             figure, value = (math.exp(loss), "perplexity") if unit == "word" else (loss, "nats a character")
             minutes = run["training_seconds"] / 60
-            what = f"{text}, {len(run['val_losses'])} epochs in {minutes:.0f} minutes: {value} of the held-out part"
+            epochs = f"{len(run['val_losses'])} epochs" if len(run["val_losses"]) > 1 else "the first epoch"
+            what = f"{text}, {epochs} in {minutes:.0f} minutes: {value} of the held-out part"
             shown = f"{figure:.{1 if unit == 'word' else 3}f}"
             if otherwise:  # not what was asked: the first epochs of a long recipe
                 rows.append([what, shown, ""])
