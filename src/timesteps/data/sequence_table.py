@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.data.tables import SkippedRow
+
 __all__ = ["SequenceColumns", "SequenceTable"]
 
 
@@ -36,7 +38,7 @@ class SequenceTable:
         labels: of each, as they are written; None without labels.
         names: of each: what a table calls it, or its number from 1.
         lines: where each begins.
-        features: I names; () where the format has none.
+        features: names of the columns that were read; () where the format has none.
     """
 
     rows: list[NDArray[np.float64]]
@@ -50,3 +52,13 @@ class SequenceTable:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def rows_read(self) -> int:
+        """How many there are; none is left out."""
+        return len(self.rows)
+
+    @property
+    def skipped(self) -> list[SkippedRow]:
+        """None, unlike of a table of texts."""
+        return []

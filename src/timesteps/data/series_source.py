@@ -39,7 +39,7 @@ def read_table(
         with ByteSource(source) as stream:
             return frame_table(parquet_table(stream), columns, cells, time_format, stream.name, stream.sha256)
     if isinstance(source, np.ndarray | list | tuple):
-        return arrays_table(source, columns)
+        return arrays_table(source, columns if isinstance(columns, Columns) else None)
     return frame_table(source, columns, cells, time_format)
 
 
