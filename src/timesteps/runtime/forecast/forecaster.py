@@ -250,8 +250,11 @@ class TrainedForecaster:
         if levels:
             widened = answer.lower - self.tensors["forecast.lower"][:, None]
             raised = answer.upper + self.tensors["forecast.upper"][:, None]
-            lower = np.minimum(back(at_levels(widened, answer.centre, spec.levels, levels)), mean)
-            upper = np.maximum(back(at_levels(raised, answer.centre, spec.levels, levels)), mean)
+            # What holds more holds all that others hold, and the forecast.
+            widened = np.minimum.accumulate(np.minimum(widened, answer.centre), axis=0)
+            raised = np.maximum.accumulate(np.maximum(raised, answer.centre), axis=0)
+            lower = back(at_levels(widened, answer.centre, spec.levels, levels))
+            upper = back(at_levels(raised, answer.centre, spec.levels, levels))
         return [
             Forecast(
                 each.name, times_after(each, self.horizon, self.frequency), mean[n], levels, lower[:, n], upper[:, n]

@@ -143,6 +143,9 @@ def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choi
 
 def _check(series: Sequence[Series], spec: ForecastSpec) -> None:
     needed = reach(spec) + spec.horizon
+    for column, name in enumerate(spec.targets):
+        if all(np.isnan(each.targets[:, column]).all() for each in series):
+            raise DataError(f"{name} has no number in it", mend="choose another target")
     for each in series:
         of = f"series {each.name}: " if each.name else ""
         if each.known < needed:
@@ -150,8 +153,6 @@ def _check(series: Sequence[Series], spec: ForecastSpec) -> None:
             mend = f"lower {option('context_length')} or {option('horizon')}, or leave the series out"
             raise DataError(what, mend=mend)
     for column, name in enumerate(spec.targets):
-        if all(np.isnan(each.targets[:, column]).all() for each in series):
-            raise DataError(f"{name} has no number in it", mend="choose another target")
         if all(_is_constant(each.targets[: each.known, column]) for each in series):
             value = np.nanmax(series[0].targets[:, column]) if len(series) == 1 else None
             what = f"{name} is constant" + ("" if value is None else f", always {value:g}")
