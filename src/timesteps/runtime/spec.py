@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 # "ids": rows come as token ids; "tokens": as lists of tokens, one a step
 TokenizerName = Literal["word", "char", "syllable", "jamo", "byte", "subword", "ids", "tokens"]
 PoolName = Literal["last", "mean", "max", "mean+max", "attention", "none"]  # "none": an answer at every step
-LossName = Literal["cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t"]  # see `runtime.losses`
+LossName = Literal["cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial"]  # see `runtime.losses`
 TaskName = Literal["classify", "tag", "regress", "forecast"]
 CellName = Literal["rnn", "lstm", "gru", "mingru", "minlstm"]
 Nonlinearity = Literal["tanh", "relu", "linear"]
@@ -26,7 +26,7 @@ InputKind = Literal["ids", "one_hot", "bag", "numeric"]
 ForecastModelName = Literal["direct", "autoregressive"]
 BaseName = Literal["last", "seasonal", "drift", "mean", "none"]  # see `runtime.forecast.base`
 TransformName = Literal["none", "log", "log1p", "return"]  # see `runtime.forecast.scaling`
-ScalingName = Literal["window", "series"]
+ScalingName = Literal["window", "series", "all"]
 CentreName = Literal["last", "mean"]
 CalendarName = Literal["minute", "hour", "weekday", "day", "year"]  # see `runtime.forecast.calendar`
 
@@ -114,8 +114,8 @@ class ForecastSpec(_Strict, frozen=True, kw_only=True):
 
     Tensors, float64, of `horizon` steps, D targets and L levels: `forecast.share` (horizon, D), how much of the
     network's correction of the base is taken, from 0 to 1; `forecast.lower` and `forecast.upper` (L, horizon, D), what
-    conformal calibration adds to the ends of the intervals, in units of the scale; and with the scaling "series"
-    `forecast.centre` and `forecast.scale` (N, D) of the N series that it was trained on.
+    conformal calibration adds to the ends of the intervals, in units of the scale; and `forecast.centre` and
+    `forecast.scale`, (N, D) of the N series that it was trained on with the scaling "series", (1, D) with "all".
     """
 
     model: ForecastModelName = "direct"
@@ -136,6 +136,7 @@ class ForecastSpec(_Strict, frozen=True, kw_only=True):
     independent: bool = True  # every target is a row of its own, with the same weights
     base: BaseName = "last"
     transform: TransformName = "none"
+    differences: bool = False  # the network reads each number's difference from the one before it, too
     scaling: ScalingName = "window"
     centre: CentreName = "last"
     calendar: tuple[CalendarName, ...] = ()

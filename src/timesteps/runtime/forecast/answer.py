@@ -1,8 +1,8 @@
 """What a network says of windows, and how it becomes a forecast: the share of it that is taken, the widened intervals.
 
-A network corrects the base, in units of the window's scale. Of every step of the horizon only a share of the correction
-is taken, between 0 and 1, which was fitted on windows that training has not seen: where the network has not shown that
-it knows better, the forecast is the base.
+Of every step of the horizon the forecast is the base and a share, between 0 and 1, of the way from there to what the
+network says. The share was fitted on windows that training has not seen: where the network has not shown that it knows
+better, the forecast is the base.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Array = NDArray[np.float64]
 
 
 class Answer(NamedTuple):
-    """Of R rows, H steps and W targets, in units of the scale, from the base; L levels of intervals.
+    """Of R rows, H steps and W targets, in units of the scale from the window's centre; L levels of intervals.
 
     Args:
-        centre: (R, H, W) the correction.
+        centre: (R, H, W) the forecast itself.
         lower, upper: (L, R, H, W) ends of the intervals.
     """
 
@@ -60,28 +60,28 @@ def read_answer(outputs: Array, loss: Loss, horizon: int, width: int, levels: tu
     return Answer(centre, found[: len(levels)], found[len(levels) :])
 
 
-def taken(answer: Answer, share: Array) -> Answer:
-    """The answer with a share (H, W) or (R, H, W) of its correction; the intervals move along and keep their widths."""
-    moved = (share - 1) * answer.centre
+def taken(answer: Answer, base: Array, share: Array) -> Answer:
+    """The answer with a share (H, W) of its way from the base (R, H, W); intervals move along and keep their widths."""
+    moved = (share - 1) * (answer.centre - base)
     return Answer(answer.centre + moved, answer.lower + moved, answer.upper + moved)
 
 
-def at_levels(ends: Array, known: tuple[float, ...], levels: tuple[float, ...]) -> Array:
-    """Ends (L, …) of intervals of known levels at others between them, (K, …).
+def at_levels(ends: Array, centre: Array, known: tuple[float, ...], levels: tuple[float, ...]) -> Array:
+    """Ends (L, …) of intervals of known levels around a centre (…) at levels between 0 and the highest one, (K, …).
 
     What is interpolated is the place on the axis of a normal distribution's quantiles, where ends of its intervals lie
-    on a line.
+    on a line that begins at the centre.
 
-    >>> at_levels(np.array([[1.2816], [1.96]]), (80.0, 95.0), (90.0,)).round(3)
-    array([[1.645]])
+    >>> at_levels(np.array([[1.2816], [1.96]]), np.zeros(1), (80.0, 95.0), (50.0, 90.0)).round(3)
+    array([[0.674],
+           [1.645]])
     """
-    axis = np.array([normal_quantile(0.5 + level / 200) for level in known])
-    found = np.empty((len(levels), *ends.shape[1:]))
+    axis = np.array([normal_quantile(0.5 + level / 200) for level in (0.0, *known)])
+    points = np.concatenate([centre[None], ends])
+    found = np.empty((len(levels), *centre.shape))
     for number, level in enumerate(levels):
         at = normal_quantile(0.5 + level / 200)
-        above = min(int(np.searchsorted(axis, at - 1e-12)), len(known) - 1)
-        below = max(above - 1, 0)
-        gap = axis[above] - axis[below]
-        part = (at - axis[below]) / gap if gap else 0.0
-        found[number] = ends[below] + part * (ends[above] - ends[below])
+        above = min(max(int(np.searchsorted(axis, at - 1e-12)), 1), len(known))
+        part = (at - axis[above - 1]) / (axis[above] - axis[above - 1])
+        found[number] = points[above - 1] + part * (points[above] - points[above - 1])
     return found

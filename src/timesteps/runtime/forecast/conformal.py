@@ -33,7 +33,7 @@ def conformal_quantile(scores: Array, level: float) -> Array:
 
 
 def widths(
-    truth: Array, lower: Array, upper: Array, levels: tuple[float, ...], *, symmetric: bool
+    truth: Array, lower: Array, upper: Array, levels: tuple[float, ...], *, symmetric: bool, least: float = 0.0
 ) -> tuple[Array, Array]:
     """(L, H) by how much to move the lower ends down and the upper ends up.
 
@@ -43,6 +43,8 @@ def widths(
         levels: (L,) in percent.
         symmetric: both ends by as much, whichever side the truth is on; else each for itself, by half of what may be
             outside.
+        least: of a width. Intervals of a network that were too wide on the calibration windows are left so by 0: its
+            quantiles know of calm and wild times, the score's quantile knows only the calibration's.
 
     >>> truth, zero = np.linspace(-1, 1, 101)[:, None], np.zeros((1, 101, 1))
     >>> [side.round(2).tolist() for side in widths(truth, zero, zero, (80.0,), symmetric=True)]
@@ -56,5 +58,5 @@ def widths(
             sides.append((both, both))
         else:
             sides.append((conformal_quantile(below, 0.5 + level / 200), conformal_quantile(above, 0.5 + level / 200)))
-    found = np.array(sides).reshape(len(levels), 2, truth.shape[1])
+    found = np.maximum(np.array(sides).reshape(len(levels), 2, truth.shape[1]), least)
     return found[:, 0], found[:, 1]

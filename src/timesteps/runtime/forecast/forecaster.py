@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.series.forecast import Forecast
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
+from timesteps.runtime.series.times import times_after
 from timesteps.runtime.spec import ForecastSpec, ModelSpec
 
 __all__ = ["TrainedForecaster", "load_forecaster", "scaled_rows"]
@@ -101,11 +102,12 @@ class TrainedForecaster:
 
     @property
     def scales(self) -> dict[str, tuple[Array, Array]]:
-        """Centre and scale (D,) of each series that training has seen; none where windows have their own."""
+        """Centre and scale (D,) of each series that training has seen, or of all under the name ""; none where windows
+        have their own."""
         if self.forecasting.scaling == "window":
             return {}
         parts = zip(self.tensors["forecast.centre"], self.tensors["forecast.scale"], strict=True)
-        return dict(zip(self.forecasting.series, parts, strict=True))
+        return dict(zip(self.forecasting.series or ("",), parts, strict=True))
 
     def forecast(
         self, series: Sequence[Series], horizon: int | None = None, levels: Sequence[float] = ()
@@ -116,7 +118,7 @@ class TrainedForecaster:
             series: with the columns that the model was trained on, and `context` known steps or more.
             horizon: steps; None: as many as in training. More are forecast from forecasts, as if they had happened,
                 with intervals that grow accordingly.
-            levels: of central intervals, in percent, between the calibrated ones (`spec.forecast.levels`).
+            levels: of central intervals, in percent, up to the highest calibrated one (`spec.forecast.levels`).
 
         Raises:
             DataError: series that the model cannot read; the message names the series and what is missing.
@@ -142,10 +144,11 @@ class TrainedForecaster:
             outputs.append(self.outputs(window.features))
             windows.append(replace(window, features=window.features[:, :0]))
         joined = Windows(
-            *(np.concatenate([getattr(w, name) for w in windows]) for name in ("features", "base", "scale", "targets"))
+            *(np.concatenate([getattr(window, field.name) for window in windows]) for field in fields(Windows))
         )
         width, levels = self.forecasting.width, self.forecasting.levels
-        return joined, read_answer(np.concatenate(outputs), self._loss, self.horizon, width, levels)
+        answer = read_answer(np.concatenate(outputs), self._loss, self.horizon, width, levels)
+        return joined, Answer(*(part * self.tensors["target.scale"] for part in answer))
 
     def outputs(self, features: NDArray[np.float32]) -> Array:
         """The network's outputs (R, outputs) for windows (R, T, F)."""
@@ -191,8 +194,8 @@ class TrainedForecaster:
             mend = f"ask for at most {self.horizon} steps, or train with a longer horizon or without past covariates"
             raise UsageError(f"{option('horizon')} is {horizon}, and {spec.past[0]} is not known beyond", mend=mend)
         known = spec.levels
-        if levels and not (known and all(known[0] <= level <= known[-1] for level in levels)):
-            mend = f"ask for levels from {known[0]:g} to {known[-1]:g}" if known else "train with levels"
+        if levels and not (known and all(0 < level <= known[-1] for level in levels)):
+            mend = f"ask for levels up to {known[-1]:g}, or train with others" if known else "train with levels"
             raise UsageError(f"{option('levels')} are {', '.join(f'{level:g}' for level in levels)}", mend=mend)
 
     def _check_series(self, series: Series, horizon: int) -> None:
@@ -236,31 +239,28 @@ class TrainedForecaster:
             return grouped.reshape(*part.shape[:-3], len(series), self.horizon, count)
 
         answer = Answer(*(whole(part) for part in answer))
-        base, scale = whole(windows.base), windows.scale.reshape(len(series), 1, count)
-        answer = taken(answer, self.tensors["forecast.share"])
+        centre, scale = (part.reshape(len(series), 1, count) for part in (windows.centre, windows.scale))
+        answer = taken(answer, whole(windows.base), self.tensors["forecast.share"])
 
         def back(numbers: Array) -> Array:
-            return untransformed(base + scale * numbers, spec.transform)
+            return untransformed(centre + scale * numbers, spec.transform)
 
         mean = back(answer.centre)
         lower = upper = np.zeros((0, *mean.shape))
         if levels:
             widened = answer.lower - self.tensors["forecast.lower"][:, None]
             raised = answer.upper + self.tensors["forecast.upper"][:, None]
-            lower = np.minimum(back(at_levels(widened, spec.levels, levels)), mean)
-            upper = np.maximum(back(at_levels(raised, spec.levels, levels)), mean)
+            # What holds more holds all that others hold, and the forecast.
+            widened = np.minimum.accumulate(np.minimum(widened, answer.centre), axis=0)
+            raised = np.maximum.accumulate(np.maximum(raised, answer.centre), axis=0)
+            lower = back(at_levels(widened, answer.centre, spec.levels, levels))
+            upper = back(at_levels(raised, answer.centre, spec.levels, levels))
         return [
-            Forecast(each.name, _times(self.frequency, each, self.horizon), mean[n], levels, lower[:, n], upper[:, n])
+            Forecast(
+                each.name, times_after(each, self.horizon, self.frequency), mean[n], levels, lower[:, n], upper[:, n]
+            )
             for n, each in enumerate(series)
         ]
-
-
-def _times(frequency: Frequency, series: Series, horizon: int) -> NDArray[Any]:
-    """The steps to come: those that the series has rows for, then the frequency's."""
-    known = series.known
-    given = series.times[known : known + horizon]
-    last = given[-1] if len(given) else series.times[known - 1]
-    return np.concatenate([given, frequency.after(last, horizon - len(given))])
 
 
 def _continued(series: Series, parts: list[Forecast]) -> Series:

@@ -74,7 +74,8 @@ class Panel:
             spec: what the columns are and how they are read.
             series: with the columns of the specification.
             ahead: steps of the time to come.
-            scales: with the scaling "series", centre (D,) and scale (D,) by name; others have their own known part's.
+            scales: centre (D,) and scale (D,) by name with the scaling "series", where others have those of their own
+                known part; with "all", those of every series under the name "".
 
         Raises:
             DataError: other columns than the specification's, a number that has no transform, infinity, or a number
@@ -108,7 +109,7 @@ class Panel:
             calendar=calendar_features(times, spec.calendar),
             future=future,
             static=np.array([_static(spec, each) for each in series], np.float64).reshape(len(series), -1),
-            scales=None if spec.scaling == "window" else _scales(names, targets, starts, known, scales or {}),
+            scales=None if spec.scaling == "window" else _scales(spec, names, targets, starts, known, scales or {}),
         )
 
     def series_of(self, steps: Index) -> Index:
@@ -245,8 +246,15 @@ def _static(spec: ForecastSpec, series: Series) -> list[float]:
 
 
 def _scales(
-    names: Sequence[str], targets: Array, starts: Index, known: Index, given: Mapping[str, tuple[Array, Array]]
+    spec: ForecastSpec,
+    names: Sequence[str],
+    targets: Array,
+    starts: Index,
+    known: Index,
+    given: Mapping[str, tuple[Array, Array]],
 ) -> tuple[Array, Array]:
+    if spec.scaling == "all":
+        names = [""] * len(names)
     found = [
         given[name] if name in given else scales_of(targets[begin:end])
         for name, begin, end in zip(names, starts.tolist(), known.tolist(), strict=True)

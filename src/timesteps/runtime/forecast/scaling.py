@@ -4,7 +4,8 @@ A transform acts on every number: `log` is :math:`\ln y`, `log1p` is :math:`\ln(
 network reads the differences from step to step. Then windows are brought to one scale, :math:`(y - c) / s`, where the
 centre c is the last number of the window or its mean, and s the standard deviation of its numbers (of returns, the root
 of their mean square), so that one network reads series of any size (as Kim et al. 2022, RevIN, ICLR). With the scaling
-"series", s is the standard deviation of the series' training part, and the mean in c is its mean.
+"series", s is the standard deviation of the series' training part, and the mean in c is its mean; with "all", s is the
+mean of those of all series, which then are to be of one kind, as logarithms of prices are.
 """
 
 from __future__ import annotations

@@ -46,21 +46,22 @@ class Windows:
 
     Args:
         features: (R, T, F) what the network reads, before the scaler.
-        base: (R, H, W) of the forecast, transformed.
-        scale: (R, W) of what the network says besides.
-        targets: (R, H, W) what is to be learned: (y - base) / scale, NaN for what is missing or to come.
+        centre, scale: (R, W) of the window, transformed.
+        base: (R, H, W) of the forecast, in units of the scale from the centre.
+        targets: (R, H, W) what is to be learned, in the same units; NaN for what is missing or to come.
     """
 
     features: NDArray[np.float32]
-    base: Array
+    centre: Array
     scale: Array
+    base: Array
     targets: Array
 
 
 def reach(spec: ForecastSpec) -> int:
     """Steps before the origin that a window needs."""
     season = spec.season if spec.base == "seasonal" else 0
-    return max(spec.context + (spec.transform == "return"), season)
+    return max(spec.context + (spec.differences or spec.transform == "return"), season)
 
 
 def shifts(spec: ForecastSpec) -> list[int]:
@@ -80,11 +81,16 @@ def feature_names(spec: ForecastSpec) -> list[str]:
     ['y 1', 'y 2', 'sine of the year', 'cosine of the year']
     """
     found = ["y"] if spec.independent else list(spec.targets)
-    parts = [found, [f"{name} there" for name in found] if spec.missing else [], [] if spec.regular else ["gap"]]
+    parts = [
+        found,
+        [f"{name} risen" for name in found] if spec.differences else [],
+        [f"{name} there" for name in found] if spec.missing else [],
+    ]
     past, future = (
         [*names, *(f"{name} there" for name in names if spec.missing)] for names in (spec.past, spec.future)
     )
-    parts += [past, future, *([f"{name}+{shift}" for name in future] for shift in shifts(spec))]
+    gap = [] if spec.regular else ["gap"]
+    parts += [[*gap, *past], future, *([f"{name}+{shift}" for name in future] for shift in shifts(spec))]
     places = [f" {place + 1}" if spec.segment > 1 else "" for place in range(spec.segment)]
     named = [name + place for part in parts for place in places for name in part]
     named += [f"{wave} of the {name}" for name in spec.calendar for wave in ("sine", "cosine")]
@@ -136,13 +142,15 @@ def cut(spec: ForecastSpec, panel: Panel, rows: Rows) -> Windows:
     else:
         mean = levels.mean(axis=1)
     numbers = levels
-    if spec.transform == "return":
-        numbers = levels - np.concatenate([panel.seen[at[:, :1] - 1, of], levels[:, :-1]], axis=1)
-        numbers = np.nan_to_num(numbers)
+    if spec.differences or spec.transform == "return":
+        rises = np.nan_to_num(levels - np.concatenate([panel.seen[at[:, :1] - 1, of], levels[:, :-1]], axis=1))
+        numbers = rises if spec.transform == "return" else levels
     last = panel.seen[(origins - 1)[:, None], columns]
     centre, scale = _centre_and_scale(spec, panel, series, rows, numbers, mean, last)
     inside = np.zeros_like(centre) if spec.transform == "return" else centre
     parts: list[NDArray[Any]] = [(numbers - inside[:, None]) / scale[:, None]]
+    if spec.differences:
+        parts.append(rises / scale[:, None])
     if spec.missing:
         parts.append(np.ones_like(numbers) if masks is None else masks)
     parts.append(panel.features[steps])
@@ -156,8 +164,9 @@ def cut(spec: ForecastSpec, panel: Panel, rows: Rows) -> Windows:
     history = History(panel.seen, panel.first[series], origins, columns)
     base = base_of(spec.base, history, spec.horizon, spec.season, mean, centre)
     ahead = origins[:, None] + np.arange(spec.horizon)
-    targets = (panel.targets[ahead[:, :, None], of] - base) / scale[:, None]
-    return Windows(features, base, scale, targets)
+    targets = panel.targets[ahead[:, :, None], of]
+    base, targets = ((part - centre[:, None]) / scale[:, None] for part in (base, targets))
+    return Windows(features, centre, scale, base, targets)
 
 
 def _centre_and_scale(

@@ -1,1 +1,1 @@
-"""Forecast series: what the user chose, training and calibration, the baselines beside the model, and backtests of both."""
+"""The task of forecasting: models of series over time, the baselines beside them, and backtests of both."""

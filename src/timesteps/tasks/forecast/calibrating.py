@@ -54,13 +54,21 @@ def fit_share(corrections: Array, truth: Array, *, absolute: bool) -> Array:
 
 
 def calibrated(
-    spec: ForecastSpec, answer: Answer, truth: Array, columns: NDArray[np.int64], *, absolute: bool, conformal: str
+    spec: ForecastSpec,
+    answer: Answer,
+    base: Array,
+    truth: Array,
+    columns: NDArray[np.int64],
+    *,
+    absolute: bool,
+    conformal: str,
 ) -> dict[str, Array]:
     """The tensors of a forecast part.
 
     Args:
         spec: how windows are cut.
         answer: of the validation windows, (R, H, W) at the levels of the specification.
+        base: (R, H, W) of the same windows.
         truth: (R, H, W) what they should have said.
         columns: (R, W) which targets they are of.
         absolute: shares are fitted on absolute errors, else on squares.
@@ -74,11 +82,13 @@ def calibrated(
         rows = np.flatnonzero(columns[:, place] == target)
         if not len(rows):
             continue
-        own, part = truth[..., place][rows], Answer(*(end[..., place][..., rows, :] for end in answer))
-        share[:, target] = fit_share(part.centre, own, absolute=absolute)
-        part = taken(part, share[:, target])
+        own, plain = truth[..., place][rows], base[..., place][rows]
+        part = Answer(*(end[..., place][..., rows, :] for end in answer))
+        share[:, target] = fit_share(part.centre - plain, own - plain, absolute=absolute)
+        part = taken(part, plain, share[:, target])
         if levels and conformal != "none":
-            moved = widths(own, part.lower, part.upper, levels, symmetric=conformal == "symmetric")
+            least = 0.0 if (part.lower < part.upper).any() else -np.inf
+            moved = widths(own, part.lower, part.upper, levels, symmetric=conformal == "symmetric", least=least)
             lower[:, :, target], upper[:, :, target] = moved
     found: dict[str, NDArray[np.float64]] = {"forecast.share": share}
     if levels:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from timesteps.errors import UsageError, option
+from timesteps.runtime.forecast.answer import quantile_levels
+from timesteps.runtime.forecast.calendar import usual_calendar
+from timesteps.runtime.losses import Loss
 from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.series.frequency import Frequency
+from timesteps.runtime.series.series import Series
 from timesteps.runtime.spec import (
     BaseName,
     CalendarName,
@@ -28,13 +34,22 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "model": get_args(ForecastModelName),
     "cell": get_args(CellName),
     "base": ("auto", *get_args(BaseName)),
-    "transform": get_args(TransformName),
-    "scaling": get_args(ScalingName),
+    "transform": ("auto", *get_args(TransformName)),
+    "scaling": ("auto", *get_args(ScalingName)),
     "centre": get_args(CentreName),
     "conformal": ("symmetric", "asymmetric", "none"),
 }
-_COUNTS = ("horizon", "hidden_size", "num_layers", "members")
-_MAY_BE_NONE = ("context_length", "season", "segment", "max_windows")
+_COUNTS = ("horizon", "num_layers", "members")
+_MAY_BE_NONE = ("context_length", "season", "segment", "max_windows", "hidden_size", "epochs")
+_CONTEXTS = {"day": 60, "business day": 60, "week": 104, "month": 36, "quarter": 16, "year": 10}
+_SEASONS = 7  # of a context where the season is short and steps are many
+_LONGEST = 336
+_OFF = ("clip_norm", "patience")  # settings that None turns off
+_STEPS_A_SEGMENT = 24  # a season of so many steps or more is read at a time
+_MANY = 20_000  # windows; fewer take a smaller network, a higher rate and more epochs
+_STEPS = 1500  # of training, about, where windows are few
+_GROWN = 3.0  # times the smallest number the largest is, from where on logarithms are taken
+_PRICED = ("business day", "month", "quarter", "year")  # frequencies of what grows by shares of itself
 
 
 @dataclass(frozen=True)
@@ -43,16 +58,18 @@ class ForecastChoices:
 
     Args:
         horizon: steps to forecast.
-        context_length: steps that the network reads before; None: four seasons, at least the horizon and 24.
+        context_length: steps that the network reads before; None: some seasons, fewer where series are short.
         season: steps of a season; None: the frequency's.
-        segment: steps that the network reads at a time; None: a season where the context has four of them or more and
-            nothing else, otherwise 1.
+        segment: steps that the network reads at a time; None: a season of 24 steps or more, otherwise 1.
         model: direct, all steps of the horizon at once; or autoregressive, step by step, by sampled paths.
-        cell, hidden_size, num_layers: the recurrent layers. `members` networks answer together by their mean.
-        loss, quantiles: what is learned; see `timesteps.runtime.losses`.
+        cell, hidden_size, num_layers: the recurrent layers; 64 units, of few windows 32. `members` networks answer
+            together by their mean.
+        loss, quantiles: what is learned; see `timesteps.runtime.losses`. None: the median and the ends of the levels'
+            intervals.
         base: what the network corrects; see `timesteps.runtime.forecast.base`. auto: which of the last value, the
             seasonal one and the drift is best on the validation windows.
-        transform, scaling, centre: see `timesteps.runtime.forecast.scaling`.
+        transform, scaling, centre: see `timesteps.runtime.forecast.scaling`. auto: logarithms of what is positive and
+            grows by shares of itself, and one scale for all of them; otherwise each series its own.
         calendar: features of the time; None: those that matter at the frequency.
         independent: every target is a row of its own, and all share the weights; False: they are forecast together.
         levels: of intervals that are calibrated, in percent, rising; between them others can be asked for.
@@ -75,28 +92,28 @@ class ForecastChoices:
     segment: int | None = None
     model: ForecastModelName = "direct"
     cell: CellName = "gru"
-    hidden_size: int = 64
+    hidden_size: int | None = None
     num_layers: int = 1
     members: int = 1
-    loss: LossName = "mae"
-    quantiles: tuple[float, ...] = ()
+    loss: LossName = "quantile"
+    quantiles: tuple[float, ...] | None = None
     base: BaseName | Literal["auto"] = "auto"
-    transform: TransformName = "none"
-    scaling: ScalingName = "series"
+    transform: TransformName | Literal["auto"] = "auto"
+    scaling: ScalingName | Literal["auto"] = "auto"
     centre: CentreName = "last"
     calendar: tuple[CalendarName, ...] | None = None
     independent: bool = True
-    levels: tuple[float, ...] = (50.0, 80.0, 90.0, 95.0)
+    levels: tuple[float, ...] = (80.0, 95.0)
     conformal: Literal["symmetric", "asymmetric", "none"] = "symmetric"
     validation: float = 0.15
     max_windows: int | None = 200_000
-    dropout: float = 0.1
+    dropout: float = 0.0
     input_dropout: float = 0.0
     recurrent_dropout: float = 0.0
-    epochs: int = 20
+    epochs: int | None = None
     batch_size: int = 64
     optimizer: OptimizerName = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     weight_decay: float = 0.0
     schedule: ScheduleName = "linear"
     warmup: float = 0.05
@@ -134,16 +151,20 @@ class ForecastChoices:
         self.regularization()
 
     @property
-    def criterion(self) -> Any:
+    def criterion(self) -> Loss:
         """The loss, with what outputs mean."""
-        return self.settings(0).criterion
+        if self.loss != "quantile" or self.quantiles is not None:
+            return Loss(self.loss, self.quantiles or ())
+        return Loss("quantile", tuple(sorted((0.5, *quantile_levels(self.levels)))))
 
     def settings(self, member: int) -> Settings:
         """How a member is trained."""
-        same = {field.name: getattr(self, field.name) for field in fields(Settings) if hasattr(self, field.name)}
+        names = {field.name for field in fields(Settings)} & vars(self).keys()
+        same = {name: value for name in names if (value := getattr(self, name)) is not None or name in _OFF}
         # One thread unless the user says otherwise: see `tasks.fit_network.settings_of`.
         threads = 1 if self.threads is None else self.threads
-        return Settings(**{**same, "seed": self.random_state + member, "threads": threads, "bucket": False})
+        given = {"seed": self.random_state + member, "threads": threads, "bucket": False}
+        return Settings(**{**same, **given, "quantiles": self.criterion.quantiles})
 
     def regularization(self) -> Regularization:
         """What acts in training only."""
@@ -154,33 +175,73 @@ class ForecastChoices:
             head_dropout=self.dropout,
         )
 
-    def season_of(self, frequency: Frequency) -> int:
-        """Steps of the season."""
-        return frequency.season if self.season is None else self.season
-
-    def context_of(self, frequency: Frequency) -> int:
-        """Steps that the network reads."""
-        if self.context_length is not None:
-            return self.context_length
-        return max(4 * self.season_of(frequency), self.horizon, 24)
-
-    def segment_of(self, frequency: Frequency) -> int:
-        """Steps that it reads at a time.
+    def for_series(self, series: Sequence[Series], frequency: Frequency, say: Callable[[str], None]) -> ForecastChoices:
+        """What the series decide: season, context, segment, transform, scaling, calendar.
 
         Raises:
-            UsageError: the context is not made of them.
+            UsageError: the context is not made of segments.
         """
-        season, context = self.season_of(frequency), self.context_of(frequency)
-        if self.segment is None:
-            return season if self.model == "direct" and context % season == 0 and context >= 4 * season else 1
-        if context % self.segment:
+        season = frequency.season if self.season is None else self.season
+        segment = self.segment or (season if season >= _STEPS_A_SEGMENT and self.model == "direct" else 1)
+        context = self.context_length or self._context(frequency, season, segment, min(each.known for each in series))
+        if self.segment is None and context % segment:
+            segment = 1
+        if context % segment:
             mend = f"choose a {option('context_length')} that it divides"
-            raise UsageError(f"{option('segment')} is {self.segment}, the context {context}", mend=mend)
-        return self.segment
+            raise UsageError(f"{option('segment')} is {segment}, the context {context}", mend=mend)
+        transform = self.transform
+        if transform == "auto":
+            transform = "log" if _grows(series, frequency) else "none"
+            if transform == "log":
+                say("transform: log, for all targets are positive and grow by shares of themselves")
+        scaling = self.scaling
+        if scaling == "auto":
+            scaling = "series" if transform == "none" else "all"
+        timed = series[0].times.dtype.kind == "M"
+        calendar = self.calendar if self.calendar is not None else usual_calendar(frequency) if timed else ()
+        if self.context_length is None:
+            say(f"context: {context} steps" + (f", {segment} at a time" if segment > 1 else ""))
+        return replace(
+            self,
+            season=season,
+            context_length=context,
+            segment=segment,
+            transform=transform,
+            scaling=scaling,
+            calendar=calendar,
+        )
+
+    def _context(self, frequency: Frequency, season: int, segment: int, shortest: int) -> int:
+        """As much as usually helps, and leaves the shortest series half of its windows."""
+        usual = _CONTEXTS.get(frequency.unit, max(min(_SEASONS * season, _LONGEST), 24))
+        room = max((shortest - 2 * self.horizon) // 2, 1)
+        return max(min(usual, room) // segment, 1) * segment
+
+    def for_windows(self, count: int) -> ForecastChoices:
+        """What the number of windows decides: the size of the network, the rate, how many epochs."""
+        many = count >= _MANY
+        epochs = 4 if many else min(max(_STEPS * self.batch_size // count, 4), 40)
+        return replace(
+            self,
+            hidden_size=self.hidden_size or (64 if many else 32),
+            learning_rate=self.learning_rate or (1e-3 if many else 3e-3),
+            epochs=self.epochs or epochs,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All of them by name."""
         return asdict(self)
+
+
+def _grows(series: Sequence[Series], frequency: Frequency) -> bool:
+    """Whether logarithms are the natural numbers of these series."""
+    found = []
+    for each in series:
+        targets = each.targets[: each.known]
+        if not np.isfinite(targets).any() or np.nanmin(targets) <= 0:
+            return False
+        found.append(float(np.nanmax(np.nanmax(targets, axis=0) / np.nanmin(targets, axis=0))))
+    return frequency.unit in _PRICED or float(np.median(found)) > _GROWN
 
 
 def choose(**chosen: Any) -> ForecastChoices:
@@ -189,8 +250,8 @@ def choose(**chosen: Any) -> ForecastChoices:
     Raises:
         UsageError: an unknown option, or a value outside its range.
 
-    >>> choose(horizon=12, cell=None).cell
-    'gru'
+    >>> choose(horizon=12, cell=None).criterion.quantiles
+    (0.025, 0.1, 0.5, 0.9, 0.975)
     """
     known = {field.name for field in fields(ForecastChoices)}
     if unknown := sorted(chosen.keys() - known):

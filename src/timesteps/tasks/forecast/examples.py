@@ -31,12 +31,13 @@ class WindowExamples:
         panel: the series.
         rows: which windows.
         mean, scale: (F,) the scaler of the features.
+        unit: (W,) the scale of the targets.
     """
 
     step_bytes: int
 
-    def __init__(self, spec: ForecastSpec, panel: Panel, rows: Rows, mean: Array, scale: Array) -> None:
-        self._spec, self._panel, self._rows, self._scaler = spec, panel, rows, (mean, scale)
+    def __init__(self, spec: ForecastSpec, panel: Panel, rows: Rows, mean: Array, scale: Array, unit: Array) -> None:
+        self._spec, self._panel, self._rows, self._scaler, self._unit = spec, panel, rows, (mean, scale), unit
         self._length = spec.context // spec.segment
         self.step_bytes = 4 * len(feature_names(spec))
 
@@ -61,7 +62,7 @@ class WindowExamples:
             part = slice(first, first + _ROWS)
             windows = cut(spec, self._panel, self._rows.take(numbers[part]))
             values[part] = windows.features
-            targets[part] = windows.targets.reshape(len(windows.targets), -1)
+            targets[part] = (windows.targets / self._unit).reshape(len(windows.targets), -1)
         return Examples(scaled_rows(values, *self._scaler), targets, kind="numbers", missing="mask")
 
     def digest(self) -> str:
@@ -69,7 +70,7 @@ class WindowExamples:
         state = hashlib.blake2b(msgspec.json.encode(self._spec), digest_size=16)
         panel = self._panel
         parts = (panel.targets, panel.features, panel.calendar, panel.future, panel.static)
-        for array in (*parts, *self._scaler, *self._rows):
+        for array in (*parts, *self._scaler, self._unit, *self._rows):
             state.update(f"{array.dtype.str}{array.shape};".encode())
             state.update(np.ascontiguousarray(array).data)
         return state.hexdigest()

@@ -75,7 +75,7 @@ def fit_series(
         NonFiniteError: training diverged; says where.
     """
     say = say or _silent
-    prepared = prepare(series, columns, frequency, choices, say)
+    prepared, choices = prepare(series, columns, frequency, choices, say)
     spec = model_spec(prepared, choices)
     tensors = _around(prepared)
     examples, measured = _examples(prepared)
@@ -118,6 +118,7 @@ def fit_series(
 
 def model_spec(prepared: Prepared, choices: ForecastChoices) -> ModelSpec:
     """The model, before calibration."""
+    assert choices.hidden_size is not None
     spec, loss, width = prepared.spec, choices.criterion, len(feature_names(prepared.spec))
     targets = TargetSpec(loss=loss.name, quantiles=loss.quantiles, shape=(spec.horizon, spec.width))
     network = NetworkSpec(
@@ -146,19 +147,19 @@ def _around(prepared: Prepared) -> dict[str, NDArray[Any]]:
         "scaler.mean": prepared.mean,
         "scaler.scale": prepared.scale,
         "target.mean": np.zeros(spec.width),
-        "target.scale": np.ones(spec.width),
+        "target.scale": prepared.unit,
     }
     found |= {name: np.zeros(shape) for name, shape in forecast_tensors(spec).items()}
     found["forecast.share"] = np.ones_like(found["forecast.share"])
-    if spec.scaling == "series":
-        for number, name in enumerate(spec.series):
+    if spec.scaling != "window":
+        for number, name in enumerate(spec.series or ("",)):
             found["forecast.centre"][number], found["forecast.scale"][number] = prepared.scales[name]
     return found
 
 
 def _examples(prepared: Prepared) -> tuple[Any, Any]:
     """The windows to train on, and those that every epoch is measured on."""
-    spec, panel, scaler = prepared.spec, prepared.panel, (prepared.mean, prepared.scale)
+    spec, panel, scaler = prepared.spec, prepared.panel, (prepared.mean, prepared.scale, prepared.unit)
     train_rows = WindowExamples(spec, panel, prepared.train, *scaler)
     valid_rows = WindowExamples(spec, panel, prepared.valid, *scaler)
     most = max(1, _MEASURED // (spec.context // spec.segment * valid_rows.step_bytes))
@@ -174,7 +175,13 @@ def _calibrated(
     windows, answer = model.answers(prepared.panel, prepared.valid)
     absolute = choices.loss not in ("mse", "gaussian")
     tensors |= calibrated(
-        prepared.spec, answer, windows.targets, prepared.valid.columns, absolute=absolute, conformal=choices.conformal
+        prepared.spec,
+        answer,
+        windows.base,
+        windows.targets,
+        prepared.valid.columns,
+        absolute=absolute,
+        conformal=choices.conformal,
     )
     features = cut(prepared.spec, prepared.panel, prepared.valid.take(slice(0, _GOLDEN))).features
     outputs = model.outputs(features).tolist()

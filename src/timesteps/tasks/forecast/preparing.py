@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import DataError, UsageError, option
-from timesteps.runtime.forecast.calendar import usual_calendar
 from timesteps.runtime.forecast.missing import decay_rate
 from timesteps.runtime.forecast.panel import Panel, scales_of
 from timesteps.runtime.forecast.scaling import transformed
 from timesteps.runtime.forecast.windows import Rows, cut, reach, rows_of
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
+from timesteps.runtime.series.times import times_text
 from timesteps.runtime.spec import BaseName, ForecastSpec
 from timesteps.tasks.forecast.choices import ForecastChoices
 
@@ -39,7 +39,8 @@ class Prepared:
         panel: the series, end to end.
         train, valid: the windows.
         mean, scale: (F,) the scaler of the features.
-        scales: centre and scale of each series, with the scaling "series".
+        unit: (W,) the scale of the targets, in units of the windows' scales.
+        scales: centre and scale of each series, or under "" of all.
     """
 
     spec: ForecastSpec
@@ -48,6 +49,7 @@ class Prepared:
     valid: Rows
     mean: Array
     scale: Array
+    unit: Array
     scales: dict[str, tuple[Array, Array]]
 
 
@@ -57,8 +59,9 @@ def prepare(
     frequency: Frequency,
     choices: ForecastChoices,
     say: Callable[[str], None],
-) -> Prepared:
-    """From series as they were read. What lies behind the last known step of a series is not looked at.
+) -> tuple[Prepared, ForecastChoices]:
+    """From series as they were read, with the choices that depend on them made. What lies behind the last known step
+    of a series is not looked at.
 
     Raises:
         DataError: series that cannot be learned from; the message names the series.
@@ -66,6 +69,7 @@ def prepare(
     """
     if not series:
         raise DataError("no series", mend="give one or more")
+    choices = choices.for_series(series, frequency, say)
     spec = _spec(series, columns, frequency, choices)
     _check(series, spec)
     ends = _training_ends(series, spec, choices)
@@ -80,11 +84,14 @@ def prepare(
     for part, what in zip(rows, ("training", "validation"), strict=True):
         if not len(part.origins):
             raise DataError(f"no {what} window has a number of a target", mend="give series with fewer missing numbers")
-    sample = cut(spec, panel, rows[0].take(_spread(len(rows[0].origins), _SAMPLE))).features.astype(np.float64)
-    flat = sample.reshape(-1, sample.shape[-1])
+    sample = cut(spec, panel, rows[0].take(_spread(len(rows[0].origins), _SAMPLE)))
+    flat = sample.features.astype(np.float64).reshape(-1, sample.features.shape[-1])
     mean, scale = flat.mean(axis=0), flat.std(axis=0)
     constant = scale <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
-    return Prepared(spec, panel, *rows, mean, np.where(constant, 1.0, scale), scales)
+    unit = np.nanmean(np.abs(sample.targets), axis=(0, 1))
+    unit = np.where(unit > 0, unit, 1.0)
+    prepared = Prepared(spec, panel, *rows, mean, np.where(constant, 1.0, scale), unit, scales)
+    return prepared, choices.for_windows(len(rows[0].origins))
 
 
 def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choices: ForecastChoices) -> ForecastSpec:
@@ -98,18 +105,18 @@ def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choi
         words = any(isinstance(value, str) for value in values)
         vocabularies.append(tuple(sorted({str(value) for value in values})) if words else ())
     has_times = series[0].times.dtype.kind == "M"
-    calendar = usual_calendar(frequency) if choices.calendar is None else choices.calendar
-    if calendar and not has_times:
+    if choices.calendar and not has_times:
         raise UsageError(f"{option('calendar')} of series without times", mend="leave it out, or name the time column")
     parts = [part[: each.known] for each in series for part in (each.targets, each.past, each.future)]
-    season, context = choices.season_of(frequency), choices.context_of(frequency)
-    latest = max(each.times[each.known - 1] for each in series if each.known) if any(e.known for e in series) else ""
+    assert choices.context_length is not None and choices.season is not None and choices.segment is not None
+    assert choices.transform != "auto" and choices.scaling != "auto" and choices.calendar is not None
+    latest = max(each.times[max(each.known, 1) - 1] for each in series if len(each))
     return ForecastSpec(
         model=choices.model,
         horizon=choices.horizon,
-        context=context,
-        segment=choices.segment_of(frequency),
-        season=season,
+        context=choices.context_length,
+        segment=choices.segment,
+        season=choices.season,
         time=columns.time,
         group=columns.group,
         targets=columns.targets,
@@ -123,18 +130,22 @@ def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choi
         independent=choices.independent,
         base="last" if choices.base == "auto" else choices.base,
         transform=choices.transform,
+        differences=choices.segment == 1 and choices.transform != "return",
         scaling=choices.scaling,
         centre=choices.centre,
-        calendar=calendar,
+        calendar=choices.calendar,
         missing=any(bool(np.isnan(part).any()) for part in parts),
         series=tuple(each.name or "" for each in series) if choices.scaling == "series" else (),
         levels=() if choices.conformal == "none" and choices.loss in ("mse", "mae") else tuple(choices.levels),
-        until=str(latest),
+        until=times_text(np.array([latest]))[0],
     )
 
 
 def _check(series: Sequence[Series], spec: ForecastSpec) -> None:
     needed = reach(spec) + spec.horizon
+    for column, name in enumerate(spec.targets):
+        if all(np.isnan(each.targets[:, column]).all() for each in series):
+            raise DataError(f"{name} has no number in it", mend="choose another target")
     for each in series:
         of = f"series {each.name}: " if each.name else ""
         if each.known < needed:
@@ -142,8 +153,6 @@ def _check(series: Sequence[Series], spec: ForecastSpec) -> None:
             mend = f"lower {option('context_length')} or {option('horizon')}, or leave the series out"
             raise DataError(what, mend=mend)
     for column, name in enumerate(spec.targets):
-        if all(np.isnan(each.targets[:, column]).all() for each in series):
-            raise DataError(f"{name} has no number in it", mend="choose another target")
         if all(_is_constant(each.targets[: each.known, column]) for each in series):
             value = np.nanmax(series[0].targets[:, column]) if len(series) == 1 else None
             what = f"{name} is constant" + ("" if value is None else f", always {value:g}")
@@ -176,9 +185,12 @@ def _learned(
     """What the training part says of missing numbers and of the scales of whole series."""
     scales: dict[str, tuple[Array, Array]] = {}
     cut_off = ends.tolist()
-    if spec.scaling == "series":
+    if spec.scaling != "window":
         for each, end in zip(series, cut_off, strict=True):
             scales[each.name or ""] = scales_of(transformed(each.targets[:end], spec.transform))
+    if spec.scaling == "all":
+        whole = np.array(list(scales.values())).mean(axis=0)
+        scales = {"": (whole[0], whole[1])}
     if not spec.missing:
         return spec, scales
     starts = np.cumsum([0, *cut_off])[:-1].astype(np.int64)
@@ -221,7 +233,8 @@ def _best_base(
     errors: dict[BaseName, float] = {}
     for name in candidates:
         tried = msgspec.structs.replace(spec, base=name)
-        wrong = cut(tried, panel, rows_of(tried, panel, some)).targets
+        windows = cut(tried, panel, rows_of(tried, panel, some))
+        wrong = windows.targets - windows.base
         errors[name] = float(np.nanmean(wrong**2 if choices.loss in ("mse", "gaussian") else np.abs(wrong)))
     best = min(errors, key=lambda name: errors[name])
     told = ", ".join(f"{name} {error:.4g}" for name, error in errors.items())
