@@ -15,10 +15,9 @@ from timesteps.training.checkpoint import (
     peek_checkpoint,
     save_checkpoint,
 )
-from timesteps.training.examples import Examples
+from timesteps.training.examples import Examples, StoredExamples
 from timesteps.training.log import JsonLines
 from timesteps.training.settings import Settings
-from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 __all__ = ["Recorder"]
@@ -36,7 +35,7 @@ class Recorder:
         folder: Path,
         state: TrainingState,
         settings: Settings,
-        train: Examples | SpooledExamples,
+        train: Examples | StoredExamples,
         valid: Examples | None,
     ) -> None:
         self._folder, self._state, self._epochs = folder, state, settings.epochs
