@@ -1,1 +1,1 @@
-"""Forecast series: what the user chose, what is learned of the series, training, calibration, and what comes of it."""
+"""The task of forecasting: models of series over time, the baselines beside them, and backtests of both."""
