@@ -249,7 +249,7 @@ def test_names_that_are_not_there_are_told_apart() -> None:
     trace = Session(*models.numeric_model(cell="rnn")).trace([np.ones((3, 3))])
     with pytest.raises(UsageError, match=r"there is no layer 'l2'; did you mean l[01]\? there are l0, l1"):
         trace["l2"]
-    with pytest.raises(UsageError, match="a rnn has no gate or state 'f'; there is h"):
+    with pytest.raises(UsageError, match=r"layer l0 \(rnn\) has no gate or state 'f'; there is h"):
         trace["l0"]["f"]
     with pytest.raises(UsageError, match="the input is one text"):
         Session(*models.text_model()).trace("text")

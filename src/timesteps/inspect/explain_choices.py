@@ -15,6 +15,7 @@ from timesteps.inspect.explain_steps import Score
 from timesteps.runtime.losses import Loss
 from timesteps.runtime.metrics import probabilities
 from timesteps.runtime.network import Network
+from timesteps.runtime.numbers import Numbers
 from timesteps.runtime.session import Session
 from timesteps.runtime.trace import NetworkTrace
 
@@ -62,9 +63,9 @@ def choose_score(session: Session, reading: Reading, target: Any, step: int | No
     logits = np.mean([each.logits(reading.steps).astype(np.float64) for each in session.members], axis=0)
     if spec.network.pool != "none":
         if step is not None:
-            raise UsageError(f"{option('step')} is {step}", mend="this model answers once a row: leave it out")
+            raise UsageError("this model answers once a row", mend=f"leave {option('step')} out")
     elif step is not None and not 0 <= step < len(reading):
-        raise UsageError(f"{option('step')} is {step}", mend=f"the row has steps 0 to {len(reading) - 1}")
+        raise UsageError(f"the row has {len(reading)} steps", mend=f"choose {option('step')} among them")
     if spec.targets is not None:
         return _number(session, logits, target, step)
     p = probabilities(logits)
@@ -101,7 +102,7 @@ def _number(session: Session, logits: Any, target: Any, step: int | None) -> Cho
     weights = np.zeros(spec.network.outputs)
     weights[wanted * len(loss.parameters) + loss.centre] = float(scale[wanted % len(scale)])
     score = Score(weights, step)
-    found = session.tensors["target.mean"].astype(np.float64)[wanted % len(scale)] + score.of(logits)
+    found = Numbers(spec.targets, session.tensors).predictions(logits[step or 0][None]).ravel()[wanted]
     kind = loss.parameters[loss.centre]
     kind = f"quantile {kind}" if loss.name == "quantile" else kind
     name = f"predicted {kind}" + (f" of number {wanted}" if size > 1 else "")

@@ -15,7 +15,7 @@ from timesteps.training.report_charts import label, svg, ticks
 
 __all__ = ["PALETTE", "HeatMap", "heat_map", "order_of_units", "png"]
 
-_COLOURS = ((10, 20, 60), (52, 74, 118), (118, 124, 130), (190, 172, 108), (255, 245, 195))
+_COLOURS = ((8, 14, 44), (52, 74, 118), (117, 124, 131), (190, 172, 107), (255, 245, 195))
 """Dark blue to pale yellow: lighter is more, in grey and to colour-blind readers too."""
 
 
@@ -71,7 +71,14 @@ def order_of_units(layer: LayerTrace, most: int) -> NDArray[np.int64]:
     return units[np.argsort(first, kind="stable")]
 
 
-def heat_map(name: str, title: str, values: NDArray[np.floating], bounds: tuple[float, float], every: int) -> HeatMap:
+def heat_map(
+    name: str,
+    title: str,
+    values: NDArray[np.floating],
+    bounds: tuple[float, float],
+    every: int,
+    y_label: str = "unit, sorted",
+) -> HeatMap:
     """A map of values (T, H), every so many steps, from bounds[0] (dark) to bounds[1] (light); NaN is dark.
 
     Args:
@@ -80,6 +87,7 @@ def heat_map(name: str, title: str, values: NDArray[np.floating], bounds: tuple[
         values: units in the order in which they are shown, the first at the bottom.
         bounds: of the colours.
         every: steps of a column, the first of which is shown.
+        y_label: what the lines are.
     """
     low, high = bounds
     shown = np.nan_to_num((values[::every].T - low) / (high - low), nan=0.0)
@@ -103,10 +111,10 @@ def heat_map(name: str, title: str, values: NDArray[np.floating], bounds: tuple[
     parts.append(label(_LEFT + wide / 2, _TOP + height + 34, "step", "name"))
     middle = _TOP + height / 2
     parts.append(f'<text class="name" text-anchor="middle" transform="translate(14 {middle:g}) rotate(-90)">')
-    parts.append("unit, sorted</text>")
+    parts.append(f"{y_label}</text>")
     parts.append(_scale(height, low, high))
     about = (
-        f"{title}: {steps} steps from left to right, {units} units from bottom to top, {low:g} dark, {high:g} light."
+        f"{title}: {steps} steps from left to right, {units} lines from bottom to top, {low:g} dark, {high:g} light."
     )
     return HeatMap(name, low, high, svg(f"{name}-svg", title, about, "".join(parts), _W, _TOP + height + _BOTTOM))
 

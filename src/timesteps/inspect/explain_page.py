@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from timesteps.inspect.explain_charts import contribution_chart, pooling_chart
 from timesteps.inspect.explain_maps import PALETTE, HeatMap, heat_map, order_of_units
-from timesteps.inspect.explain_script import SCRIPT, SCRIPT_HASH, STEP_STYLE, colour
+from timesteps.inspect.explain_row import bounds_of, every_of, step_section
+from timesteps.inspect.explain_script import SCRIPT, SCRIPT_HASH, STEP_STYLE
 from timesteps.runtime.trace import LayerTrace
 from timesteps.training.report_charts import clean
 from timesteps.training.report_markup import facts, figure, section, table
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 _MOST_PIXELS = 1_500_000  # of all maps: a pixel takes about 1.1 bytes of the page
-_MOST_COLUMNS = 2000
 _FEWEST_UNITS = 8
 _WORDS = 12
 _LONGEST_TEXT = 300
@@ -45,7 +44,7 @@ def page(it: Explanation) -> str:
     """The whole page."""
     maps, scripted = _maps(it)
     sections = [
-        _steps(it, scripted),
+        step_section(it, scripted),
         _contributions(it),
         _pooling(it),
         *(_layer(it, part, maps[part.name]) for part in it.trace),
@@ -85,20 +84,10 @@ def page(it: Explanation) -> str:
 """
 
 
-def _bounds(quantity: str, values: NDArray[Any]) -> tuple[float, float]:
-    """What the colours span: (0, 1) or (-1, 1) where the equation says so, else ± the largest absolute value."""
-    if quantity in ("i", "f", "o", "r", "z"):
-        return 0.0, 1.0
-    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-    if quantity in ("g", "n") or (quantity == "h" and largest <= 1):
-        return -1.0, 1.0
-    return -(largest or 1.0), largest or 1.0
-
-
 def _maps(it: Explanation) -> tuple[dict[str, list[tuple[str, HeatMap]]], dict[str, Any]]:
     """The heat maps of each layer and direction, by gate; and what the script reads."""
     steps = len(it.reading)
-    every = -(-steps // _MOST_COLUMNS)
+    every = every_of(it)
     count = sum(len(part.arrays) for part in it.trace)
     most = max(_FEWEST_UNITS, _MOST_PIXELS // (count * -(-steps // every)))
     drawn: dict[str, list[tuple[str, HeatMap]]] = {}
@@ -109,7 +98,7 @@ def _maps(it: Explanation) -> tuple[dict[str, list[tuple[str, HeatMap]]], dict[s
             units = np.append(units, it.unit.number)
         drawn[part.name] = []
         for quantity, values in part.arrays.items():
-            bounds, name = _bounds(quantity, values), f"map-{part.name}-{quantity}"
+            bounds, name = bounds_of(quantity, values), f"map-{part.name}-{quantity}"
             title = f"{_ABOUT[quantity]}, layer {part.name}"
             drawn[part.name].append((quantity, heat_map(name, title, values[:, units], bounds, every)))
         said = [{"quantity": q, "id": m.name, "low": m.low, "high": m.high} for q, m in drawn[part.name]]
@@ -132,60 +121,6 @@ def _measures(it: Explanation) -> list[dict[str, Any]]:
     return measures
 
 
-def _steps(it: Explanation, scripted: dict[str, Any]) -> str:
-    """The row itself, coloured."""
-    if it.coloured_by_unit:
-        part = it.trace[it.unit.layer]
-        values = part[it.unit.quantity][:, it.unit.number].astype(np.float64).tolist()
-        low, high = _bounds(it.unit.quantity, part[it.unit.quantity])
-        shown, chosen = f"{it.unit.layer}, {it.unit.quantity} of unit {it.unit.number}", _option(it)
-    else:
-        first = scripted["measures"][0]
-        values, low, high, shown, chosen = (first[k] for k in ("values", "low", "high", "name", "id"))
-    values = [float("nan") if value is None else value for value in values]
-    numbers = it.reading.steps.bags is None and it.trace.inputs is not None and it.reading.steps.values.ndim == 2
-    chips = []
-    for number, (name, glued, value) in enumerate(zip(it.reading.names, it.reading.glued, values, strict=True)):
-        said = "" if value != value else f"{value:.3g}"
-        blank = "" if glued or number == 0 else " "
-        chips.append(
-            f'{blank}<span class="t" data-value="{said}" title="step {number + 1}: {said or "none"}" '
-            f'style="{colour(value, low, high)}">{clean(name)}</span>'
-        )
-    groups = "".join(
-        f'<optgroup label="{clean(layer["name"])}">'
-        + "".join(_choice(f"{layer['name']} {m['quantity']}", m["quantity"], chosen) for m in layer["maps"])
-        + "</optgroup>"
-        for layer in scripted["layers"]
-    )
-    first_choices = "".join(_choice(m["id"], m["name"], chosen) for m in scripted["measures"])
-    own = next(layer for layer in scripted["layers"] if layer["name"] == it.unit.layer)
-    units = "".join(_choice(str(unit), str(unit), str(it.unit.number)) for unit in sorted(own["units"]))
-    hidden = "" if it.coloured_by_unit else " hidden"
-    controls = (
-        f'<div class="controls"><label>colour by<select id="what">{first_choices}{groups}</select></label>'
-        f'<label id="units"{hidden}>unit<select id="unit">{units}</select></label>'
-        f'<span class="legend"><span id="shown">{clean(shown)}</span>: '
-        f'<span class="t" id="least" style="{colour(low, low, high)}">{low:.2g}</span> to '
-        f'<span class="t" id="most" style="{colour(high, low, high)}">{high:.2g}</span></span></div>'
-    )
-    about = (
-        f"{len(it.reading)} steps as the model reads them. Positive numbers are orange over a solid line, negative "
-        "ones blue over a dotted line; gates, which are never negative, go from white to green."
-    )
-    kind = "steps numbers" if numbers else "steps"
-    return section("Step by step", about, controls, f'<p class="{kind}">{"".join(chips)}</p>')
-
-
-def _option(it: Explanation) -> str:
-    return f"{it.unit.layer} {it.unit.quantity}"
-
-
-def _choice(value: str, name: str, chosen: str) -> str:
-    selected = " selected" if value == chosen else ""
-    return f'<option value="{clean(value)}"{selected}>{clean(name)}</option>'
-
-
 def _contributions(it: Explanation) -> str:
     names, found = it.reading.names, it.integrated
     parts, pairs = [], [("score", f"{it.chosen.value:.4g}")]
@@ -200,6 +135,11 @@ def _contributions(it: Explanation) -> str:
         values = found.steps
         title = "Contribution of each step, by integrated gradients"
         parts.append(figure(contribution_chart("integrated", title, values, names), title))
+        if found.features is not None and found.features.shape[1] > 1:
+            title = "Contribution of each feature at each step"
+            bounds = bounds_of("contribution", found.features)
+            chart = heat_map("map-features", title, found.features, bounds, every_of(it), "feature").chart
+            parts.append(figure(chart, title))
         pairs += [
             ("score of a row of zeros", f"{found.baseline:.4g}"),
             ("sum over the steps", f"{found.steps.sum():.4g}"),

@@ -85,6 +85,8 @@ def integrated_gradients(network: Network, reading: Reading, score: Score) -> Co
     points = _FEWEST
     while True:
         by_number = _integral(network, x, score, points)
+        if not np.isfinite(by_number).all():
+            return "the gradients explode on the way through this row"
         off = abs(by_number.sum() - difference)
         if off <= _RESIDUAL * abs(difference) or points >= _MOST:
             break
@@ -108,15 +110,23 @@ def integrated_gradients(network: Network, reading: Reading, score: Score) -> Co
 
 
 def _integral(network: Network, x: NDArray[np.floating], score: Score, points: int) -> Floats:
-    """x times the mean gradient on the way to it, (T, I)."""
+    """x times the mean gradient on the way to it, (T, I).
+
+    Layer norm makes of any x but the smallest one of size 1, so that nearly all happens at the beginning of the way:
+    there the points stand close, α = s⁴ instead of s.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(points)
+    nodes, weights = (nodes + 1) / 2, weights / 2
+    if any(layer.layer_norm for layer in network.spec.layers):
+        nodes, weights = nodes**4, weights * 4 * nodes**3
     sums = np.zeros(x.shape)
     size = max(1, _STEPS // len(x))
     for begin in range(0, points, size):
-        share = ((nodes[begin : begin + size] + 1) / 2).astype(x.dtype)
+        share = nodes[begin : begin + size].astype(x.dtype)
         rows = x[:, None, :] * share[None, :, None]
         _, gradients = input_gradients(network, rows, score.weights, score.step)
-        sums += np.einsum("tbi,b->ti", gradients.astype(np.float64), weights[begin : begin + size] / 2)
+        with np.errstate(invalid="ignore"):  # of gradients that explode
+            sums += np.einsum("tbi,b->ti", gradients.astype(np.float64), weights[begin : begin + size])
     return sums * x.astype(np.float64)
 
 

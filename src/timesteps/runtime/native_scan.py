@@ -26,7 +26,6 @@ __all__ = [
     "why_not_native",
 ]
 
-_NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}  # options of native/recurrent/cells/elman.h
 SLOTS = {  # gates as native/recurrent/cells lay them out
     kinds.LSTM: ("i", "f", "g", "o"),
     kinds.GRU_AFTER: ("n", "r", "z"),
@@ -40,7 +39,7 @@ _OPTIONAL = ("norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")
 def equation(layer: LayerSpec) -> tuple[int, int]:
     """A layer's cell as the kernels know it: its kind and option."""
     if layer.cell == "rnn":
-        return kinds.ELMAN, _NONLINEARITIES[layer.nonlinearity]
+        return kinds.ELMAN, int(layer.nonlinearity == "relu")
     gru = kinds.GRU_AFTER if layer.reset_after else kinds.GRU_BEFORE
     return {"lstm": kinds.LSTM, "gru": gru, "mingru": kinds.MIN_GRU, "minlstm": kinds.MIN_LSTM}[layer.cell], 0
 

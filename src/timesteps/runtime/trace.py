@@ -76,7 +76,8 @@ class LayerTrace:
         """A gate or state. `UsageError` for another name."""
         found = self.arrays
         if name not in found:
-            raise UsageError(f"a {self.cell} has no gate or state {name!r}", mend=_instead(name, list(found)))
+            what = f"layer {self.name} ({self.cell}) has no gate or state {name!r}"
+            raise UsageError(what, mend=_instead(name, list(found)))
         return found[name]
 
     def rows(self, index: slice) -> LayerTrace:
