@@ -12,6 +12,7 @@ from timesteps.cli import (
     correct,
     data,
     evaluate,
+    explain,
     exporting,
     generate,
     importing,
@@ -62,6 +63,7 @@ app.command("correct")(correct.correct)
 app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
+app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)

@@ -158,6 +158,9 @@ class Int8ElmanCell(_Base):
         return (np.where(gates < 0, np.float32(0), gates) if self.spec.nonlinearity == "relu" else tanh(gates),)
 
 
+_LSTM = (sigmoid, sigmoid, tanh, sigmoid)  # of i, f, g, o
+
+
 class Int8LSTMCell(_Base):
     """c' = f c + i g, h' = o tanh(c')."""
 
@@ -168,9 +171,12 @@ class Int8LSTMCell(_Base):
     def step(self, gx: Array, state: State) -> State:
         """(N, 4 * H), (h, c) -> (h', c')."""
         h, c = state
-        i, f, g, o = np.split(gx + self._states[0](h), 4, axis=1)
-        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        return sigmoid(o) * tanh(c), c
+        i, f, g, o = (
+            part(gate) for part, gate in zip(_LSTM, np.split(gx + self._states[0](h), 4, axis=1), strict=True)
+        )
+        gx[:] = np.concatenate([i, f, g, o], axis=1)
+        c = f * c + i * g
+        return o * tanh(c), c
 
 
 class Int8GRUCell(_Base):
@@ -197,6 +203,7 @@ class Int8GRUCell(_Base):
         else:
             r, z = np.split(sigmoid(gx[:, : 2 * H] + self._states[0](h)), 2, axis=1)
             n = tanh(gx[:, 2 * H :] + self._states[1](r * h))
+        gx[:] = np.concatenate([r, z, n], axis=1)
         return (n + z * (h - n),)
 
 
