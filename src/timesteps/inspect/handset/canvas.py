@@ -1,0 +1,72 @@
+"""SVG by a few strokes: what a drawing of a network needs, and nothing more."""
+
+from __future__ import annotations
+
+import math
+
+from timesteps.training.report_charts import clean
+
+__all__ = ["Canvas", "Point"]
+
+Point = tuple[float, float]
+
+_FONT = "system-ui, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif"
+_STYLE = (
+    f"text{{font-family:{_FONT};font-size:12px;fill:#111}}"
+    ".title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#444}"
+    ".halo{paint-order:stroke;stroke:#fff;stroke-width:4px}"
+    ".edge{stroke:#777;stroke-width:1.2;fill:none}.time{stroke:#111;stroke-width:2;fill:none}"
+    ".node{stroke:#111;stroke-width:1.2}.gap{stroke-dasharray:3 4}"
+)
+
+
+class Canvas:
+    """Shapes one after the other, in units of a pixel."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+
+    def text(self, at: Point, text: str, kind: str = "", anchor: str = "middle") -> None:
+        """A line of text whose middle is at that height."""
+        x, y = at
+        self._parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" class="{kind}" text-anchor="{anchor}">{clean(text)}</text>')
+
+    def arrow(self, start: Point, end: Point, kind: str = "edge", bend: float = 0.0) -> Point:
+        """A line with a head, bent to its left by so much; its middle."""
+        (x0, y0), (x1, y1) = start, end
+        length = math.hypot(x1 - x0, y1 - y0)
+        middle = (x0 + x1) / 2 + bend * (y1 - y0) / length, (y0 + y1) / 2 - bend * (x1 - x0) / length
+        control = 2 * middle[0] - (x0 + x1) / 2, 2 * middle[1] - (y0 + y1) / 2
+        self._parts.append(
+            f'<path class="{kind}" marker-end="url(#head)" d="M{x0:.1f} {y0:.1f}'
+            f'Q{control[0]:.1f} {control[1]:.1f} {x1:.1f} {y1:.1f}"/>'
+        )
+        return middle
+
+    def circle(self, at: Point, radius: float, shade: float = 0.0) -> None:
+        """A node; shade 0 is white, 1 a grey on which black still reads well."""
+        self._parts.append(f'<circle class="node" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius:g}" fill="{_grey(shade)}"/>')
+
+    def box(self, at: Point, width: float, height: float, shade: float = 0.0, corner: float = 4) -> None:
+        """The same as a box around its middle."""
+        x, y = at[0] - width / 2, at[1] - height / 2
+        self._parts.append(
+            f'<rect class="node" x="{x:.1f}" y="{y:.1f}" width="{width:g}" height="{height:g}" rx="{corner:g}" '
+            f'fill="{_grey(shade)}"/>'
+        )
+
+    def page(self, width: float, height: float, title: str, description: str) -> str:
+        """The whole drawing as a file."""
+        head = '<path d="M0 0L8 4L0 8z" fill="#555"/>'
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
+            f'height="{height:.0f}" role="img" aria-labelledby="t d"><title id="t">{clean(title)}</title>'
+            f'<desc id="d">{clean(description)}</desc><style>{_STYLE}</style><defs><marker id="head" viewBox="0 0 8 8" '
+            f'refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">{head}</marker></defs>'
+            f'<rect width="100%" height="100%" fill="#fff"/>{"".join(self._parts)}</svg>\n'
+        )
+
+
+def _grey(shade: float) -> str:
+    level = round(255 - 95 * min(max(shade, 0.0), 1.0))
+    return f"#{level:02x}{level:02x}{level:02x}"
