@@ -17,6 +17,7 @@ from timesteps.cli import (
     generate,
     importing,
     info,
+    lab,
     mix,
     predict,
     score,
@@ -64,6 +65,7 @@ app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
 app.command("explain")(explain.explain)
+app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)

@@ -5,7 +5,7 @@
 1.0
 """
 
-from timesteps.inspect.expressivity.recipe import Expressivity, expressivity
-from timesteps.inspect.expressivity.tasks import TASKS, Task
+from timesteps.inspect.expressivity.recipe import CELLS, Expressivity, expressivity
+from timesteps.inspect.expressivity.tasks import TASKS, Task, task
 
-__all__ = ["TASKS", "Expressivity", "Task", "expressivity"]
+__all__ = ["CELLS", "TASKS", "Expressivity", "Task", "expressivity", "task"]

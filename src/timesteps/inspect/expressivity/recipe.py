@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from timesteps.errors import UsageError, option
 from timesteps.inspect.expressivity.tasks import Task, task
+from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.metrics import probabilities
 from timesteps.runtime.session import Session
 from timesteps.runtime.spec import CellName, LayerSpec, ModelSpec, NetworkSpec, NumericSpec
@@ -27,7 +28,9 @@ from timesteps.training.engines.plain import PlainNetwork
 from timesteps.training.loop import train
 from timesteps.training.settings import Settings
 
-__all__ = ["LENGTHS", "Expressivity", "expressivity"]
+__all__ = ["CELLS", "LENGTHS", "Expressivity", "expressivity"]
+
+CELLS: tuple[CellName, ...] = get_args(CellName)
 
 LENGTHS = (40, 100, 200, 500, 1000)
 
@@ -69,6 +72,16 @@ class Expressivity:
         """Whether every step of the longest sequences was right."""
         return self.accuracy[max(self.accuracy)] == 1.0
 
+    @property
+    def theory(self) -> str | None:
+        """Why this cell cannot have learned the rule, whatever the training; None where nothing says so."""
+        if self.task.name != "parity" or self.cell not in LINEAR:
+            return None
+        return (
+            f"the factors of a {self.cell}'s state lie between 0 and 1, so it cannot turn round, as parity must: "
+            "Grazzi et al. 2024, arXiv:2411.12537"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
         return {
@@ -78,12 +91,14 @@ class Expressivity:
             "trained_to": self.trained_to,
             "accuracy": {str(length): share for length, share in self.accuracy.items()},
             "chance": {str(length): share for length, share in self.chance.items()},
+            "can": self.can,
+            "theory": self.theory,
             "seconds": self.seconds,
         }
 
 
 def expressivity(
-    cell: CellName,
+    cell: str,
     name: str,
     *,
     seed: int = 0,
@@ -110,12 +125,13 @@ def expressivity(
     >>> found.can, abs(found.accuracy[1000] - 0.5) < 0.02
     (False, True)
     """
-    if cell not in get_args(CellName):
-        raise UsageError(f"{option('cell')} is {cell!r}", mend=f"choose one of {', '.join(get_args(CellName))}")
+    known = next((each for each in CELLS if each == cell), None)
+    if known is None:
+        raise UsageError(f"{option('cell')} is {cell!r}", mend=f"choose one of {', '.join(CELLS)}")
     if not lengths or min(lengths) < 1:
         raise UsageError(f"lengths are {tuple(lengths)}", mend="give lengths of at least 1")
     wanted = task(name)
-    network = PlainNetwork.untrained(_spec(cell, wanted, hidden_size, num_layers), seed=seed)
+    network = PlainNetwork.untrained(_spec(known, wanted, hidden_size, num_layers), seed=seed)
     began = time.monotonic()
     _train(network, wanted, seed)
     seconds = time.monotonic() - began
@@ -123,7 +139,7 @@ def expressivity(
     accuracy, chance = {}, {}
     for length in lengths:
         accuracy[length], chance[length] = _judge(session, wanted, np.random.default_rng([seed, 1, length]), length)
-    return Expressivity(cell, wanted, seed, accuracy, chance, _STAGES[-1], seconds, session)
+    return Expressivity(known, wanted, seed, accuracy, chance, _STAGES[-1], seconds, session)
 
 
 def _spec(cell: CellName, wanted: Task, hidden_size: int, num_layers: int) -> NetworkSpec:

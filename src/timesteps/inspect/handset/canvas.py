@@ -13,7 +13,7 @@ Point = tuple[float, float]
 _FONT = "system-ui, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif"
 _STYLE = (
     f"text{{font-family:{_FONT};font-size:12px;fill:#111}}"
-    ".title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#444}"
+    ".title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#444;white-space:pre}"
     ".halo{paint-order:stroke;stroke:#fff;stroke-width:4px}"
     ".edge{stroke:#777;stroke-width:1.2;fill:none}.time{stroke:#111;stroke-width:2;fill:none}"
     ".node{stroke:#111;stroke-width:1.2}.gap{stroke-dasharray:3 4}"
@@ -62,7 +62,7 @@ class Canvas:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
             f'height="{height:.0f}" role="img" aria-labelledby="t d"><title id="t">{clean(title)}</title>'
             f'<desc id="d">{clean(description)}</desc><style>{_STYLE}</style><defs><marker id="head" viewBox="0 0 8 8" '
-            f'refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">{head}</marker></defs>'
+            f'refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">{head}</marker></defs>'
             f'<rect width="100%" height="100%" fill="#fff"/>{"".join(self._parts)}</svg>\n'
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timesteps.inspect.handset.canvas import Canvas, Point
-from timesteps.inspect.handset.equations import plain
+from timesteps.inspect.handset.equations import packed, plain
 from timesteps.inspect.handset.follow import Followed
 from timesteps.runtime.display import columns_of, fitted, printable
 from timesteps.runtime.session import Session
@@ -19,6 +19,7 @@ _MOST, _FIRST, _LAST = 14, 9, 3  # steps that are drawn; of longer sequences, ho
 _LEFT, _RIGHT, _TITLE = 92, 40, 34
 _RADIUS, _SQUARE = 19, 14
 _TWO = 2  # units up to which every connection is drawn
+_NOTE = 100  # columns of a line under the title
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,14 @@ class _Drawing:
         self.tensors = session.tensors
 
     def draw(self, title: str, notes: Sequence[str]) -> str:
+        notes = packed([*notes, *self._hints()], _NOTE)
         top = _TITLE + 17 * len(notes) + 34
         height = 110.0 if self.gated else 14.0 * len(self.units) if self.crowd else 38.0 + 62 * (len(self.units) - 1)
         hidden = top + 64 + height / 2
         below = hidden + height / 2 + 62
-        rows = _Rows(top, hidden, below, below + 30 * (len(self.inputs) - 1) + 44)
-        width = max(self._x(len(self.shown) - 1) + self.pitch / 2 + _RIGHT, 30 + 7.5 * columns_of(title))
+        rows = _Rows(top, hidden, below, below + 44)
+        texts = [9 * columns_of(title), *(6.4 * columns_of(note) for note in notes)]
+        width = max(self._x(len(self.shown) - 1) + self.pitch / 2 + _RIGHT, 32 + max(texts))
         self.canvas.text((16, 20), title, "title", "start")
         for line, note in enumerate(notes):
             self.canvas.text((16, 40 + 17 * line), printable(note), "small", "start")
@@ -95,9 +98,14 @@ class _Drawing:
             self._connections(place, rows, height)
         for place in range(len(self.shown)):
             self._nodes(place, rows, height)
-        self._axis(rows, width)
+        self._axis(rows)
         steps = f"{len(self.followed)} steps, of which {len(self.shown)} are drawn" if self.gap > 0 else "all steps"
         return self.canvas.page(width, rows.axis + 34, title, f"The network unrolled over time, {steps}.")
+
+    def _hints(self) -> list[str]:
+        if self.crowd:
+            return ["each column: the outputs of the units, light for low and dark for high"]
+        return [] if self.gated else ["numbers on connections: weights, the same at every step"]
 
     def _x(self, place: int) -> float:
         gap = 0.8 * self.pitch if 0 < self.gap <= place else 0.0
@@ -113,8 +121,7 @@ class _Drawing:
             self.canvas.text((_LEFT - 16, y), fitted(printable(text), 12), "", "end")
 
         name("answer", rows.output)
-        for number, text in enumerate(self.inputs):
-            name(text, rows.inputs + 30 * number)
+        name(", ".join(self.inputs), rows.inputs)
         if self.crowd:
             name(f"{len(self.units)} units", rows.hidden)
         elif self.gated:
@@ -124,16 +131,15 @@ class _Drawing:
                 name(text, self._unit(0, unit, rows)[1])
 
     def _connections(self, place: int, rows: _Rows, height: float) -> None:
-        first, behind_gap = place == 0, place == self.gap
-        kind = "edge gap" if behind_gap else "edge"
-        last_input = rows.inputs - _SQUARE
+        first, last = place == 0, place == len(self.shown) - 1
+        kind = "edge gap" if place == self.gap else "edge"
+        begins = [(self._input(place, number), rows.inputs - _SQUARE) for number in range(len(self.inputs))]
         x = self._x(place)
         if self.crowd or self.gated:
             half = height / 2
-            self._edge((x, last_input), (x, rows.hidden + half), "edge")
-            weight = self.tensors["head.weight"]
-            label = plain(weight[0, 0]) if first and self.gated and len(weight) == 1 else ""
-            self._edge((x, rows.hidden - half), (x, rows.output + _SQUARE), "edge", label)
+            for begin in begins:
+                self._edge(begin, (begin[0], rows.hidden + half), "edge")
+            self._edge((x, rows.hidden - half), (x, rows.output + _SQUARE), "edge")
             if place:
                 wide = 46.0 if self.gated else 17.0
                 y = rows.hidden - (38 if self.gated else 0)
@@ -141,17 +147,20 @@ class _Drawing:
             return
         for unit, _ in enumerate(self.units):
             at = self._unit(place, unit, rows)
-            for number, _ in enumerate(self.inputs):
-                begin = (x, last_input) if len(self.inputs) == 1 else (x + (-20, 20)[number], last_input)
+            for number, begin in enumerate(begins):
                 label = plain(self.tensors["rnn.weight_ih_l0"][unit, number]) if first else ""
-                self._edge(begin, self._rim(at, begin), "edge", label, 0.62 if unit == 0 else 0.38)
+                self._edge(begin, self._rim(at, begin), "edge", label, 0.62 if len(self.units) > 1 > unit else 0.4)
             end = (x, rows.output + _SQUARE)
-            label = plain(self.tensors["head.weight"][0, unit]) if first else ""
-            self._edge(self._rim(at, end), end, "edge", label, 0.4)
+            label = plain(self.tensors["head.weight"][0, unit]) if last else ""
+            self._edge(self._rim(at, end), end, "edge", label, 0.5)
             for other, _ in enumerate(self.units if place else ()):
                 begin = self._unit(place - 1, other, rows)
                 label = plain(self.tensors["rnn.weight_hh_l0"][unit, other]) if place == 1 else ""
                 self._edge(self._rim(begin, at), self._rim(at, begin), kind, label, 0.3 if other != unit else 0.5)
+
+    def _input(self, place: int, number: int) -> float:
+        """Inputs of one step stand side by side."""
+        return self._x(place) + 37 * (number - (len(self.inputs) - 1) / 2)
 
     def _rim(self, centre: Point, towards: Point) -> Point:
         """Where a connection meets a node."""
@@ -169,10 +178,10 @@ class _Drawing:
         t, x = self.shown[place], self._x(place)
         shades = self._shades()[t]
         for number, value in enumerate(self.followed.inputs[t].tolist()):
-            at = (x, rows.inputs + 30 * number)
-            self.canvas.box(at, 54, 2 * _SQUARE - 2)
+            at = (self._input(place, number), rows.inputs)
+            self.canvas.box(at, 54 if len(self.inputs) == 1 else 34, 2 * _SQUARE - 2)
             sign = self.signs[t] if self.signs is not None and len(self.inputs) == 1 else None
-            self.canvas.text(at, plain(value) if sign is None else f"{printable(sign)}  {plain(value)}")
+            self.canvas.text(at, _short(value) if sign is None else f"{printable(sign)}  {_short(value)}")
         if self.crowd:
             for unit, shade in enumerate(shades):
                 self.canvas.box((x, rows.hidden - height / 2 + 14 * (unit + 0.5)), 34, 14, shade, 0)
@@ -208,9 +217,9 @@ class _Drawing:
         shades: list[list[float]] = ((values - low) / np.maximum(high - low, 1e-12)).tolist()
         return shades
 
-    def _axis(self, rows: _Rows, width: float) -> None:
+    def _axis(self, rows: _Rows) -> None:
         y = rows.axis - 14
-        self.canvas.arrow((_LEFT, y), (width - 12, y))
+        self.canvas.arrow((_LEFT, y), (self._x(len(self.shown) - 1) + self.pitch / 2 + 20, y))
         for place, t in enumerate(self.shown):
             self.canvas.text((self._x(place), y + 14), str(t + 1), "small")
         if self.gap > 0:

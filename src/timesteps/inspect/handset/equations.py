@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from timesteps.runtime.session import Session
 
-__all__ = ["equations", "plain"]
+__all__ = ["equations", "packed", "plain"]
 
 _GATES = ("i", "f", "g", "o")
 
@@ -52,7 +52,8 @@ def equations(session: Session, inputs: Sequence[str], units: Sequence[str]) -> 
 
 def _answers(session: Session, states: Sequence[str]) -> list[str]:
     weights: Mapping[str, NDArray[Any]] = session.tensors
-    totals = [_sum(row, states, (), (), bias) for row, bias in zip(weights["head.weight"], weights["head.bias"], strict=True)]
+    head = zip(weights["head.weight"], weights["head.bias"], strict=True)
+    totals = [_sum(row, states, (), (), bias) for row, bias in head]
     if not session.classes:
         return [f"answer = {totals[0]}"]
     if len(totals) == 1:
@@ -79,6 +80,21 @@ def _sum(
     return text or "0"
 
 
+def packed(lines: Sequence[str], width: int) -> list[str]:
+    """Short lines side by side, in lines of at most so many columns.
+
+    >>> packed(["i = σ(40)", "f = σ(40)", "c' = f·c + i·g"], 24)
+    ['i = σ(40)   f = σ(40)', "c' = f·c + i·g"]
+    """
+    found: list[str] = []
+    for line in lines:
+        if found and len(found[-1]) + len(line) + 3 <= width:
+            found[-1] += f"   {line}"
+        else:
+            found.append(line)
+    return found
+
+
 def plain(value: float) -> str:
     """A number with at most four decimals, without trailing zeros.
 
@@ -87,5 +103,4 @@ def plain(value: float) -> str:
     """
     if abs(value) >= 1e6:
         return f"{value:g}"
-    text = np.format_float_positional(round(value, 4) + 0.0, trim="-")
-    return text
+    return str(np.format_float_positional(round(value, 4) + 0.0, trim="-"))

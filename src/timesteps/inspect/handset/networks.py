@@ -40,7 +40,7 @@ _SUM = Handset(
 # The unit keeps by how much the first input leads. The logistic function of five times that is a soft threshold.
 _COMPARE = Handset(
     name="compare",
-    what="is the total of the first input larger than that of the second? one linear unit",
+    what="is the total of a larger than that of b? one linear unit",
     layer=_rnn(2, 1, "linear"),
     weights={"weight_ih": [[1, -1]], "weight_hh": [[1]], "head": [[5]]},
     inputs=("a", "b"),
@@ -75,7 +75,7 @@ _PARITY = Handset(
 # the count is below, at or above zero. Weiss, Goldberg and Yahav (2018), arXiv:1805.04908.
 _COUNT = Handset(
     name="count",
-    what="fewer, as many, or more ones than zeros so far? an LSTM whose cell counts",
+    what="fewer, as many or more ones than zeros? an LSTM whose cell counts",
     layer=_cell("lstm", 1),
     weights={
         "weight_ih": [[0], [0], [40], [0]],
@@ -106,7 +106,7 @@ _BRACKETS = Handset(
 # The forget gate closes when a bit comes in, and stays open for as long as none does.
 _COPY = Handset(
     name="copy",
-    what="the last bit given, over any number of steps without one: an LSTM",
+    what="the last bit given, however long ago: an LSTM",
     layer=_cell("lstm", 2),
     weights={
         "weight_ih": [[0, 0], [-80, -80], [-40, 40], [0, 0]],
