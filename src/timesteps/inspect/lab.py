@@ -56,9 +56,7 @@ class Lab:
 
     def svg(self) -> str:
         """The network unrolled over the sequence."""
-        return diagram(
-            self.session, self.followed, self.title, self.handset.inputs, self.units, self.notes, self.signs
-        )
+        return diagram(self.session, self.followed, self.title, self.handset.inputs, self.units, self.notes, self.signs)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
