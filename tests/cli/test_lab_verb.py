@@ -80,7 +80,7 @@ def test_expressivity(timesteps: Command) -> None:
         (["brackets", "())"], 3, "character 3 of the input, ')', closes nothing; open a bracket first"),
         (["parity", ""], 3, "the input has no steps; give zeros and ones"),
         (["parity", "--jsn"], 2, "no such option: --jsn; see --help"),
-        (["sum", "--cell", "lstm"], 2, "--cell lstm with 'sum'; training is for parity or count or copy"),
+        (["sum", "--cell", "lstm"], 2, "--cell lstm with 'sum'; training is for parity, count, copy"),
         (["parity", "--cell", "lstm", "--cell", "gru"], 2, "--cell is given 2 times; give one, or use expressivity"),
         (["parity", "--cell", "ltsm"], 2, "--cell is 'ltsm'; choose one of rnn, lstm, gru, mingru, minlstm"),
         (["parity", "--task", "copy"], 2, "--task copy with 'parity'; it is for expressivity"),

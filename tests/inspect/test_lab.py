@@ -44,7 +44,7 @@ def test_everything_is_json() -> None:
 def test_what_cannot_be() -> None:
     with pytest.raises(UsageError, match="there is no lab 'expresivity'; did you mean expressivity"):
         lab("expresivity")
-    with pytest.raises(UsageError, match="cell='lstm' with 'sum'; training is for parity or count or copy"):
+    with pytest.raises(UsageError, match="cell='lstm' with 'sum'; training is for parity, count, copy"):
         lab("sum", None, "lstm")
     with pytest.raises(UsageError, match="cell is 'lstn'"):
         lab("parity", None, "lstn")

@@ -117,7 +117,7 @@ def lab(name: str, text: str | None = None, cell: str | None = None, *, seed: in
         notes = equations(session, chosen.inputs, chosen.units)
         return Lab(chosen, session, follow(session, inputs), title, notes, chosen.units, signs)
     if name not in TASKS:
-        known = " or ".join(each for each in HANDSETS if each in TASKS)
+        known = ", ".join(each for each in HANDSETS if each in TASKS)
         raise UsageError(f"{option('cell', cell)} with {name!r}", mend=f"training is for {known}")
     found = expressivity(cell, name, seed=seed, lengths=(1000,))
     layers = found.session.spec.network.layers
