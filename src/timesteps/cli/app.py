@@ -69,6 +69,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("explain")(explain.explain)
 app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
 app.command("explain")(explain.explain)
+app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)

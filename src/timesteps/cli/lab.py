@@ -20,9 +20,7 @@ def lab(
     ] = None,
     text: Annotated[
         str | None,
-        typer.Argument(
-            metavar="INPUT", help="A sequence; - is standard input. None: an example.", show_default=False
-        ),
+        typer.Argument(metavar="INPUT", help="A sequence; - is standard input. None: an example.", show_default=False),
     ] = None,
     cell: Annotated[
         list[str] | None,
@@ -40,7 +38,9 @@ def lab(
     svg: Annotated[
         str | None, typer.Option("--svg", metavar="FILE", help="Draw the network, unrolled over the steps.")
     ] = None,
-    save: Annotated[str | None, typer.Option("--save", metavar="FILE", help="Write the network as a model file.")] = None,
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="FILE", help="Write the network as a model file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="As JSON on standard output.")] = False,
 ) -> None:
     """Watch a small network compute: every step with its inputs, gates and states, as a table and a drawing.

@@ -56,9 +56,7 @@ class Lab:
 
     def svg(self) -> str:
         """The network unrolled over the sequence."""
-        return diagram(
-            self.session, self.followed, self.title, self.handset.inputs, self.units, self.notes, self.signs
-        )
+        return diagram(self.session, self.followed, self.title, self.handset.inputs, self.units, self.notes, self.signs)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
@@ -119,7 +117,7 @@ def lab(name: str, text: str | None = None, cell: str | None = None, *, seed: in
         notes = equations(session, chosen.inputs, chosen.units)
         return Lab(chosen, session, follow(session, inputs), title, notes, chosen.units, signs)
     if name not in TASKS:
-        known = " or ".join(each for each in HANDSETS if each in TASKS)
+        known = ", ".join(each for each in HANDSETS if each in TASKS)
         raise UsageError(f"{option('cell', cell)} with {name!r}", mend=f"training is for {known}")
     found = expressivity(cell, name, seed=seed, lengths=(1000,))
     layers = found.session.spec.network.layers

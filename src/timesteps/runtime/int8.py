@@ -163,9 +163,6 @@ class Int8ElmanCell(_Base):
 _LSTM = (sigmoid, sigmoid, tanh, sigmoid)  # of i, f, g, o
 
 
-_LSTM = (sigmoid, sigmoid, tanh, sigmoid)  # of i, f, g, o
-
-
 class Int8LSTMCell(_Base):
     """c' = f c + i g, h' = o tanh(c')."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from timesteps.training.report_charts import clean
 
 __all__ = ["Canvas", "Point"]
@@ -28,41 +26,32 @@ class Canvas:
 
     def text(self, at: Point, text: str, kind: str = "", anchor: str = "middle") -> None:
         """A line of text whose middle is at that height."""
-        x, y = at
-        self._parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" class="{kind}" text-anchor="{anchor}">{clean(text)}</text>')
+        place = f'x="{at[0]:.1f}" y="{at[1] + 4:.1f}"'  # of the line that its letters stand on
+        self._parts.append(f'<text {place} class="{kind}" text-anchor="{anchor}">{clean(text)}</text>')
 
-    def arrow(self, start: Point, end: Point, kind: str = "edge", bend: float = 0.0) -> Point:
-        """A line with a head, bent to its left by so much; its middle."""
-        (x0, y0), (x1, y1) = start, end
-        length = math.hypot(x1 - x0, y1 - y0)
-        middle = (x0 + x1) / 2 + bend * (y1 - y0) / length, (y0 + y1) / 2 - bend * (x1 - x0) / length
-        control = 2 * middle[0] - (x0 + x1) / 2, 2 * middle[1] - (y0 + y1) / 2
-        self._parts.append(
-            f'<path class="{kind}" marker-end="url(#head)" d="M{x0:.1f} {y0:.1f}'
-            f'Q{control[0]:.1f} {control[1]:.1f} {x1:.1f} {y1:.1f}"/>'
-        )
-        return middle
+    def arrow(self, start: Point, end: Point, kind: str = "edge") -> None:
+        """A straight line with a head."""
+        way = f"M{start[0]:.1f} {start[1]:.1f}L{end[0]:.1f} {end[1]:.1f}"
+        self._parts.append(f'<path class="{kind}" marker-end="url(#head)" d="{way}"/>')
 
     def circle(self, at: Point, radius: float, shade: float = 0.0) -> None:
         """A node; shade 0 is white, 1 a grey on which black still reads well."""
-        self._parts.append(f'<circle class="node" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius:g}" fill="{_grey(shade)}"/>')
+        place = f'cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius:g}"'
+        self._parts.append(f'<circle class="node" {place} fill="{_grey(shade)}"/>')
 
     def box(self, at: Point, width: float, height: float, shade: float = 0.0, corner: float = 4) -> None:
         """The same as a box around its middle."""
-        x, y = at[0] - width / 2, at[1] - height / 2
-        self._parts.append(
-            f'<rect class="node" x="{x:.1f}" y="{y:.1f}" width="{width:g}" height="{height:g}" rx="{corner:g}" '
-            f'fill="{_grey(shade)}"/>'
-        )
+        place = f'x="{at[0] - width / 2:.1f}" y="{at[1] - height / 2:.1f}" width="{width:g}" height="{height:g}"'
+        self._parts.append(f'<rect class="node" {place} rx="{corner:g}" fill="{_grey(shade)}"/>')
 
     def page(self, width: float, height: float, title: str, description: str) -> str:
         """The whole drawing as a file."""
-        head = '<path d="M0 0L8 4L0 8z" fill="#555"/>'
+        size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+        head = 'viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse"'
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-            f'height="{height:.0f}" role="img" aria-labelledby="t d"><title id="t">{clean(title)}</title>'
-            f'<desc id="d">{clean(description)}</desc><style>{_STYLE}</style><defs><marker id="head" viewBox="0 0 8 8" '
-            f'refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">{head}</marker></defs>'
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="t d">'
+            f'<title id="t">{clean(title)}</title><desc id="d">{clean(description)}</desc><style>{_STYLE}</style>'
+            f'<defs><marker id="head" {head} orient="auto"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>'
             f'<rect width="100%" height="100%" fill="#fff"/>{"".join(self._parts)}</svg>\n'
         )
 

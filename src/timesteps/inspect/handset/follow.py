@@ -49,7 +49,7 @@ class Followed:
 
 
 def follow(session: Session, inputs: Array) -> Followed:
-    """Every gate, state and answer of a sequence (T, I), in the session's precision.
+    """Every gate, state and answer of a sequence (T, I).
 
     Args:
         session: answers at every step, and reads numbers.
@@ -63,9 +63,10 @@ def follow(session: Session, inputs: Array) -> Followed:
     """
     trace = session.trace([inputs])
     last = trace.layers[-1]
+    gates, states = ({name: np.asarray(a, np.float64) for name, a in part.items()} for part in (last.gates, last.states))
     outputs = trace.logits
     if session.classes:
         answers = [session.classes[best] for best in probabilities(outputs).argmax(axis=1).tolist()]
     else:
         answers = session.predict([inputs])[0].tolist()
-    return Followed(inputs, last.gates, last.states, outputs, answers)
+    return Followed(inputs, gates, states, outputs, answers)

@@ -71,7 +71,8 @@ def _numbers(text: str) -> tuple[Steps, list[str]]:
 
 
 def _pairs(text: str) -> tuple[Steps, list[str]]:
-    steps, words = [], text.split()
+    steps: Steps = []
+    words = text.split()
     for place, word in enumerate(words, 1):
         parts = word.split(",")
         if len(parts) != 2:
@@ -83,14 +84,15 @@ def _pairs(text: str) -> tuple[Steps, list[str]]:
 
 def _brackets(text: str) -> tuple[Steps, list[str]]:
     """Other characters change nothing; a bracket that closes nothing is an error."""
-    steps, depth, text = [], 0, text.rstrip("\r\n")
+    steps: Steps = []
+    depth, text = 0, text.rstrip("\r\n")
     for place, sign in enumerate(text, 1):
         change = {"(": 1, ")": -1}.get(sign, 0)
         depth += change
         if depth < 0:
             raise DataError(f"character {place} of the input, {sign!r}, closes nothing", mend="open a bracket first")
         steps.append((float(change),))
-    return [*steps], list(text)
+    return steps, list(text)
 
 
 def _number(word: str, where: str, what: str) -> float:
