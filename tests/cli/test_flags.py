@@ -55,6 +55,7 @@ def test_every_choice_has_a_flag_and_every_flag_is_a_choice() -> None:
         (["--patience", "0"], "patience", 0),
         (["--one-hot"], "input", "one_hot"),
         (["--layer-norm"], "layer_norm", True),
+        (["--chrono", "100"], "chrono", 100),
         (["--peephole"], "peephole", True),
         (["--zoneout", "0.1"], "zoneout", 0.1),
         (["--zoneout-cell", "0.2"], "zoneout_cell", 0.2),

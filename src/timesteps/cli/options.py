@@ -148,6 +148,15 @@ ResetAfter = Annotated[
 InitialState = Annotated[
     Literal["zero", "learned"] | None, _option(_NET, "State before the first step: zero, learned.", "NAME")
 ]
+Chrono = Annotated[
+    str | None,
+    _option(
+        _NET,
+        "Begin with time scales of up to N steps in the gates' biases, for what is long ago.",
+        "N|none",
+        callback=_whole,
+    ),
+]
 LayerNorm = Annotated[bool | None, _option(_NET, "Layer norm inside the cell.")]
 Peephole = Annotated[bool | None, _option(_NET, "For --cell lstm: let the gates see c.")]
 Pool = Annotated[

@@ -61,6 +61,7 @@ def classify(
     nonlinearity: options.Nonlinearity = None,
     reset_after: options.ResetAfter = None,
     initial_state: options.InitialState = None,
+    chrono: options.Chrono = None,
     layer_norm: options.LayerNorm = None,
     peephole: options.Peephole = None,
     pool: options.Pool = None,

@@ -35,6 +35,7 @@ def train_tag(
     hidden_size: options.HiddenSize = None,
     num_layers: options.NumLayers = None,
     bidirectional: options.Bidirectional = None,
+    chrono: options.Chrono = None,
     dropout: options.Dropout = None,
     input_dropout: options.InputDropout = None,
     recurrent_dropout: options.RecurrentDropout = None,

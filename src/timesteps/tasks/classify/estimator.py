@@ -72,6 +72,8 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         most 20 classes; with more, "auto" is "none".
     cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, initial_state, layer_norm, peephole, pool,
     embedding_size, wide : the network.
+    chrono : the longest dependency in steps, for biases of gates that begin with time scales up to it (Tallec and
+        Ollivier 2018, arXiv 1804.11188); None: not.
     vectors : what the embedding of ids starts from: the path of a word2vec, GloVe or fastText file, or a mapping from
         words to vectors, each of `embedding_size` numbers; or an array whose row k belongs to id k (rows with NaN are
         left to chance). Words without a vector start as without it.
@@ -153,6 +155,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         nonlinearity: Literal["tanh", "relu"] | None = None,
         reset_after: bool | None = None,
         initial_state: Literal["zero", "learned"] | None = None,
+        chrono: int | None = None,
         layer_norm: bool | None = None,
         peephole: bool | None = None,
         pool: PoolName | None = None,
@@ -218,6 +221,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.nonlinearity = nonlinearity
         self.reset_after = reset_after
         self.initial_state = initial_state
+        self.chrono = chrono
         self.layer_norm = layer_norm
         self.peephole = peephole
         self.pool = pool

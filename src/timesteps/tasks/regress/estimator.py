@@ -51,6 +51,8 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     missing : what NaN in y means: an "error", or a number to leave out of the loss ("mask").
     cell, hidden_size, num_layers, bidirectional, pool, embedding_size : the network; `num_words` : size of the
         vocabulary of texts.
+    chrono : the longest dependency in steps, for biases that begin with time scales up to it (Tallec and Ollivier
+        2018, arXiv 1804.11188); None: not.
     dropout : before the last layer and between recurrent ones; `input_dropout`, `recurrent_dropout` : fixed over time,
         on inputs and states.
     epochs, batch_size, optimizer, learning_rate, weight_decay, schedule, warmup, clip_norm, ema : training, as in
@@ -91,6 +93,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         bidirectional: bool = False,
         pool: PoolName = "mean+max",
         embedding_size: int = 64,
+        chrono: int | None = None,
         num_words: int | None = None,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
@@ -120,6 +123,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.bidirectional = bidirectional
         self.pool = pool
         self.embedding_size = embedding_size
+        self.chrono = chrono
         self.num_words = num_words
         self.dropout = dropout
         self.input_dropout = input_dropout
@@ -191,6 +195,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 head_dropout=self.dropout,
             ),
             settings,
+            chrono=self.chrono,
             callbacks=callbacks,
             progress=terminal() if self.verbose else quiet(),
             say=partial(print, file=sys.stderr, flush=True) if self.verbose else None,

@@ -49,6 +49,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     min_count : how often a token or an n-gram must occur in training to have a vector (of bags).
     ngrams : shortest and longest n-grams of characters in a bag.
     num_words : size of the vocabulary (of ids), the three reserved ids included; None takes all.
+    chrono : the longest dependency in steps, for biases that begin with time scales up to it (Tallec and Ollivier
+        2018, arXiv 1804.11188); None: not.
     cell, hidden_size, num_layers, bidirectional, embedding_size : the network. One that is not bidirectional reads the
         past only, and streams.
     dropout : before the last layer and between recurrent ones; `input_dropout`, `recurrent_dropout` : fixed over time,
@@ -91,6 +93,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         num_layers: int = 1,
         bidirectional: bool = True,
         embedding_size: int = 64,
+        chrono: int | None = None,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -124,6 +127,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.embedding_size = embedding_size
+        self.chrono = chrono
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.recurrent_dropout = recurrent_dropout
@@ -198,6 +202,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             valid,
             self._regularization(learned),
             settings,
+            chrono=self.chrono,
             callbacks=callbacks,
             progress=terminal() if self.verbose else quiet(),
             say=partial(print, file=sys.stderr, flush=True) if self.verbose else None,
