@@ -197,6 +197,10 @@ Patience = Annotated[
     str | None,
     _option(_FIT, "Stop after so many epochs without a better validation loss.", "N|none", callback=_whole),
 ]
+Nonfinite = Annotated[
+    Literal["stop", "skip"] | None,
+    _option(_FIT, "When a loss or gradient is NaN or infinite: stop, or skip the step. Default: stop.", "NAME"),
+]
 Members = Annotated[int | None, _option(_FIT, "Networks that answer together, in one file.", "N")]
 Unguided = Annotated[int | None, _option(_FIT, "Members that do without what --guide says, to make other errors.", "N")]
 Seed = Annotated[int | None, _option(_FIT, "The same seed gives the same bits.", "N")]

@@ -89,6 +89,7 @@ def classify(
     clip_norm: options.ClipNorm = None,
     ema: options.Ema = None,
     patience: options.Patience = None,
+    nonfinite: options.Nonfinite = None,
     members: options.Members = None,
     unguided: options.Unguided = None,
     engine: options.Engine = None,

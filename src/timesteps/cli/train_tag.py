@@ -46,6 +46,7 @@ def train_tag(
     learning_rate: options.LearningRate = None,
     table_learning_rate: options.TableLearningRate = None,
     schedule: options.Schedule = None,
+    nonfinite: options.Nonfinite = None,
     engine: options.Engine = None,
     seed: options.Seed = None,
     threads: options.Threads = None,

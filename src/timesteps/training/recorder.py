@@ -15,6 +15,7 @@ from timesteps.training.checkpoint import (
     peek_checkpoint,
     save_checkpoint,
 )
+from timesteps.training.engines.engine import Array
 from timesteps.training.examples import Examples
 from timesteps.training.log import JsonLines
 from timesteps.training.settings import Settings
@@ -22,6 +23,8 @@ from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 __all__ = ["Recorder"]
+
+_NETWORK = "network."  # before the names of weights in an engine's state
 
 
 class Recorder:
@@ -77,6 +80,11 @@ class Recorder:
         self._log.write(history.rows)
         self._timings.write([record for record in self._timings.read() if record["epoch"] <= done])
         return done
+
+    def weights(self) -> dict[str, Array]:
+        """The weights as they were when the checkpoint was written."""
+        tensors = load_checkpoint(self._path, "numpy" if self._state.engine.name == "native" else "torch")[1]
+        return {name.removeprefix(_NETWORK): part for name, part in tensors.items() if name.startswith(_NETWORK)}
 
     def epoch_end(self, history: History, run: Run, seconds: float) -> None:
         """Keep an epoch."""

@@ -90,6 +90,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
     patience : stop when the validation loss has not improved for so many epochs; the best weights are restored.
     validation_split : share of the rows held out for validation when `fit` is given none; identical rows stay
         together. None holds out 0.1 when there is a patience, otherwise nothing.
+    nonfinite : what to do with a step whose loss or gradient is NaN or infinite: "stop" the training, or "skip" it.
     members : networks that answer together by their mean logit; `unguided` : how many of them do without the guide's
         hints, so that they make other errors.
     engine : what takes the training steps: "torch"; "native", the compiled core, which trains plain networks on a CPU
@@ -183,6 +184,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         ema: float | None = None,
         patience: int | Literal["none"] | None = None,
         validation_split: float | None = None,
+        nonfinite: Literal["stop", "skip"] | None = None,
         members: int | None = None,
         unguided: int | None = None,
         engine: Literal["auto", "native", "torch"] | None = None,
@@ -249,6 +251,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.ema = ema
         self.patience = patience
         self.validation_split = validation_split
+        self.nonfinite = nonfinite
         self.members = members
         self.unguided = unguided
         self.engine = engine

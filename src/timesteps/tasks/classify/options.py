@@ -101,6 +101,7 @@ class Options:
     clip_norm: float | None = 1.0
     ema: float = 0.0
     patience: int | None = None
+    nonfinite: Literal["stop", "skip"] = "stop"
     members: int = 1
     unguided: int = 0
     seed: int = 0

@@ -60,6 +60,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     patience : stop when the validation loss has not improved for so many epochs; the best weights are restored.
     validation_split : share of the rows held out for it, identical rows together; None holds out 0.1 with a patience,
         else nothing.
+    nonfinite : what to do with a step whose loss or gradient is NaN or infinite: "stop" the training, or "skip" it.
     engine : "auto", "native" or "torch".
     random_state, threads, verbose : seed of everything, threads in training (one by default), progress on standard
         error.
@@ -108,6 +109,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         clip_norm: float | None = 1.0,
         ema: float = 0.0,
         patience: int | None = None,
+        nonfinite: Literal["stop", "skip"] = "stop",
         validation_split: float | None = None,
         engine: Literal["auto", "native", "torch"] = "auto",
         random_state: int | None = 0,
@@ -138,6 +140,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.clip_norm = clip_norm
         self.ema = ema
         self.patience = patience
+        self.nonfinite = nonfinite
         self.validation_split = validation_split
         self.engine = engine
         self.random_state = random_state

@@ -61,6 +61,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     validation_split : share of the rows held out for it, identical rows together; None holds out 0.1 with a patience,
         else nothing.
     class_weight : None, "balanced" or {label: weight}, of the steps.
+    nonfinite : what to do with a step whose loss or gradient is NaN or infinite: "stop" the training, or "skip" it.
     engine : "auto", "native" or "torch".
     random_state, threads, verbose : seed of everything, threads in training (one by default), progress on standard
         error.
@@ -110,6 +111,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         ema: float = 0.0,
         label_smoothing: float = 0.0,
         patience: int | None = None,
+        nonfinite: Literal["stop", "skip"] = "stop",
         validation_split: float | None = None,
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         engine: Literal["auto", "native", "torch"] = "auto",
@@ -144,6 +146,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         self.ema = ema
         self.label_smoothing = label_smoothing
         self.patience = patience
+        self.nonfinite = nonfinite
         self.validation_split = validation_split
         self.class_weight = class_weight
         self.engine = engine
