@@ -42,6 +42,7 @@ def diagnose(
     bidirectional: options.Bidirectional = None,
     nonlinearity: options.Nonlinearity = None,
     reset_after: options.ResetAfter = None,
+    chrono: options.Chrono = None,
     layer_norm: options.LayerNorm = None,
     peephole: options.Peephole = None,
     text_column: options.TextColumn = None,
@@ -67,13 +68,13 @@ def diagnose(
     where = data or run if cell is not None else data
     layer = {
         "hidden_size": hidden_size, "bidirectional": bidirectional, "nonlinearity": nonlinearity,
-        "reset_after": reset_after, "layer_norm": layer_norm, "peephole": peephole,
+        "reset_after": reset_after, "layer_norm": layer_norm, "peephole": peephole, "chrono": chrono,
     }  # fmt: skip
     chosen = {name: value for name, value in layer.items() if value is not None}
     if cell is None:
         if run is None:
             raise UsageError(f"neither a run nor {option('cell')}", mend="give one of them")
-        given = {**chosen, **({"num_layers": num_layers} if num_layers else {}), "input_size": input_size}
+        given = {**chosen, "num_layers": num_layers, "input_size": input_size}
         for name, value in given.items():
             if value is not None:
                 raise UsageError(f"{option(name)} is for {option('cell')}, and {run} has its own", mend="leave it out")
@@ -155,8 +156,9 @@ def _untrained(
         if input_size not in (None, size):
             raise UsageError(f"{option('input_size', input_size)}, but {data} has {size} numbers a step")
     chosen = {"hidden_size": 64, "num_layers": num_layers, "input": "numeric", "embedding_size": 0, **chosen}
-    layers = Options().but(cell=cell, **chosen).network_spec(size, 1).layers
-    return examine(layers, series, name=data or "", rows=rows, lags=lags)
+    wanted = Options().but(cell=cell, **chosen)
+    layers = wanted.network_spec(size, 1).layers
+    return examine(layers, series, name=data or "", rows=rows, lags=lags, chrono=wanted.chrono)
 
 
 def _series(data: str, encoding: str | None) -> list[Any]:

@@ -23,7 +23,14 @@ _MOST_STEPS = 20_000
 
 
 def diagnose(
-    model: Any, data: Sequence[Any] | None = None, *, name: str = "", rows: int = 64, lags: int = 200, seed: int = 0
+    model: Any,
+    data: Sequence[Any] | None = None,
+    *,
+    name: str = "",
+    rows: int = 64,
+    lags: int = 200,
+    seed: int = 0,
+    chrono: int | None = None,
 ) -> Diagnosis:
     """Gradient flow, gates, units, scale, padding of a model on some rows, and what mends what is wrong.
 
@@ -38,6 +45,7 @@ def diagnose(
         rows: how many are looked at, at most, evenly from the beginning to the end.
         lags: steps to look back, at most.
         seed: of untrained weights and random rows.
+        chrono: of untrained weights: see `timesteps.nn.initialize`.
 
     Raises:
         DataError: data that the model does not read; no rows with a step.
@@ -53,7 +61,7 @@ def diagnose(
     for what, value in (("rows", rows), ("lags", lags)):
         if value < 1:
             raise UsageError(f"{option(what)} is {value}", mend="give at least 1")
-    return diagnose_rows(examined(model, data, name=name, rows=rows, seed=seed), lags=lags)
+    return diagnose_rows(examined(model, data, name=name, rows=rows, seed=seed, chrono=chrono), lags=lags)
 
 
 def diagnose_rows(patient: Patient, *, lags: int = 200) -> Diagnosis:
@@ -67,7 +75,7 @@ def diagnose_rows(patient: Patient, *, lags: int = 200) -> Diagnosis:
         raise DataError("no row has a step")
     cut = patient.rows.take(kept)
     within = np.searchsorted(np.cumsum(cut.lengths), _MOST_STEPS, side="right")
-    cut = cut.take(np.arange(max(1, within)))
+    cut = cut.take(range(max(1, int(within))))
     layers = replay_network(patient.network, patient.tensors, cut)
     flows = tuple(each for layer in layers for each in flow(layer, most=lags))
     activities = tuple(map(activity, layers))

@@ -164,7 +164,8 @@ def jacobian_norms(
 def _largest_singular(matrices: Array) -> NDArray[np.float64]:
     """By way of the eigenvalues of their squares, which loses small singular values and not the largest."""
     squares = matrices @ matrices.transpose(0, 2, 1)
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(squares)[:, -1], 0.0))
+    largest: NDArray[np.float64] = np.sqrt(np.maximum(np.linalg.eigvalsh(squares)[:, -1], 0.0))
+    return largest
 
 
 def _ends(lengths: NDArray[np.int64], reach: int, probes: int) -> list[tuple[int, int]]:

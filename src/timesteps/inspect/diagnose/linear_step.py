@@ -52,11 +52,13 @@ class _Normed:
     """Layer norm of P rows, and its derivative; without gains, nothing."""
 
     def __init__(self, x: Array, gain: Array | None, blocks: tuple[int, ...] = (1,)) -> None:
-        self._gain, self._parts = gain, []
+        self._gain = gain
+        self._parts: list[tuple[Array, Array]] = []
         self.value = x
         if gain is None:
             return
-        unit, normed = x.shape[1] // sum(blocks), []
+        unit = x.shape[1] // sum(blocks)
+        normed: list[Array] = []
         ends = np.cumsum(blocks)[:-1] * unit
         for part in np.split(x, ends, axis=1):
             centred = part - part.mean(axis=1, keepdims=True)
@@ -99,11 +101,11 @@ def _elman(cell: Any, gx: Array, state: State) -> Linearised:
 def _lstm(cell: Any, gx: Array, state: State) -> Linearised:
     h, c = state
     product = _Normed(h @ cell.weight_hh, cell.norm_hh)
-    i, f, g, o = np.split(gx + product.value, 4, axis=1)
+    a_i, a_f, a_g, a_o = np.split(gx + product.value, 4, axis=1)
     p_i, p_f, p_o = (0.0, 0.0, 0.0) if cell.peepholes is None else cell.peepholes
-    i, f, g = sigmoid(i + p_i * c), sigmoid(f + p_f * c), np.tanh(g)
+    i, f, g = sigmoid(a_i + p_i * c), sigmoid(a_f + p_f * c), np.tanh(a_g)
     new = f * c + i * g
-    o = sigmoid(o + p_o * new)
+    o = sigmoid(a_o + p_o * new)
     normed = _Normed(new, None if cell.norm_c is None else cell.norm_c[0])
     read = np.tanh(normed.value if cell.norm_c is None else normed.value + cell.norm_c[1])
     di, df, dg, do = (part[:, None] for part in (g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), read * o * (1 - o)))

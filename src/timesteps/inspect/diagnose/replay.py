@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime.cells import CELLS, Array, State
-from timesteps.runtime.embedding import Gates, Inputs, projection
+from timesteps.runtime.embedding import Inputs, projection
 from timesteps.runtime.layout import directions
-from timesteps.runtime.scan import Steps
+from timesteps.runtime.scan import Gates, Steps
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
 

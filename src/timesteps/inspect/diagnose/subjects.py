@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.errors import DataError, ModelError
+from timesteps.errors import DataError, ModelError, UsageError, option
 from timesteps.runtime import modelfile
 from timesteps.runtime.golden import golden_row
 from timesteps.runtime.language.loading import TASKS, load_language
@@ -23,7 +23,7 @@ from timesteps.runtime.session import Session, load
 from timesteps.runtime.spec import LayerSpec, NetworkSpec, TextSpec
 from timesteps.training.initial import initial_weights
 
-__all__ = ["Patient", "examined", "untrained_layers"]
+__all__ = ["Patient", "examined"]
 
 _RANDOM = 8, 100  # rows and steps where nothing is given
 _STREAM = 400  # tokens of a text that make a row
@@ -43,12 +43,16 @@ class Patient:
     features: bool = True  # whether each number of a numeric step means something of its own
 
 
-def examined(model: Any, data: Sequence[Any] | None, *, name: str = "", rows: int = 64, seed: int = 0) -> Patient:
+def examined(
+    model: Any, data: Sequence[Any] | None, *, name: str = "", rows: int = 64, seed: int = 0, chrono: int | None = None
+) -> Patient:
     """The patient that `diagnose` means by its arguments, with at most so many rows."""
     if isinstance(model, LayerSpec):
         model = (model,)
     if isinstance(model, tuple) and model and all(isinstance(each, LayerSpec) for each in model):
-        return _untrained(model, data, name or "the rows", rows, seed)
+        return _untrained(model, data, name or "the rows", rows, seed, chrono)
+    if chrono is not None:
+        raise UsageError(f"{option('chrono', chrono)} is for untrained layers", mend="leave it out")
     if isinstance(model, str | os.PathLike):
         model = _opened(model)
     if isinstance(model, RecurrentModel):
@@ -108,15 +112,12 @@ def _language(model: RecurrentModel, lines: Sequence[str] | None, name: str, row
     return Patient(network, model.weights, Sequences.of(streams), "language", "a language model", name or "the text")
 
 
-def untrained_layers(layers: Sequence[LayerSpec], seed: int = 0) -> tuple[NetworkSpec, dict[str, NDArray[Any]]]:
-    """A network of layers that read numbers, with the weights that training begins with."""
-    network = NetworkSpec(input="numeric", input_size=layers[0].input_size, layers=tuple(layers), outputs=1)
-    return network, dict(initial_weights(network, seed))
-
-
-def _untrained(layers: tuple[LayerSpec, ...], data: Sequence[Any] | None, name: str, rows: int, seed: int) -> Patient:
-    network, tensors = untrained_layers(layers, seed)
-    size = network.input_size
+def _untrained(
+    layers: tuple[LayerSpec, ...], data: Sequence[Any] | None, name: str, rows: int, seed: int, chrono: int | None
+) -> Patient:
+    size = layers[0].input_size
+    network = NetworkSpec(input="numeric", input_size=size, layers=layers, outputs=1)
+    tensors = initial_weights(network, seed, chrono)
     if data is None:
         count, steps = _RANDOM
         data, name = list(np.random.default_rng(seed).normal(size=(count, steps, size))), "random numbers"
