@@ -24,8 +24,10 @@ __all__ = ["Ngram"]
 class Ngram(OfUnits):
     """P(w | h) of words w after words h, as the longest n-gram known says; a `LanguageModel`.
 
-    A state is a tuple of at most order - 1 tokens: the end of what came before, as far as it can matter. So states that
-    are equal predict alike. It is a plain value: keep it, compare it, send it anywhere.
+    A state is at most order - 1 tokens: the end of what came before, as far as it can matter. So states that are equal
+    predict alike. It is a plain value: keep it, compare it, hash it, pickle it. The core's (`NgramState`) equals the
+    tuple of its tokens and may be given as one; it has the weights of backing off from them, too, so that going on from
+    it looks nothing up twice.
     """
 
     def __init__(self, spec: NgramSpec, tensors: dict[str, NDArray[Any]]) -> None:
