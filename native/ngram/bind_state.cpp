@@ -44,7 +44,10 @@ PyObject* make(PyTypeObject* of, PyObject* arguments, PyObject*) {
     state.length = static_cast<int>(length);
     for (Py_ssize_t place = 0; place < length; ++place) {
         const auto at = static_cast<std::size_t>(length - 1 - place);
-        state.words[at] = static_cast<std::uint32_t>(PyLong_AsUnsignedLong(PyTuple_GET_ITEM(words, place)));
+        const unsigned long word = PyLong_AsUnsignedLong(PyTuple_GET_ITEM(words, place));
+        if (word > 0xffffffffu && PyErr_Occurred() == nullptr)
+            PyErr_SetString(PyExc_OverflowError, "a word is no 32-bit number");
+        state.words[at] = static_cast<std::uint32_t>(word);
         state.backoffs[at] = static_cast<float>(PyFloat_AsDouble(PyTuple_GET_ITEM(weights, place)));
         if (PyErr_Occurred() != nullptr) return nullptr;
     }
