@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bench.expressivity.tables import expressivity
 from bench.int8.tables import int8
 from bench.language.tables import language
 from bench.layers.tables import LAYER_TABLES
@@ -229,6 +230,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "sensors": sensors,
     "streaming": streaming,
     "int8": int8,
+    "expressivity": expressivity,
     "quality": quality,
     "baselines": baselines,
     "provenance": provenance,
