@@ -99,7 +99,7 @@ def negative_binomial_quantile(level: float, mean: Array, dispersion: Array) -> 
         short = below(middle) < level
         wide = high - low > 1
         low, high = np.where(wide & short, middle, low), np.where(wide & ~short, middle, high)
-    return high
+    return np.asarray(high)
 
 
 def _incomplete_beta(x: Array, a: Array, b: Array) -> Array:
