@@ -52,6 +52,7 @@ def evaluate(
     Of a language model: perplexity with and without unknown words, bits per character, tokens.
     """
     from timesteps.cli.evaluate_text import evaluate_language
+    from timesteps.cli.forecasting import is_forecast_run
     from timesteps.cli.language import is_language_run
     from timesteps.errors import ModelError, UsageError, option
 
@@ -61,6 +62,8 @@ def evaluate(
                 raise UsageError(f"{option(name)} is for tables, and {run} is a language model", mend="give a text")
         evaluate_language(run, data, encoding, split, report, as_json)
         return
+    if is_forecast_run(run):
+        raise UsageError(f"{run} is a forecaster", mend="timesteps backtest judges it")
     if report is not None:
         raise UsageError(f"{option('report')} is for language models", mend="training writes a classifier's report")
     from timesteps.cli.fetch import fetch
