@@ -23,11 +23,12 @@ LossName = Literal[
 ]  # see `runtime.losses`
 TaskName = Literal["classify", "tag", "regress", "forecast"]
 CellName = Literal["rnn", "lstm", "gru", "mingru", "minlstm"]
+Nonlinearity = Literal["tanh", "relu", "linear"]
 InputKind = Literal["ids", "one_hot", "bag", "numeric"]
 ForecastModelName = Literal["direct", "autoregressive"]
 BaseName = Literal["last", "seasonal", "drift", "mean", "none"]  # see `runtime.forecast.base`
 TransformName = Literal["none", "log", "log1p", "return"]  # see `runtime.forecast.scaling`
-ScalingName = Literal["window", "series", "all"]
+ScalingName = Literal["window", "series", "all", "none"]
 CentreName = Literal["last", "mean"]
 CalendarName = Literal["minute", "hour", "weekday", "day", "year"]  # see `runtime.forecast.calendar`
 
@@ -161,7 +162,7 @@ class LayerSpec(_Strict, frozen=True, kw_only=True):
     input_size: int
     hidden_size: int
     bidirectional: bool = False
-    nonlinearity: Literal["tanh", "relu"] = "tanh"  # rnn only
+    nonlinearity: Nonlinearity = "tanh"  # rnn only; linear is the identity
     reset_after: bool = True  # gru only: r is applied after (torch, cuDNN) or before (Cho et al. 2014) the product
     initial_state: Literal["zero", "learned"] = "zero"
     layer_norm: bool = False  # of the products with the weights, and of an LSTM's c on its way to h

@@ -86,7 +86,9 @@ def test_windows_read_in_blocks_are_those_in_memory(monkeypatch: pytest.MonkeyPa
     """The same weights, however many windows of rows memory has room for."""
     columns, frequency = Columns(("y",)), Frequency("step")
     prepared, _ = prepare(waves(steps=400), columns, frequency, choose(**SMALL), lambda line: None)
-    rows = WindowExamples(prepared.spec, prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit)
+    rows = WindowExamples(
+        prepared.spec, "quantile", prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit
+    )
     whole, part = rows.take(np.arange(len(rows))), rows.read([2, 0])
     np.testing.assert_array_equal(part.targets, np.concatenate([whole.targets[128:192], whole.targets[:64]]))
     assert rows.steps == whole.steps and rows.step_bytes == whole.step_bytes
@@ -110,7 +112,7 @@ def test_training_sees_nothing_of_the_validation_part() -> None:
         choices = choose(**SMALL, validation=18, transform="none")
         prepared, _ = prepare(series, Columns(("y",)), Frequency("step"), choices, lambda line: None)
         rows = WindowExamples(
-            prepared.spec, prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit
+            prepared.spec, "quantile", prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit
         )
         found.append((rows.take(np.arange(len(rows))), prepared))
     (a, first), (b, second) = found

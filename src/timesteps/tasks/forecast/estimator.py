@@ -81,7 +81,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         hidden_size: int | None = None,
         num_layers: int = 1,
         members: int = 1,
-        loss: LossName = "quantile",
+        loss: LossName | None = None,
         quantiles: tuple[float, ...] | None = None,
         base: BaseName | Literal["auto"] = "auto",
         transform: TransformName | Literal["auto"] = "auto",
