@@ -60,4 +60,5 @@ def _compact(values: NDArray[np.int64]) -> NDArray[np.datetime64] | None:
     if ((hours > 23) | (minutes > 59) | (seconds > 59)).any():
         return None
     whole = first.astype("datetime64[D]") + (day - 1)
-    return whole.astype("datetime64[us]") + ((hours * 60 + minutes) * 60 + seconds) * np.timedelta64(10**6, "us")
+    micros = ((hours * 60 + minutes) * 60 + seconds) * 10**6
+    return np.asarray(whole.astype("datetime64[us]") + micros.astype("timedelta64[us]"))

@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 # "ids": rows come as token ids; "tokens": as lists of tokens, one a step
 TokenizerName = Literal["word", "char", "syllable", "jamo", "byte", "subword", "ids", "tokens"]
 PoolName = Literal["last", "mean", "max", "mean+max", "attention", "none"]  # "none": an answer at every step
-LossName = Literal["cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t"]  # see `runtime.losses`
+LossName = Literal["cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial"]  # see `runtime.losses`
 TaskName = Literal["classify", "tag", "regress", "forecast"]
 CellName = Literal["rnn", "lstm", "gru", "mingru", "minlstm"]
 InputKind = Literal["ids", "one_hot", "bag", "numeric"]

@@ -25,6 +25,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.series.forecast import Forecast
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
+from timesteps.runtime.series.times import times_after
 from timesteps.runtime.spec import ForecastSpec, ModelSpec
 
 __all__ = ["TrainedForecaster", "load_forecaster", "scaled_rows"]
@@ -249,20 +250,17 @@ class TrainedForecaster:
         if levels:
             widened = answer.lower - self.tensors["forecast.lower"][:, None]
             raised = answer.upper + self.tensors["forecast.upper"][:, None]
-            lower = np.minimum(back(at_levels(widened, answer.centre, spec.levels, levels)), mean)
-            upper = np.maximum(back(at_levels(raised, answer.centre, spec.levels, levels)), mean)
+            # What holds more holds all that others hold, and the forecast.
+            widened = np.minimum.accumulate(np.minimum(widened, answer.centre), axis=0)
+            raised = np.maximum.accumulate(np.maximum(raised, answer.centre), axis=0)
+            lower = back(at_levels(widened, answer.centre, spec.levels, levels))
+            upper = back(at_levels(raised, answer.centre, spec.levels, levels))
         return [
-            Forecast(each.name, _times(self.frequency, each, self.horizon), mean[n], levels, lower[:, n], upper[:, n])
+            Forecast(
+                each.name, times_after(each, self.horizon, self.frequency), mean[n], levels, lower[:, n], upper[:, n]
+            )
             for n, each in enumerate(series)
         ]
-
-
-def _times(frequency: Frequency, series: Series, horizon: int) -> NDArray[Any]:
-    """The steps to come: those that the series has rows for, then the frequency's."""
-    known = series.known
-    given = series.times[known : known + horizon]
-    last = given[-1] if len(given) else series.times[known - 1]
-    return np.concatenate([given, frequency.after(last, horizon - len(given))])
 
 
 def _continued(series: Series, parts: list[Forecast]) -> Series:

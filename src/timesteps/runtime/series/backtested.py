@@ -14,7 +14,7 @@ from timesteps.runtime.metrics_forecast import ForecastEvaluation, ForecastScore
 from timesteps.runtime.series.forecast import Forecast
 from timesteps.runtime.series.verdict import ForecastVerdict
 
-__all__ = ["Backtest", "ModelResult", "Window", "number"]
+__all__ = ["Autocorrelation", "Backtest", "ModelResult", "Window", "number"]
 
 _FEWEST = 8  # windows one after the other from which the spread of a difference can be told
 
@@ -76,6 +76,26 @@ class Window:
     past: NDArray[np.float64]
     truth: NDArray[np.float64]
     forecasts: tuple[Forecast, ...]
+
+
+@dataclass(frozen=True)
+class Autocorrelation:
+    """Of errors one step ahead.
+
+    Args:
+        values: r_1, r_2, …
+        n: errors of a series that they come from, at the most.
+        series: how many series, and targets of each, they are the mean of.
+    """
+
+    values: tuple[float, ...]
+    n: int
+    series: int
+
+    @property
+    def band(self) -> float:
+        """What 95 of 100 values stay below where nothing is left, of one series: 1.96 / √n."""
+        return 1.959963984540054 / math.sqrt(self.n)
 
 
 @dataclass(frozen=True)

@@ -137,4 +137,4 @@ def _whole(distance: NDArray[np.int64], step: int) -> NDArray[np.float64]:
 
 def _last_day(month: NDArray[Any]) -> NDArray[np.int64]:
     """Number of the months' last day, counted from 0."""
-    return ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64) - 1
+    return np.asarray(((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64) - 1)

@@ -17,6 +17,7 @@ from timesteps.runtime.forecast.scaling import transformed
 from timesteps.runtime.forecast.windows import Rows, cut, reach, rows_of
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
+from timesteps.runtime.series.times import times_text
 from timesteps.runtime.spec import BaseName, ForecastSpec
 from timesteps.tasks.forecast.choices import ForecastChoices
 
@@ -109,7 +110,7 @@ def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choi
     parts = [part[: each.known] for each in series for part in (each.targets, each.past, each.future)]
     assert choices.context_length is not None and choices.season is not None and choices.segment is not None
     assert choices.transform != "auto" and choices.scaling != "auto" and choices.calendar is not None
-    latest = max(each.times[each.known - 1] for each in series if each.known) if any(e.known for e in series) else ""
+    latest = max(each.times[max(each.known, 1) - 1] for each in series if len(each))
     return ForecastSpec(
         model=choices.model,
         horizon=choices.horizon,
@@ -136,12 +137,15 @@ def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choi
         missing=any(bool(np.isnan(part).any()) for part in parts),
         series=tuple(each.name or "" for each in series) if choices.scaling == "series" else (),
         levels=() if choices.conformal == "none" and choices.loss in ("mse", "mae") else tuple(choices.levels),
-        until=str(latest),
+        until=times_text(np.array([latest]))[0],
     )
 
 
 def _check(series: Sequence[Series], spec: ForecastSpec) -> None:
     needed = reach(spec) + spec.horizon
+    for column, name in enumerate(spec.targets):
+        if all(np.isnan(each.targets[:, column]).all() for each in series):
+            raise DataError(f"{name} has no number in it", mend="choose another target")
     for each in series:
         of = f"series {each.name}: " if each.name else ""
         if each.known < needed:
@@ -149,8 +153,6 @@ def _check(series: Sequence[Series], spec: ForecastSpec) -> None:
             mend = f"lower {option('context_length')} or {option('horizon')}, or leave the series out"
             raise DataError(what, mend=mend)
     for column, name in enumerate(spec.targets):
-        if all(np.isnan(each.targets[:, column]).all() for each in series):
-            raise DataError(f"{name} has no number in it", mend="choose another target")
         if all(_is_constant(each.targets[: each.known, column]) for each in series):
             value = np.nanmax(series[0].targets[:, column]) if len(series) == 1 else None
             what = f"{name} is constant" + ("" if value is None else f", always {value:g}")

@@ -15,7 +15,6 @@ __all__ = ["Plan", "as_known", "batches", "plan_windows"]
 
 Start = Callable[[Series], int]
 
-_WINDOWS = 50  # of a series, where nothing is asked for
 _BATCH = 256  # windows of a batch at the most
 _NUMBERS = 1 << 22  # of a batch at the most, in all its series together
 
@@ -44,6 +43,7 @@ def plan_windows(
     stride: int | None = None,
     start: Start | None = None,
     history: int = 1,
+    most: int = 50,
     source: str | None = None,
 ) -> Plan:
     """The last windows of each series that fit behind `start`, every `stride` steps back from the end.
@@ -53,10 +53,11 @@ def plan_windows(
     Args:
         series: to be judged.
         horizon: steps of a window.
-        windows: of a series; None: 50, or as many as fit, in the second half of the series where there is no `start`.
+        windows: of a series; None: `most`, or what fits, in the second half of the series if there is no `start`.
         stride: steps from one to the next; None: the horizon.
         start: the first step of a series that may be judged; None: 0.
         history: steps that have to lie before a window.
+        most: windows of a series, where `windows` does not say.
         source: file, for messages.
 
     Raises:
@@ -70,7 +71,7 @@ def plan_windows(
     for name, value in (("horizon", horizon), ("stride", stride), ("windows", windows)):
         if value is not None and value < 1:
             raise UsageError(f"{option(name)} is {value}", mend="give 1 or more")
-    wanted = _WINDOWS if windows is None else windows
+    wanted = most if windows is None else windows
     starts = tuple(0 if start is None else start(each) for each in series)
     found, gaps = [], 0
     for each, first in zip(series, starts, strict=True):
@@ -80,19 +81,16 @@ def plan_windows(
         kept = origins[[_can_be_judged(each, origin, horizon) for origin in origins]]
         gaps += len(origins) - len(kept)
         found.append(kept)
-    most = max((len(origins) for origins in found), default=0)
-    if most == 0:
+    longest = max((len(origins) for origins in found), default=0)
+    if longest == 0:
         raise _nothing_fits(series, starts, horizon, history, source)
-    if windows is not None and most + gaps < windows:
+    if windows is not None and longest + gaps < windows:
         apart = f", {stride} apart" if stride != horizon else ""
-        raise DataError(
-            f"{option('windows')} is {windows}, but {most} of {horizon} steps{apart} fit behind what was trained on"
-            if start is not None
-            else f"{option('windows')} is {windows}, but {most} of {horizon} steps{apart} fit",
-            path=source,
-            mend=f"choose {option('windows', most)}, or a smaller {option('stride')}",
-        )
-    return Plan(tuple(found), starts, tuple(_notes(series, found, gaps, most)))
+        behind = "" if start is None else " behind what was trained on"
+        what = f"{option('windows')} is {windows}, but {longest} of {horizon} steps{apart} fit{behind}"
+        mend = f"choose {option('windows', longest)}, or a smaller {option('stride')}"
+        raise DataError(what, path=source, mend=mend)
+    return Plan(tuple(found), starts, tuple(_notes(series, found, gaps, longest)))
 
 
 def as_known(series: Series, origin: int, horizon: int) -> Series:
