@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.forecast import many, quality, speed
+from bench.forecast import linear, many, quality, speed
 from bench.forecast.sets import TASKS
 from bench.layers import store
 
@@ -37,7 +37,10 @@ def main() -> None:
                 print(f"{count} series: {measured}", flush=True)
         else:
             task = TASKS[name]()
-            store.add(asked.to, "rules", {"task": name}, quality.rules(task))
+            rules = quality.rules(task)
+            if task.figure == "mse":
+                rules["linear"] = linear.measure(task)
+            store.add(asked.to, "rules", {"task": name}, rules)
             for seed in range(asked.first_seed, asked.seeds):
                 measured = quality.measure(task, seed)
                 store.add(asked.to, "quality", {"task": name, "seed": seed}, measured)

@@ -186,7 +186,7 @@ def stocks() -> Task:
         season=5,
         starts=tuple(len(each) - 500 for each in series),
         figure="mae",
-        thinned=10,
+        thinned=31,
     )
 
 
