@@ -242,7 +242,7 @@ LayerSpec layer_of(const Json& json) {
     fields.word("cell", layer.cell, {"rnn", "lstm", "gru", "mingru", "minlstm"}, true);
     fields.integer("input_size", layer.input_size, true), fields.integer("hidden_size", layer.hidden_size, true);
     fields.boolean("bidirectional", layer.bidirectional), fields.boolean("reset_after", layer.reset_after);
-    fields.word("nonlinearity", layer.nonlinearity, {"tanh", "relu"});
+    fields.word("nonlinearity", layer.nonlinearity, {"tanh", "relu", "linear"});
     fields.word("initial_state", initial_state, {"zero", "learned"});
     layer.learned = initial_state == "learned";
     fields.boolean("layer_norm", layer.layer_norm), fields.boolean("peephole", layer.peephole);

@@ -82,6 +82,10 @@ Missing = Annotated[
     Literal["error", "interpolate"] | None,
     _option(_DATA, "Numbers that are missing in a sequence: error (default) or interpolate.", "NAME"),
 ]
+Window = Annotated[
+    int | None,
+    _option(_DATA, "Of sequences of numbers: so many steps become one, their mean and standard deviation.", "N"),
+]
 Encoding = Annotated[str | None, _option(_DATA, "Encoding of the file. Default: UTF-8.", "NAME")]
 Valid = Annotated[str | None, _option(_DATA, "Validation file; never trained on.", "FILE")]
 ValidationSplit = Annotated[
@@ -176,6 +180,15 @@ ResetAfter = Annotated[
 InitialState = Annotated[
     Literal["zero", "learned"] | None, _option(_NET, "State before the first step: zero, learned.", "NAME")
 ]
+Chrono = Annotated[
+    str | None,
+    _option(
+        _NET,
+        "Begin with time scales of up to N steps in the gates' biases, for what is long ago.",
+        "N|none",
+        callback=_whole,
+    ),
+]
 LayerNorm = Annotated[bool | None, _option(_NET, "Layer norm inside the cell.")]
 Peephole = Annotated[bool | None, _option(_NET, "For --cell lstm: let the gates see c.")]
 Pool = Annotated[
@@ -215,6 +228,10 @@ Ema = Annotated[float | None, _option(_FIT, "Average the weights over steps with
 Patience = Annotated[
     str | None,
     _option(_FIT, "Stop after so many epochs without a better validation loss.", "N|none", callback=_whole),
+]
+Nonfinite = Annotated[
+    Literal["stop", "skip"] | None,
+    _option(_FIT, "When a loss or gradient is NaN or infinite: stop, or skip the step. Default: stop.", "NAME"),
 ]
 Members = Annotated[int | None, _option(_FIT, "Networks that answer together, in one file.", "N")]
 Unguided = Annotated[int | None, _option(_FIT, "Members that do without what --guide says, to make other errors.", "N")]

@@ -38,7 +38,7 @@ class SequenceTable:
         labels: of each, as they are written; None without labels.
         names: of each: what a table calls it, or its number from 1.
         lines: where each begins.
-        features: I names; () where the format has none.
+        features: names of the columns that were read; () where the format has none.
     """
 
     rows: list[NDArray[np.float64]]

@@ -18,6 +18,7 @@ from timesteps.data.sequence_table import SequenceColumns, SequenceTable
 from timesteps.data.source import resolve, stored
 from timesteps.data.streams import is_stdin, plain_suffix
 from timesteps.data.ts_file import read_ts
+from timesteps.data.windowed import windowed
 from timesteps.errors import DataError, UsageError, option
 
 __all__ = ["Missing", "SequenceColumns", "SequenceTable", "is_sequences", "read_sequences"]
@@ -44,6 +45,7 @@ def read_sequences(
     split: str = "train",
     labelled: bool = True,
     missing: Missing = "error",
+    window: int | None = None,
     encoding: str | None = None,
     progress: Progress | None = None,
 ) -> SequenceTable:
@@ -57,6 +59,7 @@ def read_sequences(
         labelled: whether there must be labels.
         missing: "error" refuses numbers that are missing; "interpolate" puts those between them on a line, and repeats
             the nearest at the ends of a sequence.
+        window: so many steps become one (`timesteps.data.windowed`), after that.
 
     Errors: `DataError` that names file and line for whatever cannot be read.
 
@@ -89,7 +92,10 @@ def read_sequences(
             path=table.source,
             mend=f"give {option('label_column')}, or @classLabel true",
         )
-    return _complete(table, missing)
+    table = _complete(table, missing)
+    if window is None:
+        return table
+    return replace(table, rows=[windowed(row, window) for row in table.rows])
 
 
 def _complete(table: SequenceTable, missing: Missing) -> SequenceTable:

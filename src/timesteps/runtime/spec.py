@@ -18,9 +18,12 @@ FORMAT_VERSION = 1
 # "ids": rows come as token ids; "tokens": as lists of tokens, one a step
 TokenizerName = Literal["word", "char", "syllable", "jamo", "byte", "subword", "ids", "tokens"]
 PoolName = Literal["last", "mean", "max", "mean+max", "attention", "none"]  # "none": an answer at every step
-LossName = Literal["cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial"]  # see `runtime.losses`
+LossName = Literal[
+    "cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial"
+]  # see `runtime.losses`
 TaskName = Literal["classify", "tag", "regress", "forecast"]
 CellName = Literal["rnn", "lstm", "gru", "mingru", "minlstm"]
+Nonlinearity = Literal["tanh", "relu", "linear"]
 InputKind = Literal["ids", "one_hot", "bag", "numeric"]
 ForecastModelName = Literal["direct", "autoregressive"]
 BaseName = Literal["last", "seasonal", "drift", "mean", "none"]  # see `runtime.forecast.base`
@@ -159,7 +162,7 @@ class LayerSpec(_Strict, frozen=True, kw_only=True):
     input_size: int
     hidden_size: int
     bidirectional: bool = False
-    nonlinearity: Literal["tanh", "relu"] = "tanh"  # rnn only
+    nonlinearity: Nonlinearity = "tanh"  # rnn only; linear is the identity
     reset_after: bool = True  # gru only: r is applied after (torch, cuDNN) or before (Cho et al. 2014) the product
     initial_state: Literal["zero", "learned"] = "zero"
     layer_norm: bool = False  # of the products with the weights, and of an LSTM's c on its way to h

@@ -162,7 +162,9 @@ def test_intervals_are_the_distributions() -> None:
     moved = taken(answer, np.zeros((4, 2, 3)), np.full((2, 3), 0.25))
     np.testing.assert_allclose(moved.centre, 0.25 * answer.centre)
     np.testing.assert_allclose(moved.upper - moved.lower, answer.upper - answer.lower)
-    quantiles = read_answer(np.arange(10.0).reshape(2, 5), Loss("quantile", (0.1, 0.3, 0.5, 0.7, 0.9)), 1, 1, (40.0, 99.0))
+    quantiles = read_answer(
+        np.arange(10.0).reshape(2, 5), Loss("quantile", (0.1, 0.3, 0.5, 0.7, 0.9)), 1, 1, (40.0, 99.0)
+    )
     np.testing.assert_allclose(quantiles.lower[:, 0].ravel(), [1.0, 0.0])
     np.testing.assert_allclose(quantiles.upper[:, 0].ravel(), [3.0, 4.0])
 

@@ -50,7 +50,7 @@ def windows(changes: dict[str, Any], series: list[Series], origins: list[tuple[i
 def test_nothing_behind_the_origin_is_read(name: str, poison: float) -> None:
     """What comes later may be anything: the windows of training before it have the same bits."""
     changes, origin = VARIANTS[name], 40
-    if np.isnan(poison) and not changes.get("missing") or poison < 0 and "transform" in changes:
+    if (np.isnan(poison) and not changes.get("missing")) or (poison < 0 and "transform" in changes):
         poison = 1e30
     one, other = made(seed=0, holes=0.2 if changes.get("missing") else 0.0), made(seed=1, name="b")
     end = origin + 6

@@ -121,7 +121,9 @@ def test_training_sees_nothing_of_the_validation_part() -> None:
 
 
 def test_windows_may_be_fewer() -> None:
-    prepared, _ = prepare(waves(), Columns(("y",)), Frequency("step"), choose(**SMALL, max_windows=50), lambda line: None)
+    prepared, _ = prepare(
+        waves(), Columns(("y",)), Frequency("step"), choose(**SMALL, max_windows=50), lambda line: None
+    )
     assert 30 < len(prepared.train.origins) <= 50
 
 

@@ -37,8 +37,9 @@ def kind_of_request(request: Request) -> Literal["text", "numeric"]:
     """
     named = [name for name in _OF_TABLES if getattr(request, name) is not None]
     if not named and not is_sequences(request.place(request.data)):
-        if request.missing is not None:
-            raise UsageError(f"{option('missing')} is for sequences of numbers", mend=f"give {option('group')}, too")
+        for name in ("missing", "window"):
+            if getattr(request, name) is not None:
+                raise UsageError(f"{option(name)} is for sequences of numbers", mend=f"give {option('group')}, too")
         return "text"
     for name in _OF_TEXTS:
         if getattr(request, name) is not None:
@@ -72,6 +73,7 @@ def open_rows(request: Request, given: str | None, *, split: str = "train", labe
             split=split,
             labelled=labelled,
             missing=request.missing or "error",
+            window=request.window,
             encoding=request.encoding,
         )
     # Wherever a run is resumed, its data bear the name that the first command gave them.

@@ -84,6 +84,7 @@ def _command(request: Request, folder: Path) -> str:
         "group": request.group,
         "features": None if request.features is None else ",".join(request.features),
         "missing": request.missing,
+        "window": request.window,
         "encoding": request.encoding,
         "valid": None if request.valid is None else Path(request.valid).name,
         "validation_split": request.validation_split,

@@ -28,6 +28,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     group: str | None = None
     features: list[str] | None = None
     missing: Literal["error", "interpolate"] | None = None
+    window: int | None = None
     encoding: str | None = None
     valid: str | None = None
     validation_split: float | None = None
