@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from timesteps.cli import (
+    backtest,
     bench,
     choose,
     correct,
@@ -58,6 +59,7 @@ def options(
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("backtest")(backtest.backtest)
 app.command("stream")(stream.stream)
 app.command("score")(score.score)
 app.command("choose")(choose.choose)

@@ -148,7 +148,7 @@ def forecast_tensors(spec: ForecastSpec) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {"forecast.share": (spec.horizon, count)}
     if spec.levels:
         found["forecast.lower"] = found["forecast.upper"] = (len(spec.levels), spec.horizon, count)
-    if spec.scaling != "window":
+    if spec.scaling in ("series", "all"):
         found["forecast.centre"] = found["forecast.scale"] = (max(len(spec.series), 1), count)
     return found
 

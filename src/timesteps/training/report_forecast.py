@@ -139,7 +139,8 @@ def _key(found: Backtest, *more: tuple[str, str]) -> str:
 
 def _comparison(report: ForecastReport) -> str:
     found = report.backtest
-    head, *rows = found.rows()
+    intervals = found.interval_rows() or [[""]] * (len(found.models) + 1)
+    head, *rows = [[*errors, *more[1:]] for errors, more in zip(found.rows(), intervals, strict=True)]
     cells = []
     for model, row in zip(found.models, rows, strict=True):
         cells.append([f"{clean(model.name)}<small>{clean(model.description)}</small>", *map(clean, row[1:])])

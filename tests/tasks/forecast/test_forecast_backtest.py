@@ -51,12 +51,16 @@ class Oracle:
 
 def test_origins_by_hand() -> None:
     plan = plan_windows([walk(30)], 6)
-    assert [origins.tolist() for origins in plan.origins] == [[24, 18]]
+    assert plan.stride == 1 and plan.origins[0].tolist() == list(range(24, 14, -1))  # 8 windows would not fit 6 apart
+    assert plan_windows([walk(200)], 6).stride == 6 and plan_windows([walk(200)], 6).origins[0][:2].tolist() == [
+        194,
+        188,
+    ]
     assert plan_windows([walk(30)], 6, windows=4).origins[0].tolist() == [24, 18, 12, 6]
-    assert plan_windows([walk(30)], 6, start=lambda series: 0).origins[0].tolist() == [24, 18, 12, 6]
+    assert plan_windows([walk(30)], 6, start=[0], stride=6).origins[0].tolist() == [24, 18, 12, 6]
     assert plan_windows([walk(30)], 6, windows=2, stride=1).origins[0].tolist() == [24, 23]
-    assert plan_windows([walk(30)], 6, start=lambda series: 13).origins[0].tolist() == [24, 18]
-    assert plan_windows([walk(30)], 6, history=19).origins[0].tolist() == [24]
+    assert plan_windows([walk(30)], 6, start=[13], stride=6).origins[0].tolist() == [24, 18]
+    assert plan_windows([walk(30)], 6, history=19, stride=6).origins[0].tolist() == [24]
     assert len(plan_windows([walk(5000)], 6).origins[0]) == 50
 
 
@@ -125,7 +129,7 @@ def test_scores_are_those_of_the_windows_taken_one_by_one() -> None:
 
 def test_mase_is_scaled_by_the_part_that_was_trained_on() -> None:
     series = walk(60)
-    found = backtest([Oracle({"a": series}, 2.0)], [series], horizon=5, windows=2, start=lambda each: 30)
+    found = backtest([Oracle({"a": series}, 2.0)], [series], horizon=5, windows=2, start=[30])
     assert found.models[0].overall.mase == pytest.approx(2 / mase_scale(series.targets[:30])[0])
 
 
@@ -313,10 +317,10 @@ def test_every_window_lies_where_it_may(
         ({"stride": 0}, UsageError, "stride is 0"),
         ({"windows": 0}, UsageError, "windows is 0"),
         ({"levels": (80, 100)}, UsageError, "levels has 100"),
-        ({"windows": 9}, DataError, "prices.csv: windows is 9, but 4 of 6 steps fit; choose windows=4"),
+        ({"windows": 30}, DataError, "prices.csv: windows is 30, but 24 of 6 steps, 1 apart fit; choose windows=24"),
         ({"horizon": 40}, DataError, "series 'a', the longest, has 30 steps, and a window needs 1 before it and 40"),
         ({"history": 28}, DataError, "a window needs 28 before it and 6 in it"),
-        ({"start": lambda series: 28}, DataError, "prices.csv: series 'a', the longest, has 2 steps behind what"),
+        ({"start": [28]}, DataError, "prices.csv: series 'a', the longest, has 2 steps behind what"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_in_one_line(

@@ -109,7 +109,9 @@ class Panel:
             calendar=calendar_features(times, spec.calendar),
             future=future,
             static=np.array([_static(spec, each) for each in series], np.float64).reshape(len(series), -1),
-            scales=None if spec.scaling == "window" else _scales(spec, names, targets, starts, known, scales or {}),
+            scales=None
+            if spec.scaling in ("window", "none")
+            else _scales(spec, names, targets, starts, known, scales or {}),
         )
 
     def series_of(self, steps: Index) -> Index:
