@@ -97,7 +97,9 @@ def _before(task: Task, window: Window) -> Any:
 
 def _scores(task: Task, windows: list[Window], means: Array, lower: Array, upper: Array) -> ForecastScores:
     truth = np.stack([task.series[place].targets[origin : origin + task.horizon] for place, origin in windows])
-    scales = [mase_scale(each.targets[:start], task.season) for each, start in zip(task.series, task.starts, strict=True)]
+    scales = [
+        mase_scale(each.targets[:start], task.season) for each, start in zip(task.series, task.starts, strict=True)
+    ]
     scale = np.stack([scales[place] for place, _ in windows])
     levels = LEVELS if len(lower) else ()
     return evaluate_forecasts(truth, means, levels=levels, lower=lower, upper=upper, scale=scale).overall

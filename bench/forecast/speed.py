@@ -66,7 +66,9 @@ def prepared(case: str) -> tuple[PlainNetwork, Examples, ForecastChoices, int]:
     return network, every.take(rows), choices, len(every)
 
 
-def by_hand(case: str, network: PlainNetwork, examples: Examples, choices: ForecastChoices) -> Callable[[Tensor], float]:
+def by_hand(
+    case: str, network: PlainNetwork, examples: Examples, choices: ForecastChoices
+) -> Callable[[Tensor], float]:
     """A training step of torch on some of the rows, which gives its loss."""
     cell, _ = CASES[case]
     width = examples.sequences.values.shape[1]
