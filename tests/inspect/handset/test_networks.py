@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import accumulate
+from operator import xor
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,7 @@ def larger(row: Row) -> list[str]:
 
 
 def odd(row: Row) -> list[int]:
-    bits = [x for (x,) in row]
-    return [bits[:end].count(1) % 2 for end in range(1, len(bits) + 1)]
+    return list(accumulate((int(x) for (x,) in row), xor))
 
 
 def majority(row: Row) -> list[str]:
