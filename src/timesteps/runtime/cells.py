@@ -146,14 +146,14 @@ class _Base:
 
 
 class ElmanCell(_Base):
-    """h' = tanh(W_ih x + W_hh h + b), or relu (Elman 1990); either product normalised with layer norm."""
+    """h' = tanh(W_ih x + W_hh h + b), relu or the identity (Elman 1990); either product normalised with layer norm."""
 
     def step(self, gx: Array, state: State) -> State:
         """(B, H), (h,) -> (h',)."""
         gx += self.recur(state[0])
         if self.spec.nonlinearity == "relu":
             return (np.maximum(gx, 0.0),)
-        return (np.tanh(gx),)
+        return (gx if self.spec.nonlinearity == "linear" else np.tanh(gx),)
 
 
 class LSTMCell(_Base):

@@ -150,12 +150,14 @@ class _Base:
 
 
 class Int8ElmanCell(_Base):
-    """h' = tanh or relu of the gates."""
+    """h' = tanh, relu or the identity of the gates."""
 
     def step(self, gx: Array, state: State) -> State:
         """(N, H), (h,) -> (h',)."""
         gates = gx + self._states[0](state[0])
-        return (np.where(gates < 0, np.float32(0), gates) if self.spec.nonlinearity == "relu" else tanh(gates),)
+        if self.spec.nonlinearity == "relu":
+            return (np.where(gates < 0, np.float32(0), gates),)
+        return (gates if self.spec.nonlinearity == "linear" else tanh(gates),)
 
 
 _LSTM = (sigmoid, sigmoid, tanh, sigmoid)  # of i, f, g, o

@@ -33,13 +33,14 @@ SLOTS = {  # gates as native/recurrent/cells lay them out
     kinds.MIN_GRU: ("z", "candidate"),
     kinds.MIN_LSTM: ("f", "i", "candidate"),
 }
+_NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}  # options of native/recurrent/cells/elman.h
 _OPTIONAL = ("norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")
 
 
 def equation(layer: LayerSpec) -> tuple[int, int]:
     """A layer's cell as the kernels know it: its kind and option."""
     if layer.cell == "rnn":
-        return kinds.ELMAN, int(layer.nonlinearity == "relu")
+        return kinds.ELMAN, _NONLINEARITIES[layer.nonlinearity]
     gru = kinds.GRU_AFTER if layer.reset_after else kinds.GRU_BEFORE
     return {"lstm": kinds.LSTM, "gru": gru, "mingru": kinds.MIN_GRU, "minlstm": kinds.MIN_LSTM}[layer.cell], 0
 
