@@ -21,6 +21,7 @@ from timesteps.cli import (
     predict,
     score,
     stream,
+    summary,
     train,
     verify,
 )
@@ -63,6 +64,7 @@ app.command("correct")(correct.correct)
 app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
+app.command("summary")(summary.summary)
 app.command("diagnose")(diagnose.diagnose)
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)

@@ -46,6 +46,7 @@ def train_tag(
     learning_rate: options.LearningRate = None,
     table_learning_rate: options.TableLearningRate = None,
     schedule: options.Schedule = None,
+    clip_norm: options.ClipNorm = None,
     nonfinite: options.Nonfinite = None,
     engine: options.Engine = None,
     seed: options.Seed = None,
@@ -57,7 +58,8 @@ def train_tag(
     from timesteps.tasks.tag.run import run_tagger
 
     own = {"data", "valid", "validation_split", "encoding", "seed", "out", "as_json"}
-    given = {name: value for name, value in context.params.items() if name not in own and value is not None}
+    chosen = {name: value for name, value in context.params.items() if name not in own and value is not None}
+    given = {name: None if value == "none" else value for name, value in chosen.items()}
     if seed is not None:
         given["random_state"] = seed
     result = run_tagger(

@@ -17,6 +17,7 @@ from timesteps.runtime.language.loading import TASKS, load_language
 from timesteps.runtime.language.mixture_file import is_mixture
 from timesteps.runtime.language.model import LanguageModel
 from timesteps.runtime.language.recurrent import RecurrentModel
+from timesteps.runtime.language.summary import network_of
 from timesteps.runtime.layout import member_network, member_prefix
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.session import Session, load
@@ -100,16 +101,9 @@ def _language(model: RecurrentModel, lines: Sequence[str] | None, name: str, row
         raise DataError("the text has no two tokens", mend="give a longer one")
     size = min(_STREAM, len(tokens))
     streams = _spread([tokens[at : at + size] for at in range(0, len(tokens) - size + 1, size)], rows)
-    spec = model.spec
-    network = NetworkSpec(
-        input="ids",
-        input_size=len(model.words),
-        embedding_size=spec.embedding_size,
-        layers=spec.layers,
-        pool="none",
-        outputs=len(model.words),
+    return Patient(
+        network_of(model), model.weights, Sequences.of(streams), "language", "a language model", name or "the text"
     )
-    return Patient(network, model.weights, Sequences.of(streams), "language", "a language model", name or "the text")
 
 
 def _untrained(

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.inspect.summary import Summary, summary
 from timesteps.runtime.display import printable
 from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Sequences
+from timesteps.runtime.summary import Summary, summary
 from timesteps.tasks.classify.fitting import build_network, member_settings
 from timesteps.tasks.classify.memory import memory_for
 from timesteps.tasks.classify.pretraining import estimated_seconds

@@ -21,6 +21,7 @@ from timesteps.runtime.metrics_steps import TagEvaluation
 from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.session import Session, with_golden
 from timesteps.runtime.spec import BagSpec, CellName, ModelSpec, NetworkSpec, TextSpec
+from timesteps.runtime.summary import Summary
 from timesteps.tasks.classify.prepare import class_factors
 from timesteps.tasks.fit_network import fit_network, settings_of
 from timesteps.tasks.learned_input import LearnedInput, RowKind, encode, layers, learn_input
@@ -237,6 +238,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any) -> float:
         """The share of the steps with the right label."""
         return self.evaluate(X, y).tokens.accuracy
+
+    def summary(self) -> Summary:
+        """The trained model's layers with their shapes, parameters and costs; `print` it."""
+        return self._fitted().summary()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one file, for `timesteps.load`."""
