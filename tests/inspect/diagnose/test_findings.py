@@ -139,14 +139,16 @@ def test_padding_that_the_network_reads_is_found() -> None:
 
 
 def test_padding_and_truncation_are_measured() -> None:
-    lengths = [2, 100] * 8
-    rows = Sequences.of([[1] * n for n in lengths])
-    given = intake(rows, None, TextSpec(max_length=100), batch_size=16)
-    assert given.padding_shuffled == given.padding_bucketed == pytest.approx(0.49)
-    assert given.cut == 0.5
-    found = findings(Subject("classify", "lstm", "last"), [], [], given)
-    assert [finding.kind for finding in found] == ["padding", "truncation"]
-    assert "batch_size" in str(found[0]) and "truncating='middle'" in str(found[1])
+    mixed = intake(Sequences.of([[1] * n for n in [2, 100] * 8]), None, batch_size=16)
+    assert mixed.padding_shuffled == mixed.padding_bucketed == pytest.approx(0.49)
+    assert not findings(Subject("classify", "lstm", "last"), [], [], mixed), "too few rows to tell"
+    given = intake(Sequences.of([[1] * int(1.1**k) for k in range(64)]), None, batch_size=16)
+    assert given.padding_shuffled > given.padding_bucketed > 0.3
+    few = findings(Subject("classify", "lstm", "last"), [], [], given)
+    assert [finding.kind for finding in few] == ["padding"] and "batch_size" in str(few[0])
+    cut = intake(Sequences.of([[1] * n for n in [100] * 20 + [99] * 44]), None, TextSpec(max_length=100))
+    (found,) = findings(Subject("classify", "lstm", "last"), [], [], cut)
+    assert str(found).startswith("31% of the rows reach 100 steps") and "truncating='middle'" in str(found)
 
 
 def test_options_are_spelled_as_they_are_asked_for() -> None:

@@ -80,7 +80,9 @@ def diagnose_rows(patient: Patient, *, lags: int = 200) -> Diagnosis:
     flows = tuple(each for layer in layers for each in flow(layer, most=lags))
     activities = tuple(map(activity, layers))
     numeric = patient.network.input == "numeric"
-    given = intake(cut, layers[0].x, patient.text, numeric=numeric and patient.features)
+    given = intake(
+        cut, layers[0].x, patient.text, numeric=numeric, lengths=patient.lengths, batch_size=patient.batch_size
+    )
     first = patient.network.layers[0]
     subject = Subject(
         task=patient.task,

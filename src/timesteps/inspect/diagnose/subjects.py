@@ -27,6 +27,7 @@ from timesteps.training.initial import initial_weights
 __all__ = ["Patient", "examined"]
 
 _RANDOM = 8, 100  # rows and steps where nothing is given
+_MOST_ROWS = 4096  # whose lengths are counted
 _STREAM = 400  # tokens of a text that make a row
 
 
@@ -41,7 +42,8 @@ class Patient:
     about: str
     data: str
     text: TextSpec | None = None
-    features: bool = True  # whether each number of a numeric step means something of its own
+    lengths: NDArray[np.int64] | None = None  # of all rows, where `rows` are some of them
+    batch_size: int = 32
 
 
 def examined(
@@ -77,15 +79,18 @@ def _session(session: Session, data: Sequence[Any] | None, name: str, rows: int)
         data, name = [golden_row(spec, golden) for golden in spec.golden], "the rows in the model file"
     prefix = member_prefix(spec, 0)
     own = {key.removeprefix(prefix): value for key, value in session.tensors.items() if key.startswith(prefix)}
+    steps = session.steps(_spread(data, max(rows, _MOST_ROWS)))
+    some = np.linspace(0, len(steps) - 1, min(rows, len(steps))).astype(int)
     about = f"a {_NOUNS[spec.task]}" + (f", the first of {spec.members} members" if spec.members > 1 else "")
     return Patient(
         member_network(spec, 0),
         own,
-        session.steps(_spread(data, rows)),
+        steps.take(some),
         spec.task,
         about,
         name or "the data",
         spec.text,
+        steps.lengths,
     )
 
 
