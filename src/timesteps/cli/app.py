@@ -13,10 +13,12 @@ from timesteps.cli import (
     data,
     diagnose,
     evaluate,
+    explain,
     exporting,
     generate,
     importing,
     info,
+    lab,
     mix,
     predict,
     score,
@@ -66,6 +68,10 @@ app.command("mix")(mix.mix)
 app.command("info")(info.info)
 app.command("summary")(summary.summary)
 app.command("diagnose")(diagnose.diagnose)
+app.command("explain")(explain.explain)
+app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
+app.command("explain")(explain.explain)
+app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)

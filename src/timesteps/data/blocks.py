@@ -65,14 +65,15 @@ def _delimited(lines: Iterator[tuple[int, str]], delimiter: str, name: str) -> I
         if any('"' in line for _, line in block):
             yield from _quoted(chain(block, lines), delimiter, name, width)
             return
-        kept = [line for line in block if line[1]] if width != 1 else block
-        if not kept:
+        first = next((line for _, line in block if line), None)
+        if first is None:
             continue
+        width = width or first.count(delimiter) + 1
+        kept = block if width == 1 else [line for line in block if line[1]]  # in one column, nothing is a missing cell
         texts = list(map(itemgetter(1), kept))
-        width = width or texts[0].count(delimiter) + 1
         if {text.count(delimiter) + 1 for text in texts} != {width}:
-            first = (0, [""] * width)
-            fault = ragged([first, *((number, text.split(delimiter)) for number, text in kept)], name, _MEND)
+            header = (0, [""] * width)
+            fault = ragged([header, *((number, text.split(delimiter)) for number, text in kept)], name, _MEND)
             assert fault is not None
             raise fault
         cells = delimiter.join(texts).split(delimiter)

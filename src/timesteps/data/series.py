@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.data.catalogue import DATASETS
 from timesteps.data.cells import Cells
-from timesteps.data.frames import parquet_table
+from timesteps.data.dataset import Dataset
+from timesteps.data.download import check_recorded
 from timesteps.data.series_build import build
-from timesteps.data.series_frames import arrays_table, frame_table
-from timesteps.data.series_table import SeriesTable, read_series_table
-from timesteps.data.sniffing import by_suffix
-from timesteps.data.streams import ByteSource, is_stdin
+from timesteps.data.series_source import known_series, read_table
+from timesteps.data.source import resolve, stored
+from timesteps.errors import DataError
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
 
@@ -61,12 +60,12 @@ class SeriesSet:
 
 
 def read_series(
-    source: Any,
+    source: Any = None,
     columns: Columns | None = None,
     *,
-    separate: bool = False,
+    separate: bool | None = None,
     frequency: Frequency | None = None,
-    missing_values: Sequence[str] = (),
+    missing_values: Sequence[str] | None = None,
     time_format: str | None = None,
     thousands: str | None = None,
     decimal: str = ".",
@@ -79,11 +78,13 @@ def read_series(
     Args:
         source: the path of a CSV, TSV, JSON lines or Parquet file, which may be compressed (gzip, xz, bzip2); `-`,
             standard input; a data frame of pandas, polars or pyarrow; an array (T,) or (T, D), one step a row; or a
-            list of such arrays.
+            list of such arrays. The name of a known data set (`timesteps.data.catalogue`) means that one, which
+            brings the choices below that are left None, and no source means "house-prices".
         columns: by name, or by number from 1; None where their names tell.
-        separate: make each column of targets a series of its own.
+        separate: make each column of targets a series of its own. None does not.
         frequency: that the steps must have; None tells it from the times.
-        missing_values: cells that stand for missing numbers besides empty ones, NA, NaN, null and None.
+        missing_values: cells that stand for missing numbers besides empty ones, NA, NaN, null and None; "0" means
+            every zero.
         time_format: of `strptime`, for times that can be read in two ways.
         thousands, decimal: marks within numbers.
         sort: sort rows that are not in the order of time; otherwise they are an error.
@@ -107,10 +108,27 @@ def read_series(
     frequency: every month
     months that are missing, added without numbers: 1 of 5
     """
-    cells = Cells(tuple(missing_values), thousands, decimal)
-    table = _table(source, columns, cells, time_format, encoding)
-    notes = list(table.notes)
-    built = build(table, frequency=frequency, separate=separate, sort=sort, fill=fill, notes=notes)
+    known = None
+    if source is None or isinstance(source, str):
+        found = DATASETS["house-prices"] if source is None else resolve(source)
+        known = found if isinstance(found, Dataset) else None
+    notes: list[str] = []
+    if known is not None:
+        if known.series is None:
+            raise DataError(f"{known.name} holds no time series", mend=f"known are {', '.join(known_series())}")
+        path, form = stored(known.name)
+        notes += [form.note] if form.note else []
+        if separate is None and columns is None:
+            separate = known.series.separate
+        columns = columns or known.series.columns
+        missing_values = known.series.missing_values if missing_values is None else missing_values
+        source = path
+    table = read_table(source, columns, Cells(tuple(missing_values or ()), thousands, decimal), time_format, encoding)
+    if known is not None:
+        check_recorded(path, table.sha256)
+        table = replace(table, source=known.name)
+    notes += table.notes
+    built = build(table, frequency=frequency, separate=bool(separate), sort=sort, fill=fill, notes=notes)
     return SeriesSet(
         series=built.series,
         columns=built.columns,
@@ -120,17 +138,3 @@ def read_series(
         sha256=table.sha256,
         lines=built.lines,
     )
-
-
-def _table(
-    source: Any, columns: Columns | None, cells: Cells, time_format: str | None, encoding: str | None
-) -> SeriesTable:
-    if isinstance(source, str | PathLike):
-        path = Path(source)
-        if is_stdin(source) or by_suffix(path) != "parquet":
-            return read_series_table(source, columns, cells, time_format, encoding)
-        with ByteSource(source) as stream:
-            return frame_table(parquet_table(stream), columns, cells, time_format, stream.name, stream.sha256)
-    if isinstance(source, np.ndarray | list | tuple):
-        return arrays_table(source, columns)
-    return frame_table(source, columns, cells, time_format)

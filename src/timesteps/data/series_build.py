@@ -11,7 +11,7 @@ from timesteps.data.series_columns import numbers_of, separated
 from timesteps.data.series_frequency import Rows, infer
 from timesteps.data.series_grid import arranged, filled
 from timesteps.data.series_table import SeriesTable
-from timesteps.errors import DataError, option
+from timesteps.errors import DataError
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
 
@@ -39,7 +39,7 @@ def build(
     static = _static(table, rows, order)
     _judge_columns(table, numbers, rows, notes)
     if frequency is None:
-        frequency = infer(rows)
+        frequency = infer(rows, notes)
         if table.times is None:
             notes.append("no column of times: rows are one step apart")
         else:
@@ -138,8 +138,8 @@ def _judge_series(rows: Rows, targets: NDArray[np.float64], columns: Columns, no
     leading = (zeros >= 2) & (lowest == 0) & (highest > 0) & ~np.logical_or.reduceat(later, starts)
     if leading.any():
         notes.append(
-            f"begins with zeros and is never zero again: {_named(leading, rows, columns)}; if it had not begun yet, "
-            f"give {option('missing_values', '0')}"
+            f"begins with zeros and is never zero again: {_named(leading, rows, columns)}; where that means that it "
+            "had not begun yet, name 0 among the missing values"
         )
     known = np.asarray(~np.isnan(targets).all(axis=1))
     last = np.maximum.reduceat(np.where(known, np.arange(len(known)), -1), starts)

@@ -8,7 +8,11 @@ from dataclasses import replace
 from timesteps.errors import DataError, option
 from timesteps.runtime.series.series import Columns
 
-__all__ = ["guessed", "numbers_of", "resolved"]
+__all__ = ["Chooser", "choose", "described", "names_in", "numbers_of", "place_of", "resolved", "separated"]
+
+
+Chooser = Callable[[Sequence[str], Callable[[int], bool]], Columns]
+"""Says which columns are meant, from the names of all and whether the one at a place holds numbers."""
 
 
 def _words(names: str) -> frozenset[str]:
@@ -43,11 +47,11 @@ def resolved(columns: Columns, names: Sequence[str], path: str) -> tuple[Columns
     places: dict[str, int] = {}
 
     def find(wanted: str, what: str) -> str:
-        place = _place(wanted, names, path, what)
+        place = place_of(wanted, names, path, what)
         name = names[place].strip()
         if name in places:
             raise DataError(
-                f"column {name!r} cannot be {what} and something else at once", path=path, mend=_there(names)
+                f"column {name!r} cannot be {what} and something else at once", path=path, mend=names_in(names)
             )
         places[name] = place
         return name
@@ -62,11 +66,22 @@ def resolved(columns: Columns, names: Sequence[str], path: str) -> tuple[Columns
     ), places
 
 
-def guessed(names: Sequence[str], numeric: Callable[[int], bool], path: str) -> Columns:
-    """The columns by their names; the target may also be the only column of numbers that is left.
+def choose(
+    columns: Columns | Chooser | None, names: Sequence[str], numeric: Callable[[int], bool], path: str, notes: list[str]
+) -> tuple[Columns, dict[str, int]]:
+    """The columns, and the place of each; None tells them from their names, which is noted. Errors: `DataError`."""
+    if columns is None:
+        columns = _guessed(names, numeric, path)
+        notes.append(f"columns by their names: {described(columns)}")
+    elif callable(columns):
+        columns = columns(names, numeric)
+    if not columns.targets:
+        raise DataError("no column to forecast is named", path=path, mend=f"give {option('target')}")
+    return resolved(columns, names, path)
 
-    Errors: `DataError` that lists the columns where the target cannot be told.
-    """
+
+def _guessed(names: Sequence[str], numeric: Callable[[int], bool], path: str) -> Columns:
+    """The target may also be the only column of numbers that is left."""
     plain = [name.strip().casefold().replace(" ", "_") for name in names]
     time = _only([i for i, name in enumerate(plain) if name in _TIME])
     group = _only([i for i, name in enumerate(plain) if name in _GROUP])
@@ -75,7 +90,7 @@ def guessed(names: Sequence[str], numeric: Callable[[int], bool], path: str) -> 
     if target is None:
         target = _only([i for i in rest if numeric(i)])
     if target is None:
-        raise DataError("which column is forecast?", path=path, mend=f"give {option('target')} ({_there(names)})")
+        raise DataError("which column is forecast?", path=path, mend=f"give {option('target')} ({names_in(names)})")
     name = [each.strip() for each in names]
     return Columns((name[target],), None if time is None else name[time], None if group is None else name[group])
 
@@ -103,7 +118,8 @@ def _only(found: list[int]) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def _place(wanted: str, names: Sequence[str], path: str, what: str) -> int:
+def place_of(wanted: str, names: Sequence[str], path: str, what: str) -> int:
+    """The place of a column, by name or by number from 1. Errors: `DataError` that lists the columns."""
     word, there = wanted.strip(), [name.strip() for name in names]
     if there.count(word) > 1:
         raise DataError(f"two columns are named {word!r}", path=path, mend="rename one of them")
@@ -111,9 +127,10 @@ def _place(wanted: str, names: Sequence[str], path: str, what: str) -> int:
         return there.index(word)
     if word.isascii() and word.isdigit() and 1 <= int(word) <= len(names):
         return int(word) - 1
-    raise DataError(f"there is no column {word!r} ({what})", path=path, mend=_there(names))
+    raise DataError(f"there is no column {word!r} ({what})", path=path, mend=names_in(names))
 
 
-def _there(names: Sequence[str]) -> str:
+def names_in(names: Sequence[str]) -> str:
+    """The columns there are, for an error."""
     shown = ", ".join(name.strip() or "(no name)" for name in names[:20])
     return f"the columns: {shown}{', …' if len(names) > 20 else ''}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from timesteps.data.cells import Cells
 from timesteps.data.frames import FRAME
-from timesteps.data.series_columns import described, guessed, resolved
+from timesteps.data.series_columns import Chooser, choose
 from timesteps.data.series_table import Filling, SeriesTable
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime.series.series import Columns
@@ -21,7 +21,12 @@ __all__ = ["arrays_table", "frame_table"]
 
 
 def frame_table(
-    frame: Any, columns: Columns | None, cells: Cells, time_format: str | None, name: str = FRAME, sha256: str = ""
+    frame: Any,
+    columns: Columns | Chooser | None,
+    cells: Cells,
+    time_format: str | None,
+    name: str = FRAME,
+    sha256: str = "",
 ) -> SeriesTable:
     """The table of a data frame; rows are numbered from 1. Times may be its index, where pandas has one of times.
 
@@ -39,10 +44,7 @@ def frame_table(
             f"{type(frame).__name__} holds no series", mend="pass a path, a data frame in memory, or arrays of numbers"
         ) from error
     notes: list[str] = []
-    if columns is None:
-        columns = guessed(names, lambda place: known[:, place].dtype.is_numeric(), name)
-        notes.append(f"columns by their names: {described(columns)}")
-    found, places = resolved(columns, names, name)
+    found, places = choose(columns, names, lambda place: known[:, place].dtype.is_numeric(), name, notes)
     filling = Filling(name, found, cells, time_format)
     lines = range(1, len(known) + 1)
     filling.lines.append(lines)

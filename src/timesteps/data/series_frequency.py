@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from timesteps.errors import DataError
 from timesteps.runtime.series.frequency import Frequency, Unit
 
-__all__ = ["Rows", "infer"]
+__all__ = ["Rows", "infer", "shown"]
 
 _UNITS: tuple[tuple[int, Unit], ...] = (
     (604_800_000_000, "week"),
@@ -23,6 +24,7 @@ _UNITS: tuple[tuple[int, Unit], ...] = (
     (1, "microsecond"),
 )
 _DAY = 86_400_000_000
+_FEW = 0.05  # share of the steps
 _SHORT = 4  # series of fewer rows have too few distances to contradict the others
 
 
@@ -53,10 +55,11 @@ class Rows(NamedTuple):
         return np.flatnonzero(inside)
 
 
-def infer(rows: Rows) -> Frequency:
+def infer(rows: Rows, notes: list[str]) -> Frequency:
     """The frequency that all series share: the most frequent distance of two steps, as a unit of the calendar.
 
-    It is not regular where that leaves some step between the steps of the grid, or most of the grid without a step.
+    It is not regular where that leaves some step between the steps of the grid, or most of the grid without a step;
+    where only few steps are between, `notes` hears of the first.
 
     Errors: `DataError` for series of different frequencies, and where no series has two steps.
     """
@@ -65,7 +68,7 @@ def infer(rows: Rows) -> Frequency:
     if rows.times.dtype.kind == "i":
         if not len(inner):
             return Frequency("step")
-        return _checked(rows, Frequency("step", _shared(rows, distances, _steps)))
+        return _checked(rows, Frequency("step", _shared(rows, distances, _steps)), notes)
     if not len(inner):
         raise DataError(
             "one time stamp does not say how far apart steps are",
@@ -76,12 +79,12 @@ def infer(rows: Rows) -> Frequency:
     months = _monthly(rows)
     if months is not None:
         every = _shared(rows, np.diff(months)[inner - 1], _months)
-        return _checked(rows, _of_months(every))
+        return _checked(rows, _of_months(every), notes)
     step = _shared(rows, distances, lambda each: str(_of_micros(each)))
     frequency = _of_micros(step)
     if step == _DAY and _only_business_days(rows):
         frequency = Frequency("business day")
-    return _checked(rows, frequency)
+    return _checked(rows, frequency, notes)
 
 
 def _monthly(rows: Rows) -> NDArray[np.int64] | None:
@@ -101,7 +104,7 @@ def _monthly(rows: Rows) -> NDArray[np.int64] | None:
     return months
 
 
-def _shared(rows: Rows, distances: NDArray[np.int64], shown: Any) -> int:
+def _shared(rows: Rows, distances: NDArray[np.int64], spelled: Callable[[int], str]) -> int:
     """The most frequent distance between steps, which must be that of every series that is not short."""
     inner = rows.inner
     series = np.searchsorted(rows.starts, inner, side="right") - 1
@@ -122,7 +125,7 @@ def _shared(rows: Rows, distances: NDArray[np.int64], shown: Any) -> int:
     bad = np.flatnonzero((modes != step) & np.where(long, share >= 0.5, modes % step != 0))
     if len(bad):
         usual = int(owners[np.flatnonzero(modes == step)[0]])
-        raise _mixed(rows, usual, shown(step), int(owners[bad[0]]), shown(int(modes[bad[0]])))
+        raise _mixed(rows, usual, spelled(step), int(owners[bad[0]]), spelled(int(modes[bad[0]])))
     return step
 
 
@@ -135,11 +138,18 @@ def _mixed(rows: Rows, usual: int, its: str, other: int, others: str) -> DataErr
     )
 
 
-def _checked(rows: Rows, frequency: Frequency) -> Frequency:
+def _checked(rows: Rows, frequency: Frequency, notes: list[str]) -> Frequency:
     """The frequency, irregular where the rows do not keep to it."""
     places = frequency.steps_from(rows.firsts, rows.times)
     inner = rows.inner
-    if not np.isnan(places).any():
+    between = np.flatnonzero(np.isnan(places))
+    if 0 < len(between) <= _FEW * len(places):
+        row = int(between[0])
+        notes.append(
+            f"steps come {frequency}, but {len(between):,} of {len(places):,} in between, the first in line "
+            f"{rows.lines[row]}: {shown(rows.times[row])}"
+        )
+    if not len(between):
         holes = np.diff(places)[inner - 1].sum() + len(rows.starts) - 1 - len(places)
         if holes <= len(places):
             return frequency
@@ -150,6 +160,15 @@ def _checked(rows: Rows, frequency: Frequency) -> Frequency:
         if median >= micros:
             return Frequency(cast(Unit, unit), max(1, round(median / micros)), regular=False)
     raise AssertionError("times rise")
+
+
+def shown(time: Any) -> str:
+    """A time or the number of a step, for a sentence."""
+    if not isinstance(time, np.datetime64):
+        return str(int(time))
+    whole = time.astype("datetime64[s]")
+    text = str(whole if whole == time else time).replace("T", " ")
+    return text.removesuffix(" 00:00:00")
 
 
 def _of_micros(step: int) -> Frequency:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.data.series_frequency import Rows
+from timesteps.data.series_frequency import Rows, shown
 from timesteps.errors import DataError, option
 from timesteps.runtime.series.frequency import Frequency
 
@@ -56,7 +56,7 @@ def arranged(
     if not (step < 0).all() and not sort:
         late = int(rows.inner[np.flatnonzero(step < 0)[0]])
         raise DataError(
-            f"time {_shown(rows.times[late])} after {_shown(rows.times[late - 1])} in line {rows.lines[late - 1]}",
+            f"time {shown(rows.times[late])} after {shown(rows.times[late - 1])} in line {rows.lines[late - 1]}",
             path=source,
             line=int(rows.lines[late]),
             mend=f"sort the rows by time, or give {option('sort', True)}"
@@ -75,7 +75,7 @@ def _no_doubles(rows: Rows, grouped: bool) -> None:
     pairs = np.sort(np.stack([rows.lines[same - 1], rows.lines[same]]), axis=0)
     best = int(pairs[1].argmin())
     raise DataError(
-        f"time {_shown(rows.times[same[best]])} is already in line {pairs[0, best]}",
+        f"time {shown(rows.times[same[best]])} is already in line {pairs[0, best]}",
         path=rows.source,
         line=int(pairs[1, best]),
         mend="keep one row of each series for each time"
@@ -100,7 +100,7 @@ def filled(rows: Rows, frequency: Frequency, notes: list[str]) -> Filled:
     found = frequency.steps_from(rows.firsts, rows.times)
     for row in np.flatnonzero(np.isnan(found) | (found < 0))[:1].tolist():
         raise DataError(
-            f"time {_shown(rows.times[row])} does not fit steps {frequency}",
+            f"time {shown(rows.times[row])} does not fit steps {frequency}",
             path=rows.source,
             line=int(rows.lines[row]),
             mend="mend it, or give series of one frequency",
@@ -109,7 +109,7 @@ def filled(rows: Rows, frequency: Frequency, notes: list[str]) -> Filled:
     inner = rows.inner
     for row in inner[np.diff(steps)[inner - 1] < 1][:1].tolist():
         raise DataError(
-            f"times {_shown(rows.times[row - 1])} and {_shown(rows.times[row])} are in one step {frequency}",
+            f"times {shown(rows.times[row - 1])} and {shown(rows.times[row])} are in one step {frequency}",
             path=rows.source,
             line=int(rows.lines[row]),
             mend="keep one of them",
@@ -141,10 +141,3 @@ def _holes(rows: Rows, missing: NDArray[np.int64], lengths: NDArray[np.int64], f
     if len(worst) > _SHOWN:
         parts.append(f"in all {missing.sum():,} of {lengths.sum():,} in {len(worst):,} series")
     return [f"{units} that are missing, added without numbers: {', '.join(parts)}"]
-
-
-def _shown(time: Any) -> str:
-    if isinstance(time, np.datetime64):
-        text = str(time.astype("datetime64[us]").astype("datetime64[s]")).replace("T", " ")
-        return text.removesuffix(" 00:00:00")
-    return str(int(time))

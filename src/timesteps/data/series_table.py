@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from timesteps.data.blocks import Block, blocks_of
 from timesteps.data.cells import Cells, NumberColumn, WordColumn
 from timesteps.data.lines import LineReader
-from timesteps.data.series_columns import described, guessed, numbers_of, resolved
+from timesteps.data.series_columns import Chooser, choose, numbers_of, resolved
 from timesteps.data.stamp_column import StampColumn
-from timesteps.errors import DataError, option
+from timesteps.errors import DataError
 from timesteps.runtime.series.series import Columns
 
 __all__ = ["Filling", "SeriesTable", "read_series_table"]
@@ -85,7 +85,11 @@ class Filling:
 
 
 def read_series_table(
-    source: str | PathLike[str], columns: Columns | None, cells: Cells, time_format: str | None, encoding: str | None
+    source: str | PathLike[str],
+    columns: Columns | Chooser | None,
+    cells: Cells,
+    time_format: str | None,
+    encoding: str | None,
 ) -> SeriesTable:
     """The table of a CSV, TSV or JSON lines file. Errors: `DataError` that names file and line."""
     reader = LineReader(source, encoding)
@@ -96,7 +100,7 @@ def read_series_table(
     for block in blocks_of(reader, Path(source), notes):
         if filling is None:
             names, block = _header(block, columns, notes)
-            found, places = _choose(columns, names, block, reader.name, cells, notes)
+            found, places = choose(columns, names, _numeric(block, reader.name, cells), reader.name, notes)
             filling = Filling(reader.name, found, cells, time_format)
         elif block.names is not None and block.names != names:
             names = block.names
@@ -111,27 +115,17 @@ def read_series_table(
     return filling.table(reader.sha256, notes)
 
 
-def _header(block: Block, columns: Columns | None, notes: list[str]) -> tuple[list[str], Block]:
+def _header(block: Block, columns: Columns | Chooser | None, notes: list[str]) -> tuple[list[str], Block]:
     """The names of the columns, and the block without them."""
     if block.names is not None:
         return block.names, block
     first = [(column[0] or "").strip() for column in block.columns]
-    wanted = [] if columns is None else [name for name in _named(columns) if not name.strip().isdigit()]
+    named = _named(columns) if isinstance(columns, Columns) else []
+    wanted = [name for name in named if not name.strip().isdigit()]
     if not any(name in first for name in wanted) and any(map(_is_number, first)):
         notes.append("no header line: the first line is a row, columns go by their numbers")
         return [str(number) for number in range(1, len(first) + 1)], block
     return first, block._replace(columns=[column[1:] for column in block.columns], lines=block.lines[1:])
-
-
-def _choose(
-    columns: Columns | None, names: list[str], block: Block, path: str, cells: Cells, notes: list[str]
-) -> tuple[Columns, dict[str, int]]:
-    if columns is None:
-        columns = guessed(names, _numeric(block, path, cells), path)
-        notes.append(f"columns by their names: {described(columns)}")
-    elif not columns.targets:
-        raise DataError("no column to forecast is named", path=path, mend=f"give {option('target')}")
-    return resolved(columns, names, path)
 
 
 def _numeric(block: Block, path: str, cells: Cells) -> Callable[[int], bool]:

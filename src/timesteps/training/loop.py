@@ -18,12 +18,11 @@ from timesteps.training.doctor import Doctor
 from timesteps.training.engines.choice import choose, engine_for
 from timesteps.training.engines.engine import Array, BadStepError, Step
 from timesteps.training.engines.plain import PlainNetwork
-from timesteps.training.examples import Examples
+from timesteps.training.examples import Examples, StoredExamples
 from timesteps.training.nonfinite import NonFiniteError
 from timesteps.training.progress import Progress, SilentProgress
 from timesteps.training.recorder import Recorder
 from timesteps.training.settings import Settings
-from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Interrupted(KeyboardInterrupt):
 
 def train(
     network: nn.Module | PlainNetwork,
-    train: Examples | SpooledExamples,
+    train: Examples | StoredExamples,
     valid: Examples | None,
     settings: Settings,
     *,
@@ -122,7 +121,7 @@ class _Training:
     def __init__(
         self,
         network: nn.Module | PlainNetwork,
-        train: Examples | SpooledExamples,
+        train: Examples | StoredExamples,
         valid: Examples | None,
         settings: Settings,
         callbacks: Sequence[Callback],

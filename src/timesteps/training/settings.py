@@ -46,7 +46,7 @@ class Settings:
         patience: epochs without a lower `val_loss` after which training stops and the best epoch's weights are
             restored; None, or no validation rows, trains all epochs and keeps the last weights.
         loss: what is minimised, by its name in `timesteps.runtime.losses`: `cross_entropy` of classes, or one of those
-            of numbers (`mse`, `mae`, `quantile`, `gaussian`, `student_t`).
+            of numbers (`mse`, `mae`, `quantile`, `gaussian`, `student_t`, `negative_binomial`).
         quantiles: the levels of the loss `quantile`, rising, each in (0, 1).
         label_smoothing: in [0, 1), share of each target spread evenly over the classes. Of the training loss only, and
             of cross-entropy only.

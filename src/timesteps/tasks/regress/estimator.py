@@ -45,8 +45,8 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss : "mse" for the mean; "mae" for the median; "quantile" for the `quantiles`; "gaussian" and "student_t" for a
-        whole distribution, whose quantiles may be asked for. See `timesteps.runtime.losses`.
+    loss : "mse" for the mean; "mae" for the median; "quantile" for the `quantiles`; "gaussian", "student_t" and, of
+        counts, "negative_binomial" for a whole distribution, whose quantiles may be asked for. See `timesteps.runtime.losses`.
     quantiles : the levels of the loss "quantile", rising, each between 0 and 1.
     missing : what NaN in y means: an "error", or a number to leave out of the loss ("mask").
     cell, hidden_size, num_layers, bidirectional, pool, embedding_size : the network; `num_words` : size of the
@@ -173,6 +173,8 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
             train, held = split_groups([_key(row) for row in rows], None, share, settings.seed)
         learned = learn_input(kind, [rows[i] for i in train], self._text(), flat)
         mean, scale = scale_of(targets[train], weights[train])
+        if self.loss == "negative_binomial":  # counts are what they are
+            mean, scale = np.zeros_like(mean), np.ones_like(scale)
         tensors = {**learned.tensors, "target.mean": mean, "target.scale": scale}
         spec = self._spec(learned, settings.criterion, shape)
         parts = [

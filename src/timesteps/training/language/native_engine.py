@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime import native
+from timesteps.runtime.language.recurrent_spec import language_tensors
 from timesteps.runtime.layout import GATES
 from timesteps.runtime.native_scan import equation
 from timesteps.training.engines.engine import Array, BadStepError, EngineName
@@ -41,7 +42,9 @@ class NativeLanguageEngine:
         core = native.core
         assert core is not None
         self._network, self._settings = network, settings
-        self._weights = dict(network.weights)
+        # The core tells tensors by their order; those of a file are in another.
+        names = language_tensors(network.spec, network.vocabulary_size)
+        self._weights = {name: network.weights[name] for name in names}
         self._dtype = self._weights["head.bias"].dtype
         self._threads = settings.threads or os.cpu_count() or 1
         self._taken = 0
