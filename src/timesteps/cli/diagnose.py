@@ -51,6 +51,10 @@ def diagnose(
     split: Annotated[
         str | None, typer.Option("--split", metavar="PART", help="Part of a known data set. Default: train.")
     ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", metavar="NAME", help="With --cell: a column of the series; again for more."),
+    ] = None,
     rows: Annotated[int, typer.Option("--rows", metavar="N", help="Rows to look at, at most.")] = 64,
     lags: Annotated[int, typer.Option("--lags", metavar="N", help="Steps to look back, at most.")] = 200,
     out: Annotated[
@@ -74,7 +78,7 @@ def diagnose(
     if cell is None:
         if run is None:
             raise UsageError(f"neither a run nor {option('cell')}", mend="give one of them")
-        given = {**chosen, "num_layers": num_layers, "input_size": input_size}
+        given = {**chosen, "num_layers": num_layers, "input_size": input_size, "target": target}
         for name, value in given.items():
             if value is not None:
                 raise UsageError(f"{option(name)} is for {option('cell')}, and {run} has its own", mend="leave it out")
@@ -87,7 +91,7 @@ def diagnose(
     else:
         if data is not None:
             raise UsageError(f"{run} and {option('cell')} were both given", mend="give one of them, and the data")
-        found = _untrained(cell, chosen, num_layers or 1, input_size, where, encoding, rows, lags)
+        found = _untrained(cell, chosen, num_layers or 1, input_size, where, target, encoding, rows, lags)
     _tell(found, out, as_json)
 
 
@@ -140,6 +144,7 @@ def _untrained(
     num_layers: int,
     input_size: int | None,
     data: str | None,
+    target: list[str] | None,
     encoding: str | None,
     rows: int,
     lags: int,
@@ -149,7 +154,7 @@ def _untrained(
     from timesteps.inspect.diagnose import diagnose as examine
     from timesteps.tasks.classify.options import Options
 
-    series = None if data is None else _series(data, encoding)
+    series = None if data is None else _series(data, target, encoding)
     size = 1 if input_size is None else input_size
     if series is not None:
         size = series[0].shape[1]
@@ -161,14 +166,15 @@ def _untrained(
     return examine(layers, series, name=data or "", rows=rows, lags=lags, chrono=wanted.chrono)
 
 
-def _series(data: str, encoding: str | None) -> list[Any]:
+def _series(data: str, target: list[str] | None, encoding: str | None) -> list[Any]:
     """The series of a table, (T, I) each: all numbers of a step that were read. `DataError` where one is missing."""
     import numpy as np
 
     from timesteps.data.series import read_series
     from timesteps.errors import DataError
+    from timesteps.runtime.series.series import Columns
 
-    found = read_series(data, encoding=encoding)
+    found = read_series(data, Columns(targets=tuple(target)) if target else None, encoding=encoding)
     rows = []
     for number, series in enumerate(found):
         values = np.concatenate([series.targets, series.past, series.future], axis=1)[: series.known]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from timesteps.errors import option
 from timesteps.inspect.diagnose import Diagnosis, Patient, diagnose_rows
+from timesteps.inspect.diagnose.diagnosis import Spell
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import ModelSpec
 from timesteps.tasks.fit_network import arrays_of
@@ -41,6 +42,7 @@ class Rehearsal:
 
     diagnosis: Diagnosis
     first: Step  # of the untrained network, on one batch
+    epochs: int
     chance: float | None  # the loss of a network that knows nothing; None of numbers
     clip_norm: float | None
     seconds: float  # of all epochs of one network
@@ -48,8 +50,10 @@ class Rehearsal:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
-        first = {"loss": self.first.loss, "gradient_norm": self.first.norm, "chance": self.chance}
-        return {"first_batch": first, "diagnosis": self.diagnosis.to_dict()}
+        norm = None if math.isnan(self.first.norm) else self.first.norm
+        first = {"loss": self.first.loss, "gradient_norm": norm, "chance": self.chance}
+        cost = {"seconds": round(self.seconds, 3), "bytes": self.bytes}
+        return {"estimate": cost, "first_batch": first, "diagnosis": self.diagnosis.to_dict()}
 
     @property
     def batch_line(self) -> str:
@@ -58,7 +62,22 @@ class Rehearsal:
         clipped = ""
         if self.clip_norm is not None and self.first.norm > self.clip_norm:
             clipped = f", clipped to {self.clip_norm:g}"
-        return f"batch     loss {self.first.loss:.4g}{chance}, gradient norm {self.first.norm:.3g}{clipped}"
+        norm = "" if math.isnan(self.first.norm) else f", gradient norm {self.first.norm:.3g}"
+        return f"batch     loss {self.first.loss:.4g}{chance}{norm}{clipped}"
+
+    def text(self, spell: Spell | None = None) -> str:
+        """All of it in 80 columns; `spell` writes the options in it."""
+        return "\n".join(
+            [
+                self.diagnosis.text(spell),
+                "",
+                self.batch_line,
+                f"time      about {duration(self.seconds)} for {self.epochs} epochs",
+                f"memory    about {self.bytes / 2**20:,.1f} MiB for weights, gradients and optimiser",
+                "",
+                "Nothing was trained or written (--dry-run).",
+            ]
+        )
 
 
 def rehearse(
@@ -102,7 +121,8 @@ def rehearse(
     weights = sum(tensor.nbytes for tensor in network.state_dict().values())
     classes = len(spec.classes)
     # Weights, gradients, two moments, and the best weights that early stopping keeps.
-    return Rehearsal(diagnosis, first, math.log(classes) if classes else None, settings.clip_norm, seconds, 5 * weights)
+    chance = math.log(classes) if classes else None
+    return Rehearsal(diagnosis, first, settings.epochs, chance, settings.clip_norm, seconds, 5 * weights)
 
 
 def trial_rows(total: int, batch_size: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.inspect.diagnose.diagnosis import Spell
-from timesteps.runtime.display import printable
+from timesteps.runtime.display import fitted, printable
 from timesteps.runtime.layout import member_network
 from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.summary import Summary, summary
@@ -45,8 +45,8 @@ class Plan:
             "steps": {"median": float(np.median(lengths)), "longest": int(lengths.max())},
             "model": self.summary.to_dict(),
             "options": self.ready.options.as_dict(),
-            "estimate": {"seconds": round(self.seconds, 3), "bytes": self.bytes},
             **self.rehearsal.to_dict(),
+            "estimate": {"seconds": round(self.seconds, 3), "bytes": self.bytes},
         }
 
     def __str__(self) -> str:
@@ -60,8 +60,12 @@ class Plan:
         )
         return "\n".join(
             [
-                f"data      {rows.source}: {len(rows.train):,} rows to train on, {len(rows.valid):,} to validate",
-                f"classes   {classes}",
+                fitted(
+                    f"data      {len(rows.train):,} rows to train on, {len(rows.valid):,} to validate: "
+                    + printable(rows.source),
+                    80,
+                ),
+                fitted(f"classes   {classes}", 80),
                 f"steps     median {np.median(lengths):.0f}, longest {lengths.max()}",
                 "",
                 str(self.summary),
