@@ -116,6 +116,17 @@ def test_numbers_are_for_python(timesteps: Command, data: Path, tmp_path: Path) 
     assert diagnose(load(path), rows).intake.rows == 12
 
 
+def test_sequences_of_numbers_and_single_layers(timesteps: Command, tmp_path: Path) -> None:
+    said = json.loads(timesteps("diagnose", "basic-motions", "--cell", "gru", "--hidden-size", "8", "--json").out)
+    assert said["intake"]["rows"] == 40 and said["intake"]["median"] == 100 and len(said["intake"]["means"]) == 6
+    small = ["--hidden-size", "4", "--epochs", "1", "--bidirectional", "--no-baselines", "--out", tmp_path / "run"]
+    assert timesteps("train", "classify", "basic-motions", *small).code == 0
+    found = json.loads(timesteps("diagnose", tmp_path / "run", "basic-motions", "--layer", "l0 reverse", "--json").out)
+    assert {flow["layer"] for flow in found["flows"]} == {"l0 reverse"} and len(found["intake"]["means"]) == 6
+    wrong = timesteps("diagnose", tmp_path / "run", "--layer", "l0 revers")
+    assert wrong.code == 2 and "there is no layer 'l0 revers'; did you mean 'l0 reverse'?" in wrong.err
+
+
 def test_summary_of_runs_and_cells(timesteps: Command, trained: Path, language: Path) -> None:
     whole = narrow(timesteps("summary", trained))
     info = narrow(timesteps("info", trained))
