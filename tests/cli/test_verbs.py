@@ -64,7 +64,7 @@ def test_dry_run_writes_nothing(timesteps: Command, data: Path, tmp_path: Path) 
     answer = timesteps(*words)
     assert answer.code == 0 and "Nothing was trained or written" in answer.out and "MiB" in answer.out
     found = json.loads(timesteps(*words, "--json").out)
-    assert set(found) == {"rows", "classes", "steps", "model", "options", "estimate"}
+    assert set(found) == {"rows", "classes", "steps", "model", "options", "estimate", "first_batch", "diagnosis"}
     assert found["rows"]["train"] + found["rows"]["valid"] == found["rows"]["read"] == 200
     assert found["options"]["hidden_size"] == 8 and found["estimate"]["seconds"] > 0
     assert sum(found["classes"].values()) == found["rows"]["train"]

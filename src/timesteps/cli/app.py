@@ -24,6 +24,7 @@ from timesteps.cli import (
     predict,
     score,
     stream,
+    summary,
     train,
     verify,
 )
@@ -67,6 +68,7 @@ app.command("correct")(correct.correct)
 app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
+app.command("summary")(summary.summary)
 app.command("diagnose")(diagnose.diagnose)
 app.command("explain")(explain.explain)
 app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1

@@ -17,7 +17,7 @@ def info(
     from timesteps.cli.language import is_language_run, open_language
 
     if is_language_run(run):
-        from timesteps.inspect.summary_language import language_lines, language_summary
+        from timesteps.runtime.language.summary import language_lines, language_summary
 
         found = language_summary(open_language(run))
         if as_json:
@@ -25,8 +25,8 @@ def info(
         else:
             typer.echo("\n".join(language_lines(found)))
         return
-    from timesteps.inspect.summary import summary
     from timesteps.runtime.session import load
+    from timesteps.runtime.summary import summary
 
     result = summary(load(run))
     if as_json:

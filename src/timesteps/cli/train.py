@@ -10,7 +10,7 @@ import typer
 
 from timesteps.cli import options, train_ngram
 from timesteps.cli.fetch import fetch
-from timesteps.cli.talk import print_json, say
+from timesteps.cli.talk import flag, print_json, say
 from timesteps.cli.train_forecast import train_forecast
 from timesteps.cli.train_language import train_language
 from timesteps.cli.train_tag import train_tag
@@ -146,7 +146,7 @@ def _plan(request: Request, as_json: bool) -> None:
     if as_json:
         print_json(estimate.to_dict())
     else:
-        typer.echo(str(estimate))
+        typer.echo(estimate.text(flag))
 
 
 def _run(request: Request, out: Path, resume: bool, as_json: bool) -> None:

@@ -26,6 +26,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import Golden, ModelSpec
 from timesteps.runtime.stream import Stream
 from timesteps.runtime.streamable import why_not_streamed
+from timesteps.runtime.summary import Summary, summary
 from timesteps.runtime.trace import Trace
 
 __all__ = ["Session", "load", "with_golden"]
@@ -152,6 +153,21 @@ class Session:
         reason = why_not_streamed(self.spec)
         stream = native.explained(why_not_native()) if reason is None else f"not at all: {reason}"
         return f"whole sequences: {whole}\none step at a time: {stream}"
+
+    def summary(self) -> Summary:
+        """The layers with their shapes, parameters and costs, what streams, and what runs them; `print` it.
+
+        >>> from timesteps.runtime.layout import model_tensors
+        >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec, NumericSpec
+        >>> layer = LayerSpec(cell="gru", input_size=1, hidden_size=4)
+        >>> network = NetworkSpec(input="numeric", input_size=1, layers=(layer,), outputs=1)
+        >>> spec = ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=1), network=network)
+        >>> tensors = {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()}
+        >>> found = Session(spec, tensors).summary()
+        >>> found.torch_parameters, found.flops(), found.state_bytes
+        (89, 120, 16)
+        """
+        return summary(self)
 
     def why_not_native(self) -> str | None:
         """Why the recurrent layers of whole sequences run in numpy; None if the compiled kernels run them."""

@@ -37,10 +37,11 @@ class Diagnosis:
     def text(self, spell: Spell | None = None) -> str:
         """The diagnosis in at most 80 columns; `spell` writes the options in it, Python's way if there is none."""
         given = self.intake
+        seen = "" if given.seen == given.rows else f" ({given.seen} looked at)"
         lines = [
             fitted(f"model     {printable(self.about)}", 80),
             fitted(
-                f"data      {printable(self.data)}: {_count(given.rows, 'row')}, {_count(given.steps, 'step')}, "
+                f"data      {printable(self.data)}: {_count(given.rows, 'row')}{seen}, {_count(given.steps, 'step')}, "
                 f"median {given.median:,}, longest {given.longest:,}",
                 80,
             ),
