@@ -89,7 +89,7 @@ def train_language(
     hold: Annotated[int | None, _option(_FIT, "Epochs at the full rate.", "N")] = None,
     clip_norm: Annotated[float | None, _option(_FIT, "Largest norm of the gradient.", "X")] = None,
     ema: options.Ema = None,
-    samples: Annotated[int | None, _option(_FIT, "Classes of a sampled softmax (torch). 0: all.", "N")] = None,
+    samples: Annotated[int | None, _option(_FIT, "Classes of a sampled softmax. 0: all.", "N")] = None,
     patience: Annotated[
         int | None, _option(_FIT, "Epochs without a lower validation loss before it stops.", "N")
     ] = None,
