@@ -178,6 +178,13 @@ def test_a_given_frequency_is_held_to(read):
         read(text, frequency=Frequency("hour", 4))
 
 
+def test_numbered_steps_are_no_times(read):
+    with pytest.raises(DataError, match="the rows have times, expected are numbered steps"):
+        read(table(days(3)), frequency=Frequency("step"))
+    with pytest.raises(DataError, match="the rows have no times, expected are steps every day"):
+        read("date,price\n1,2\n2,3\n", frequency=Frequency("day"))
+
+
 def test_wide_tables(read):
     text = "date,x,y,z\n2024-01,1,0.000,10\n2024-02,2,0,20\n2024-03,3,5,30\n2024-04,4,6,\n"
     columns = Columns(("x", "y"), "date", past=("z",))
