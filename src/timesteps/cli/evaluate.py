@@ -68,6 +68,7 @@ def evaluate(
     --dynamic, what becomes of the perplexity where a recurrent model learns from the text as it reads it.
     """
     from timesteps.cli.evaluate_text import evaluate_language
+    from timesteps.cli.forecasting import is_forecast_run
     from timesteps.cli.language import is_language_run
     from timesteps.errors import ModelError, UsageError, option
 
@@ -87,6 +88,8 @@ def evaluate(
         )
         evaluate_language(run, data, encoding, split, report, adapting, tune, as_json)
         return
+    if is_forecast_run(run):
+        raise UsageError(f"{run} is a forecaster", mend="timesteps backtest judges it")
     if report is not None:
         raise UsageError(f"{option('report')} is for language models", mend="training writes a classifier's report")
     of_language = (cache or None, cache_size, cache_flatness, cache_share, dynamic or None, dynamic_rate, tune)

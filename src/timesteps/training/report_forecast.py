@@ -77,7 +77,7 @@ def write_forecast_report(path: str | PathLike[str], report: ForecastReport) -> 
 def _page(report: ForecastReport) -> str:
     found = report.backtest
     verdict = found.verdict
-    tone = "" if verdict.baseline is None else " good" if verdict.wins and not verdict.unsure else " bad"
+    tone = "" if verdict.baseline is None or verdict.unsure else " good" if verdict.wins else " bad"
     sections = [
         _comparison(report),
         _forecasts(found),

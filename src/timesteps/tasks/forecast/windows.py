@@ -93,7 +93,8 @@ def plan_windows(
         apart = f", {stride} apart" if stride != horizon else ""
         behind = "" if start is None else " behind what was trained on"
         what = f"{option('windows')} is {windows}, but {longest} of {horizon} steps{apart} fit{behind}"
-        mend = f"choose {option('windows', longest)}, or a smaller {option('stride')}"
+        closer = f", or a smaller {option('stride')}" if stride > 1 else ""
+        mend = f"choose {option('windows', longest)}{closer}"
         raise DataError(what, path=source, mend=mend)
     return Plan(tuple(found), starts, stride, tuple(_notes(series, found, gaps, longest)))
 
