@@ -179,6 +179,10 @@ def test_shares() -> None:
     truth = random.normal(size=(400, 6))
     assert (fit_share(truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) > 0.9).all()
     assert (fit_share(random.normal(size=truth.shape), truth, absolute=False) == 0).all()
+    shares = [
+        fit_share(0.2 * random.normal(size=(400, 6)), random.normal(size=(400, 6)), absolute=True) for _ in range(30)
+    ]
+    assert np.mean(np.array(shares) == 0) > 0.6  # of corrections that say nothing, most are left where they are
     truth[::3, 2] = np.nan
     truth[:, 5] = np.nan
     assert np.isfinite(fit_share(truth, truth, absolute=True)).all()
