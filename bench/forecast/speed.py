@@ -39,7 +39,7 @@ CASES: dict[str, tuple[str, int]] = {
 
 
 class Plain(nn.Module):
-    """The model as one writes it with torch.nn: a recurrent layer, and from its last state all quantiles of all steps."""
+    """The model as one writes it with torch.nn: a recurrent layer, from whose last state all quantiles are read."""
 
     def __init__(self, cell: str, inputs: int, outputs: int) -> None:
         super().__init__()
