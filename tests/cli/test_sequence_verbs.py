@@ -62,6 +62,9 @@ def test_a_table_with_a_row_a_step(tmp_path: Path, timesteps: Command) -> None:
     answer = timesteps("evaluate", out, test, "--json")
     found = json.loads(answer.out)
     assert found["accuracy"] == 1.0 and found["rows"]["used"] == 10
+    test.write_text(test.read_text().replace("kind", "truth"))
+    assert "there is no column 'kind'" in timesteps("evaluate", out, test).err
+    assert "100.00 %" in timesteps("evaluate", out, test, "--label-column", "truth").out
     answer = timesteps("predict", out, new)
     assert [line.split("\t")[:2] for line in answer.out.splitlines()] == [
         ["s60", "down"], ["s61", "up"], ["s62", "down"], ["s63", "up"],

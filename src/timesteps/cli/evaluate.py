@@ -97,6 +97,8 @@ def evaluate(
     for name, given in zip(names, of_language, strict=True):
         if given is not None:
             raise UsageError(f"{option(name)} is for language models", mend="leave it out")
+    import msgspec
+
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
@@ -123,7 +125,10 @@ def evaluate(
         raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
     if session.spec.numeric is not None:
-        table: Table = open_rows(request_of(run) or Request(), data, split=split or "train")
+        given = {"text_column": text_column, "label_column": label_column, "encoding": encoding}
+        changes = {name: value for name, value in given.items() if value is not None}
+        request = msgspec.structs.replace(request_of(run) or Request(), **changes)
+        table: Table = open_rows(request, data, split=split or "train")
     else:
         table = open_source(
             data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
