@@ -77,7 +77,8 @@ def write_forecast_report(path: str | PathLike[str], report: ForecastReport) -> 
 def _page(report: ForecastReport) -> str:
     found = report.backtest
     verdict = found.verdict
-    tone = "" if verdict.baseline is None or verdict.unsure else " good" if verdict.wins else " bad"
+    beats = verdict.wins or verdict.baseline is None
+    tone = " bad" if not beats else " good" if verdict.wins and not verdict.unsure else ""
     sections = [
         _comparison(report),
         _forecasts(found),

@@ -9,6 +9,7 @@ from typing import Any
 
 from timesteps.errors import DataError
 from timesteps.runtime.series.backtested import Backtest
+from timesteps.tasks.forecast.baselines_classical import choose_classical
 from timesteps.tasks.forecast.judging import judge_data
 from timesteps.tasks.forecast.residuals import residual_autocorrelation
 from timesteps.tasks.forecast.run import ForecastRun
@@ -29,7 +30,11 @@ def judge_run(classical: str, say: Said, command: Sequence[str] = ()) -> Callabl
         classical: see `choose_classical`.
         say: hears what was left out.
         command: what was typed, for the report.
+
+    Raises:
+        UsageError: a classical baseline that is not known or not installed.
     """
+    choose_classical(classical, 0)  # before the training rather than after it
 
     def judge(found: ForecastRun) -> dict[str, Any]:
         if all(end >= each.known for each, end in zip(found.data.series, found.test, strict=True)):
@@ -38,7 +43,7 @@ def judge_run(classical: str, say: Said, command: Sequence[str] = ()) -> Callabl
         try:
             result = judge_data(found.model, found.data, found.test, classical=classical, say=say)
         except DataError as error:
-            return {"verdict": f"Not judged: {error.what}."}
+            return {"verdict": f"Not judged: {DataError(error.what, mend=error.mend)}."}
         for note in result.notes:
             say(note)
         residuals = residual_autocorrelation(
