@@ -78,7 +78,7 @@ def test_ts_files_and_windows(tmp_path: Path, timesteps: Command) -> None:
     words = ["train", "classify", train, "--valid", valid, "--window", "2", "--out", out, "--no-baselines", *SMALL]
     answer = timesteps(*words)
     assert answer.code == 0, answer.err
-    assert "1 training rows are among the validation rows, too" in answer.err
+    assert "1 training rows are in the validation file, too" in answer.err
     assert "input numeric" in (out / "card.md").read_text()
     answer = timesteps("evaluate", out, valid, "--json")
     assert json.loads(answer.out)["accuracy"] > 0.8
@@ -99,7 +99,7 @@ def test_the_known_set_is_judged_on_its_test_part(tmp_path: Path, timesteps: Com
     ("words", "code", "message"),
     [
         (["bad.ts"], 3, r"bad.ts:5: dimension 1, step 2: 'x' is no number"),
-        (["gap.ts"], 3, r"gap.ts:5: 1 numbers are missing in 1 of 2 sequences; .*give --missing interpolate"),
+        (["gap.ts"], 3, r"gap.ts:5: 1 number is missing in 1 of 2 sequences; .*give --missing interpolate"),
         (["good.csv", "--label", "kind", "--time", "t"], 2, r"which column tells the sequences apart\?; give --group"),
         (["good.csv", *LONG[:4]], 3, r"the sequences have no labels; give --label-column"),
         (["good.csv", *LONG, "--text-column", "x"], 2, r"--text-column is for texts, and these are sequences"),

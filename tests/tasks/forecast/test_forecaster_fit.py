@@ -234,3 +234,27 @@ def test_missing_numbers_are_learned_with() -> None:
     spec = found.model.forecasting
     panel = Panel.of(spec, series, ahead=6, scales=found.model.scales)
     assert len(rows_of(spec, panel, panel.known).origins) == 3
+
+
+def test_an_autoregressive_model_learns_waves_and_counts() -> None:
+    stepped: dict[str, Any] = {"model": "autoregressive", "epochs": 20, "hidden_size": 16, "learning_rate": 0.01}
+    found = fitted(waves(noise=0.02), **stepped, transform="none")
+    assert found.figures["share"][0] > 0.5 and found.model.name == "GRU, step by step"
+    random, t = np.random.default_rng(0), np.arange(200)
+    counts = [
+        Series(str(k), t, random.poisson(np.exp(1 + k + np.sin(2 * np.pi * t / 6)))[:, None].astype(float))
+        for k in range(3)
+    ]
+    found = fitted(counts, **stepped, loss="negative_binomial")
+    forecasts = found.model.forecast(counts, 6, (80,))
+    for k, forecast in enumerate(forecasts):
+        assert forecast.lower.min() >= 0
+        assert np.corrcoef(forecast.mean[:, 0], np.exp(1 + k + np.sin(2 * np.pi * np.arange(200, 206) / 6)))[0, 1] > 0.5
+    negative = [replace(each, targets=each.targets - 30) for each in counts]
+    with pytest.raises(DataError, match="has no logarithm"):
+        fitted(negative, model="autoregressive", loss="negative_binomial")
+    with pytest.raises(UsageError, match="loss='quantile' with model='autoregressive'"):
+        choose(model="autoregressive", loss="quantile")
+    past = [replace(each, past=np.ones((200, 1))) for each in counts]
+    with pytest.raises(UsageError, match="p is not known of the steps to come"):
+        fit_series(past, Columns(("y",), past=("p",)), Frequency("step"), choose(**SMALL, model="autoregressive"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,8 @@ __all__ = ["calibrated", "fit_share"]
 Array = NDArray[np.float64]
 
 _GRID = np.linspace(0.0, 1.0, 21)
-_SPAN = 8  # a step's neighbours within so many parts of the horizon are looked at together
+_SPAN = 8  # a step's neighbours within this part of the horizon are looked at together
+_FEW = 300  # windows; of fewer, more neighbours
 
 
 def fit_share(corrections: Array, truth: Array, *, absolute: bool) -> Array:
@@ -28,7 +31,7 @@ def fit_share(corrections: Array, truth: Array, *, absolute: bool) -> Array:
     (array([0.5, 0.5]), array([0., 0.]))
     """
     horizon = truth.shape[1]
-    near = max(1, horizon // _SPAN)
+    near = math.ceil(horizon * max(1 / _SPAN, min(1.0, _FEW / max(len(truth), 1))))
 
     def losses(share: float | Array) -> Array:
         """(n, H) of each window, the mean over the neighbours of each step; NaN where none of them is known."""
