@@ -10,8 +10,7 @@ from typing import Any
 from timesteps.errors import DataError
 from timesteps.runtime.series.backtested import Backtest
 from timesteps.tasks.forecast.baselines_classical import choose_classical
-from timesteps.tasks.forecast.judging import judge_data
-from timesteps.tasks.forecast.residuals import residual_autocorrelation
+from timesteps.tasks.forecast.judging import judge_data, residuals_of
 from timesteps.tasks.forecast.run import ForecastRun
 from timesteps.training.report_forecast import ForecastReport, write_forecast_report
 from timesteps.version import __version__
@@ -46,9 +45,7 @@ def judge_run(classical: str, say: Said, command: Sequence[str] = ()) -> Callabl
             return {"verdict": f"Not judged: {DataError(error.what, mend=error.mend)}."}
         for note in result.notes:
             say(note)
-        residuals = residual_autocorrelation(
-            found.model, found.data.series, season=found.model.season, start=found.test, history=found.model.context
-        )
+        residuals = residuals_of(found.model, found.data, found.test)
         report = report_of(found, result, shlex.join(command))
         write_forecast_report(found.folder / REPORT, ForecastReport(**report, residuals=residuals))
         verdict = f"{result.verdict.headline}. {result.detail}"
