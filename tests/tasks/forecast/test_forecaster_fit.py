@@ -177,11 +177,18 @@ def test_arrays_and_scikit_learns_manners() -> None:
 def test_shares() -> None:
     random = np.random.default_rng(0)
     truth = random.normal(size=(400, 6))
-    assert (fit_share(truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) > 0.9).all()
-    assert (fit_share(random.normal(size=truth.shape), truth, absolute=False) == 0).all()
+    assert fit_share(truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) == 1
+    assert fit_share(random.normal(size=truth.shape), truth, absolute=False) == 0
+    assert 0.4 < fit_share(2 * truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) < 0.6
+    better = 1.1 * truth + 0.5 * random.normal(size=truth.shape)  # a share of 0.8 or so, by less than chance allows
+    assert fit_share(better[:40], truth[:40], absolute=True, targets=5) == 1
+    shares = [
+        fit_share(0.2 * random.normal(size=(400, 6)), random.normal(size=(400, 6)), absolute=True) for _ in range(30)
+    ]
+    assert np.mean(np.array(shares) == 0) > 0.6  # of corrections that say nothing, most are left where they are
     truth[::3, 2] = np.nan
     truth[:, 5] = np.nan
-    assert np.isfinite(fit_share(truth, truth, absolute=True)).all()
+    assert fit_share(truth, truth, absolute=True) == 1
 
 
 def test_bad_series_are_named() -> None:
