@@ -213,6 +213,7 @@ BAD: dict[str, tuple[list[str], str]] = {
         (["predict"], "plain", "short.csv", 3, "short.csv:10: series a: 9 known steps"),
         (["backtest"], "plain", "short.csv", 3, "short.csv: series 'a', the longest, has 9 steps"),
         (["predict"], "promoted", "part.csv", 3, "part.csv:121: series a: promo is given for 5 of the 7 steps"),
+        (["predict", "--horizon", "1"], "promoted", "part.csv", 3, "series a: promo is given for 5 of the 7 steps"),
         (["predict"], "promoted", "sales.csv", 3, "sales.csv:121: series a: promo is given for 0 of the 7 steps"),
         (["predict"], "promoted", "holes.csv", 3, "series a: promo is not known at 2024-05-02"),
         (["predict"], "plain", "text.csv", 3, "text.csv:42: column sales: 'lots' is text"),

@@ -47,6 +47,8 @@ def test_errors_are_taken_behind_what_was_trained_on() -> None:
     walk = Series("a", np.arange(100), np.random.default_rng(0).normal(size=(100, 1)))
     found = residual_autocorrelation(NaiveForecast(LastValue()), [walk], start=[60])
     assert found is not None and found.n == 40
+    found = residual_autocorrelation(NaiveForecast(LastValue()), [walk], start=[60], horizon=5)
+    assert found is not None and found.n == 36, "whole horizons have room to begin on fewer steps"
 
 
 def test_autoets_is_run_where_it_is_installed() -> None:
