@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from bench.expressivity.tables import expressivity
+from bench.forecast.tables import FORECAST_TABLES
 from bench.int8.tables import int8
 from bench.language.tables import language
 from bench.layers.tables import LAYER_TABLES
@@ -236,6 +237,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "provenance": provenance,
     **LAYER_TABLES,
     **TRAINING_TABLES,
+    **FORECAST_TABLES,
 }
 
 

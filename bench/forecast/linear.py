@@ -50,7 +50,7 @@ def measure(task: Task) -> dict[str, Any]:
     truth = np.moveaxis(sliding_window_view(series.targets, task.horizon, axis=0)[origins], 1, 2)
     errors = {}
     for penalty in PENALTIES:
-        model = Linear(np.linalg.solve(products + penalty * np.eye(context), answers))
+        model = Linear(np.asarray(np.linalg.solve(products + penalty * np.eye(context), answers), np.float64))
         found = model.continued(series.targets, origins - 1, task.horizon)
         errors[float(np.mean((found - truth) ** 2))] = (penalty, model)
     least = min(errors)

@@ -1,4 +1,4 @@
-"""A forecaster trained by its defaults on each task, from several seeds, judged beside the rules that need no training."""
+"""A forecaster trained by its defaults on each task, judged beside the rules that need no training."""
 
 from __future__ import annotations
 

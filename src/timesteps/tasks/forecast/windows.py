@@ -158,7 +158,9 @@ def _nothing_fits(
         return DataError(what, path=source, mend=f"give a longer series, or a smaller {option('horizon')}")
     behind = max(steps - first, 0)
     what = f"{name} {behind} steps behind what the model was trained on, and a window has {horizon}"
-    return DataError(what, path=source, mend="give newer rows, or train on fewer (see --test)")
+    return DataError(
+        what, path=source, mend=f"give newer rows, or keep more from training with {option('test', horizon)}"
+    )
 
 
 def _notes(series: Sequence[Series], found: Sequence[NDArray[np.int64]], gaps: int, most: int) -> Iterator[str]:
