@@ -6,5 +6,6 @@
 namespace timesteps {
 
 void bind_ngram(nanobind::module_& module);
+void bind_ngram_query(nanobind::module_& module);
 
 }  // namespace timesteps

@@ -101,6 +101,7 @@ void refuse_unsupported(const ModelSpec& spec) {
     const auto refuse = [](const std::string& what) {
         throw Refused("cannot run in C: " + what + "; Python's timesteps.load runs it", true);
     };
+    if (spec.forecast) refuse("its windows are cut out of series");
     if (spec.targets) refuse("its answers are numbers on a scale of their own");
     for (const LayerSpec& layer : spec.network.layers)
         if (spec.network.pool == "none" && layer.bidirectional) refuse("its answer at each step reads the future");

@@ -52,8 +52,7 @@ public:
     /// of an LSTM's, (batch, hidden_size).
     LanguageTrainer(const LanguageSpec& spec, const OptimizerSpec& optimizer, const std::vector<Slot<T>>& slots)
         : spec_(spec), optimizer_(optimizer), slots_(slots), layers_(spec.layers.size()) {
-        if (slots_.size() != 4 * layers_.size() + (spec.tied ? 2 : 3))
-            throw std::invalid_argument("the tensors are not the model's");
+        if (sizes(spec) != sizes(slots_)) throw std::invalid_argument("the tensors are not the model's");
         const Slot<T>* slot = slots_.data();
         table_ = slot++;
         for (Layer& layer : layers_)
@@ -135,6 +134,23 @@ private:
         Buffer<T> input, y, dy, saved, h0, c0, hn, cn, weight, keep;
         const T* x = nullptr;
     };
+
+    static std::vector<Index> sizes(const LanguageSpec& spec) {
+        std::vector<Index> found{spec.vocabulary * spec.embedding_size};
+        for (const LayerSpec& layer : spec.layers) {
+            const Index rows = layer.gates * layer.hidden_size;
+            found.insert(found.end(), {rows * layer.input_size, rows * layer.hidden_size, rows, rows});
+        }
+        if (!spec.tied) found.push_back(spec.vocabulary * spec.outputs());
+        found.push_back(spec.vocabulary);
+        return found;
+    }
+
+    static std::vector<Index> sizes(const std::vector<Slot<T>>& slots) {
+        std::vector<Index> found;
+        for (const Slot<T>& slot : slots) found.push_back(slot.size());
+        return found;
+    }
 
     ProjectionProblem<T> problem(const Streams& streams, const T* h) const {
         ProjectionProblem<T> p{};

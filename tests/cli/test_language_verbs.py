@@ -175,6 +175,42 @@ def test_evaluation(timesteps: Command, run: Path, folder: Path) -> None:
     assert "--text-column is for tables" in timesteps("evaluate", run, path, "--text-column", "a").err
 
 
+@pytest.fixture(scope="module")
+def recurrent(folder: Path) -> Path:
+    corpus = folder / "recurrent.txt"
+    corpus.write_text("\n".join(SENTENCES * 8) + "\n", "utf-8")
+    sizes = ["--embedding-size", "8", "--hidden-size", "8", "--num-layers", "1", "--batch-size", "2", "--epochs", "2"]
+    words = ["train", "language", str(corpus), *sizes, "--threads", "1", "--out", str(folder / "recurrent")]
+    assert cli._run(words, True) == 0
+    return folder / "recurrent"
+
+
+def test_a_model_that_learns_as_it_reads(timesteps: Command, run: Path, recurrent: Path, folder: Path) -> None:
+    path, tune = folder / "judged.txt", folder / "held.txt"
+    path.write_text("나는 버스를 탔다\n" * 40, "utf-8")
+    tune.write_text("나는 학교로 달려갔다\n" * 40, "utf-8")
+    words = ("evaluate", recurrent, path, "--cache", "--cache-size", 50, "--dynamic", "--tune", tune)
+    found = json.loads(timesteps(*words, "--json").out)["running"]
+    assert list(found) == ["plain", "cache", "dynamic"] and found["cache"]["cache_size"] == 50
+    assert max(found["cache"]["perplexity"], found["dynamic"]["perplexity"]) < found["plain"]["perplexity"] / 2
+    answer = timesteps(*words)
+    assert f"with a cache       {found['cache']['perplexity']:.2f}  (cache flatness" in answer.out
+    assert f"learning as it goes {found['dynamic']['perplexity']:.2f}  (dynamic rate" in answer.out
+    assert "running" not in json.loads(timesteps("evaluate", recurrent, path, "--json").out)
+    for refused, said in (
+        (("evaluate", run, path, "--cache"), "--cache is for recurrent models"),
+        (("evaluate", recurrent, path, "--tune", tune), "--tune is for --cache and --dynamic"),
+        (("evaluate", recurrent, path, "--cache-size", 5), "--cache-size is for --cache"),
+        (("evaluate", recurrent, path, "--cache", "--cache-share", 1), "--cache-share is 1.0"),
+        (("evaluate", recurrent, path, "--dynamic", "--dynamic-rate", -1), "--dynamic-rate is -1.0"),
+    ):
+        answer = timesteps(*refused)
+        assert answer.code == 2 and said in answer.err and answer.err.count("\n") == 1
+    tune.write_text("\n", "utf-8")
+    answer = timesteps(*words)
+    assert answer.code == 3 and "--tune has 0 tokens" in answer.err
+
+
 def test_wrong_files(timesteps: Command, run: Path, trained: Path, data: Path, folder: Path) -> None:
     path = folder / "wrong.txt"
     for verb in ("score", "choose", "correct", "evaluate"):
@@ -198,6 +234,7 @@ def test_wrong_files(timesteps: Command, run: Path, trained: Path, data: Path, f
     path.write_text(" \n\n", "utf-8")
     assert "no line with anything in it" in timesteps("evaluate", run, path).err
     assert "--report is for language models" in timesteps("evaluate", trained, data, "--report", folder / "x").err
+    assert "--dynamic is for language models" in timesteps("evaluate", trained, data, "--dynamic").err
 
 
 def test_what_reads_a_network_refuses_a_language_model(timesteps: Command, run: Path, data: Path) -> None:

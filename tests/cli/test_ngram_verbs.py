@@ -7,6 +7,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import Answer, finish, spawn
 
@@ -56,9 +57,37 @@ def test_from_a_corpus_to_arpa_and_back(corpus: Path, tmp_path: Path) -> None:
 
 def test_without_a_corpus_and_from_standard_input(tmp_path: Path) -> None:
     answer = run("train", "ngram", "--order", "2", "--units", "jamo", "--out", tmp_path / "sample")
-    assert answer.code == 0 and "4,000 sentences" in answer.out
+    assert answer.code == 0 and "3,800 sentences" in answer.out and "on 200 sentences held out" in answer.out
+    page = (tmp_path / "sample" / "report.html").read_text("utf-8")
+    assert "Perplexity by position" in page and "sample, held out" in page and "What surprised it most" in page
     answer = run("train", "ngram", "-", "--smoothing", "witten-bell", "--out", tmp_path / "run", given="a b\nb a\n")
     assert answer.code == 0 and "2 sentences, 6 tokens" in answer.out
+
+
+def test_what_is_held_out_is_not_counted_and_what_the_report_judges(
+    timesteps: Command, corpus: Path, tmp_path: Path
+) -> None:
+    words = ("train", "ngram", corpus, "--order", "2", "--smoothing", "witten-bell", "--out", tmp_path / "run")
+    found = json.loads(timesteps(*words, "--validation-split", "0.2", "--json").out)
+    assert found["sentences"] == 12 and found["valid"]["tokens"] == 12
+    alone = NgramModel(2, smoothing="witten-bell").fit([text for n, text in enumerate(TEXTS, 1) if n % 5])
+    logs, _ = alone.text_log_probs(TEXTS[4::5])
+    assert found["valid"]["log10"] == pytest.approx(logs.sum() / np.log(10))
+    assert (tmp_path / "run" / "report.html").exists()
+    found = json.loads(timesteps(*words, "--validation-split", "0", "--json").out)
+    assert found["sentences"] == 15 and found["valid"] is None and not (tmp_path / "run" / "report.html").exists()
+    assert "Nothing was held out" in (tmp_path / "run" / "card.md").read_text("utf-8")
+    other = tmp_path / "other.txt"
+    other.write_text("그는 비행기를 탔다\n", "utf-8")
+    found = json.loads(timesteps(*words, "--valid", other, "--json").out)
+    assert found["sentences"] == 15 and found["valid"]["unknown"] == 1
+    assert "비행기를" in (tmp_path / "run" / "report.html").read_text("utf-8")
+    refused(timesteps(*words, "--valid", other, "--validation-split", "0.1"), 2, "--valid and --validation-split")
+    refused(timesteps(*words, "--validation-split", "1"), 2, "--validation-split is 1.0")
+    other.write_bytes(b"a b\n\xff\n")
+    refused(timesteps(*words, "--valid", other), 3, "other.txt:2: byte 0xff")
+    refused(timesteps(*words, "--valid", tmp_path / "none"), 3, "none")
+    assert "비행기를" in (tmp_path / "run" / "report.html").read_text("utf-8")  # the earlier run is as it was
 
 
 def test_a_new_run_takes_the_place_of_an_old_one(timesteps: Command, corpus: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from timesteps.cli import (
     choose,
     correct,
     data,
+    diagnose,
     evaluate,
     explain,
     exporting,
@@ -64,6 +65,9 @@ app.command("correct")(correct.correct)
 app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
+app.command("diagnose")(diagnose.diagnose)
+app.command("explain")(explain.explain)
+app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
 app.command("explain")(explain.explain)
 app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
 app.command("verify")(verify.verify)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from timesteps.cli.talk import percent, print_json, say
 
 if TYPE_CHECKING:
     from timesteps.runtime.session import Session
+
+
+def _adapting(help: str, value: str = "") -> Any:
+    return typer.Option(help=help, rich_help_panel="A recurrent language model that learns as it reads", metavar=value)
 
 
 def evaluate(
@@ -43,13 +47,25 @@ def evaluate(
         Path | None,
         typer.Option("--report", metavar="FILE", help="Of a language model: write the figures as an HTML page, too."),
     ] = None,
+    cache: Annotated[bool, _adapting("Perplexity with a neural cache of what was read, too.")] = False,
+    cache_size: Annotated[int | None, _adapting("Tokens in the cache. Default: 500.", "N")] = None,
+    cache_flatness: Annotated[
+        float | None, _adapting("How sharply it picks those like now. Default: 0.3.", "X")
+    ] = None,
+    cache_share: Annotated[float | None, _adapting("Its share of the probability. Default: 0.1.", "X")] = None,
+    dynamic: Annotated[bool, _adapting("Perplexity under gradient descent on what was read, too.")] = False,
+    dynamic_rate: Annotated[float | None, _adapting("Its learning rate. Default: 0.1.", "X")] = None,
+    tune: Annotated[
+        str | None, _adapting("Held-out text that chooses those three, as far as they are not given.", "TEXT")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="The figures as JSON on standard output.")
     ] = False,
 ) -> None:
     """Accuracy with a 95 % interval, macro-F1, log loss and the confusion matrix.
 
-    Of a language model: perplexity with and without unknown words, bits per character, tokens.
+    Of a language model: perplexity with and without unknown words, bits per character, tokens; and, with --cache or
+    --dynamic, what becomes of the perplexity where a recurrent model learns from the text as it reads it.
     """
     from timesteps.cli.evaluate_text import evaluate_language
     from timesteps.cli.language import is_language_run
@@ -59,16 +75,34 @@ def evaluate(
         for name, value in (("text_column", text_column), ("label_column", label_column)):
             if value is not None:
                 raise UsageError(f"{option(name)} is for tables, and {run} is a language model", mend="give a text")
-        evaluate_language(run, data, encoding, split, report, as_json)
+        from timesteps.tasks.language.adapted import Adapting
+
+        adapting = Adapting(
+            cache=cache,
+            cache_size=cache_size,
+            cache_flatness=cache_flatness,
+            cache_share=cache_share,
+            dynamic=dynamic,
+            dynamic_rate=dynamic_rate,
+        )
+        evaluate_language(run, data, encoding, split, report, adapting, tune, as_json)
         return
     if report is not None:
         raise UsageError(f"{option('report')} is for language models", mend="training writes a classifier's report")
+    of_language = (cache or None, cache_size, cache_flatness, cache_share, dynamic or None, dynamic_rate, tune)
+    names = ("cache", "cache_size", "cache_flatness", "cache_share", "dynamic", "dynamic_rate", "tune")
+    for name, given in zip(names, of_language, strict=True):
+        if given is not None:
+            raise UsageError(f"{option(name)} is for language models", mend="leave it out")
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
+    from timesteps.data.tables import TextTable
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
+    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_rows, request_of
+    from timesteps.tasks.classify.request import Request
     from timesteps.tasks.classify.rows import check_labels
 
     found = resolve(data)
@@ -85,15 +119,19 @@ def evaluate(
     if session.spec.task != "classify":
         raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
-    table = open_source(
-        data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
-    )
+    if session.spec.numeric is not None:
+        table: Table = open_rows(request_of(run) or Request(), data, split=split or "train")
+    else:
+        table = open_source(
+            data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
+        )
     for note in table.notes:
         say(note)
-    if table.skipped:
+    if isinstance(table, TextTable) and table.skipped:
         say(table.summary())
+    check_width(table, session.spec)
     check_labels(table, session.classes)
-    result = session.evaluate(table.texts, table.labels or [])
+    result = session.evaluate(inputs_of(table), table.labels or [])
     if as_json:
         skipped = dict(Counter(row.reason for row in table.skipped))
         rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}

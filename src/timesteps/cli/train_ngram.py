@@ -62,12 +62,24 @@ def ngram(
     encoding: Annotated[
         str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the file. Default: UTF-8.")
     ] = None,
+    valid: Annotated[
+        str | None, typer.Option("--valid", metavar="TEXT", help="Another text to judge the model on, for the report.")
+    ] = None,
+    validation_split: Annotated[
+        float | None,
+        typer.Option(
+            "--validation-split",
+            metavar="X",
+            help="Without it, the share of the corpus held out for that, at most 1,000 sentences. Default: 0.05.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder for the run.")] = Path("run"),
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Estimate an n-gram language model of a text, however large, in bounded memory.
 
-    The folder holds model.safetensors (all that score, choose, correct and generate need) and card.md.
+    The folder holds model.safetensors (all that score, choose, correct and generate need), report.html (perplexity
+    on what is held out, by position; the most surprising words) and card.md.
     """
     from timesteps.tasks.ngram.choices import Choices
     from timesteps.tasks.ngram.run import run
@@ -85,8 +97,9 @@ def ngram(
         memory=memory,
     )
     choices.check()
-    fetch(corpus)
-    result = run(corpus, choices, out, say=say, encoding=encoding)
+    for source in (corpus, valid):
+        fetch(source)
+    result = run(corpus, choices, out, say=say, encoding=encoding, valid=valid, validation_split=validation_split)
     if as_json:
         print_json(result.to_dict())
     else:

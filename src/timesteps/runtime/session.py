@@ -46,6 +46,8 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
     """
     path = modelfile.find(run)
     spec, tensors = modelfile.load(path, modelfile.NETWORK)
+    if spec.forecast is not None:
+        raise ModelError("holds a forecaster", path=path, mend="open it with timesteps.load_forecaster")
     try:
         session = Session(spec, tensors)
         if verify:

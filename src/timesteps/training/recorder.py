@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from timesteps.training.callbacks import History, Run
-from timesteps.training.examples import Examples
+from timesteps.training.engines.engine import Array
+from timesteps.training.examples import Examples, StoredExamples
 from timesteps.training.run_files import RunFiles
 from timesteps.training.settings import Settings
-from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 __all__ = ["Recorder"]
+
+_NETWORK = "network."  # before the names of weights in an engine's state
 
 
 class Recorder:
@@ -22,7 +24,7 @@ class Recorder:
         folder: Path,
         state: TrainingState,
         settings: Settings,
-        train: Examples | SpooledExamples,
+        train: Examples | StoredExamples,
         valid: Examples | None,
     ) -> None:
         self._state = state
@@ -47,6 +49,11 @@ class Recorder:
             run.stop_training = checkpoint.stopped
         self._files.begin(history.rows)
         return len(history.rows)
+
+    def weights(self) -> dict[str, Array]:
+        """The weights as they were when the checkpoint was written."""
+        tensors = self._files.tensors("numpy" if self._state.engine.name == "native" else "torch")
+        return {name.removeprefix(_NETWORK): part for name, part in tensors.items() if name.startswith(_NETWORK)}
 
     def epoch_end(self, history: History, run: Run, seconds: float) -> None:
         """Keep an epoch."""

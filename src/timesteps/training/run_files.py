@@ -80,6 +80,10 @@ class RunFiles:
         )
         save_checkpoint(self._path, checkpoint, tensors)
 
+    def tensors(self, kind: Literal["torch", "numpy"]) -> dict[str, Any]:
+        """Those of the checkpoint."""
+        return load_checkpoint(self._path, kind)[1]
+
     def append(self, record: dict[str, Any], seconds: float) -> None:
         """Log an epoch."""
         self._log.append(record)

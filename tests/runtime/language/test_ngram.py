@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,46 @@ def test_stopping_and_going_on_changes_nothing(model: NgramModel, words: list[in
         found, state = model.log_prob(state, word)
         assert found == log
     assert state == last
+
+
+@needs_core
+@given(tokens)
+def test_a_state_is_a_value_as_the_tuple_of_its_tokens(model: NgramModel, words: list[int]) -> None:
+    _, state = model.log_probs(model.empty(), words)
+    same = tuple(state)
+    assert (
+        state == same and same == state and not state != same and hash(state) == hash(same) and len(state) == len(same)
+    )
+    assert state != (*same, 0) and state != (1, *same) and state != list(same) and repr(state) == f"NgramState{same}"
+    for copied in (pickle.loads(pickle.dumps(state)), copy.deepcopy(state)):
+        assert copied == state and type(copied) is type(state)
+        assert (model.distribution(copied) == model.distribution(state)).all()
+    found, after = model.log_prob(state, 5)
+    assert (found, after) == model.log_prob(same, 5) and state == same  # going on leaves it as it was
+    assert {state: 1}[same] == 1
+
+
+@needs_core
+def test_a_state_of_a_longer_model_is_refused(model: NgramModel) -> None:
+    short = NgramModel(order=2).fit(TEXTS)
+    _, state = model.log_probs(model.empty(), model.tokens("나는 버스를"))
+    assert len(state) == 2
+    for call in (
+        lambda: short.log_prob(state, 3),
+        lambda: short.log_probs(state, [3]),
+        lambda: short.distribution(state),
+    ):
+        with pytest.raises(UsageError, match="another model"):
+            call()
+    core = native.core
+    assert core is not None
+    for wrong in (((1,), ()), ((1,) * 16, (0.0,) * 16), ((-1,), (0.0,)), ((1 << 40,), (0.0,))):
+        with pytest.raises((ValueError, OverflowError)):
+            core.NgramState(*wrong)
+    with pytest.raises(TypeError):
+        model.log_prob("x", 3)
+    with pytest.raises(TypeError):
+        model.log_prob((), 3.5)  # type: ignore[arg-type]
 
 
 def test_states_are_as_short_as_can_be(model: NgramModel) -> None:

@@ -15,6 +15,7 @@ from language_problems import AWD, ZAREMBA, network_of, tokens_of
 from timesteps.runtime import native
 from timesteps.training.language.loop import train_language
 from timesteps.training.language.native_engine import NativeLanguageEngine
+from timesteps.training.language.network import LanguageNetwork
 from timesteps.training.language.settings import LanguageSettings
 from timesteps.training.language.streams import Text, windows
 from timesteps.training.language.torch_engine import TorchLanguageEngine
@@ -36,6 +37,18 @@ def engines(cell: str, sizes: tuple[int, int, int, int], tied: bool, double: boo
 )
 def test_gradients_are_torchs(cell: str, tied: bool, sizes: Any, options: dict[str, Any]) -> None:
     check_gradients(cell, tied, sizes, options, streams=4, bptt=9)
+
+
+def test_tensors_may_come_in_any_order() -> None:
+    """Those of a file are sorted by name, and the core tells them by their place."""
+    text = Text(tokens_of(13, 200), 2)
+    found = []
+    for turn in (1, -1):
+        network = network_of("lstm", 5, 7, 2, 13)
+        weights = dict(list(network.weights.items())[::turn])
+        engine = NativeLanguageEngine(LanguageNetwork(network.spec, weights), LanguageSettings(batch_size=2, threads=1))
+        found.append([engine.step(window, n, 1.0).loss for n, window in enumerate(text.windows(iter(lambda: 9, 0)))])
+    assert found[0] == found[1] and found[0][0] != found[0][-1]
 
 
 @rules(max_examples=25, deadline=None)

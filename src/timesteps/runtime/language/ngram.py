@@ -24,8 +24,10 @@ __all__ = ["Ngram"]
 class Ngram(OfUnits):
     """P(w | h) of words w after words h, as the longest n-gram known says; a `LanguageModel`.
 
-    A state is a tuple of at most order - 1 tokens: the end of what came before, as far as it can matter. So states that
-    are equal predict alike. It is a plain value: keep it, compare it, send it anywhere.
+    A state is at most order - 1 tokens: the end of what came before, as far as it can matter. So states that are equal
+    predict alike. It is a plain value: keep it, compare it, hash it, pickle it. The core's (`NgramState`) equals the
+    tuple of its tokens and may be given as one; it has the weights of backing off from them, too, so that going on from
+    it looks nothing up twice.
     """
 
     def __init__(self, spec: NgramSpec, tensors: dict[str, NDArray[Any]]) -> None:
@@ -79,7 +81,7 @@ class Ngram(OfUnits):
         try:
             return self._reader.log_prob(state, token)  # type: ignore[no-any-return]
         except IndexError as error:
-            raise self._no_token() from error
+            raise self._wrong(error) from error
 
     def distribution(self, state: State) -> NDArray[np.float64]:
         """(V,) log P of every token after the state; -inf at `begin`."""
@@ -87,7 +89,7 @@ class Ngram(OfUnits):
         try:
             self._reader.distribution(state, logs)
         except IndexError as error:
-            raise self._no_token() from error
+            raise self._wrong(error) from error
         return logs
 
     def log_probs(self, state: State, tokens: Sequence[int]) -> tuple[NDArray[np.float64], State]:
@@ -97,7 +99,7 @@ class Ngram(OfUnits):
         try:
             return logs, self._reader.log_probs(state, numbers, logs)
         except IndexError as error:
-            raise self._no_token() from error
+            raise self._wrong(error) from error
 
     def sentence_log_probs(self, sentences: Sequence[Sequence[int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """log P of every token of many sentences, and of their ends, in one call.
@@ -114,7 +116,7 @@ class Ngram(OfUnits):
         try:
             self._reader.sentences(self._start, numbers, offsets, logs)
         except IndexError as error:
-            raise self._no_token() from error
+            raise self._wrong(error) from error
         return logs, offsets
 
     def text_log_probs(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -154,8 +156,10 @@ class Ngram(OfUnits):
     def _numbers(self, tokens: Sequence[int]) -> NDArray[np.uint32]:
         numbers = np.asarray(tokens, np.int64)
         if numbers.size and (numbers.min() < 0 or numbers.max() >= len(self.words)):
-            raise self._no_token()
+            raise self._wrong()
         return numbers.astype(np.uint32)
 
-    def _no_token(self) -> UsageError:
+    def _wrong(self, error: IndexError | None = None) -> UsageError:
+        if error is not None and "state" in str(error):
+            return UsageError("a state is another model's", mend="use this model's states")
         return UsageError(f"a token is outside 0 to {len(self.words) - 1}", mend="use this model's tokens")

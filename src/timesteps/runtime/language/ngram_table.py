@@ -44,6 +44,7 @@ _BLOCK = 1 << 20
 
 Uint32 = NDArray[np.uint32]
 State = tuple[int, ...]
+"""Words, the last one last; the core's `NgramState` is as good as one."""
 
 
 class Level(NamedTuple):

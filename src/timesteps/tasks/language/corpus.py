@@ -18,7 +18,7 @@ from timesteps.runtime.language.vocabulary import UnitVocabulary
 from timesteps.runtime.text.subword import SubwordModel
 from timesteps.tasks.language.choices import ModelChoices
 
-__all__ = ["Corpus", "Prepared", "encode", "named_lines", "prepare", "written"]
+__all__ = ["Corpus", "Lines", "Prepared", "encode", "named_lines", "prepare", "written"]
 
 Corpus = str | os.PathLike[str] | Iterable[str] | None
 """A file, `-`, the name of a known data set, lines themselves, or None: the bundled sample."""

@@ -85,7 +85,7 @@ class LanguageModel(RecurrentModel):
         """Perplexity of a text that is read from beginning to end; with `cache`, beside a neural cache of so many
         words: see `timesteps.tasks.language.adapting`, which has dynamic evaluation, too."""
         tokens, characters = encode(self.vocabulary, named_lines(corpus, encoding, "valid")[1])
-        found = cached_log_probs(self, tokens, size=cache) if cache else None
+        found = cached_log_probs(self, tokens, cache_size=cache) if cache else None
         return evaluate_running(self, tokens, characters, found)
 
     @classmethod

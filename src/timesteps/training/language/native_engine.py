@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime import native
+from timesteps.runtime.language.recurrent_spec import language_tensors
 from timesteps.runtime.layout import GATES
 from timesteps.runtime.native_scan import equation
 from timesteps.training.engines.engine import Array, BadStepError, EngineName
@@ -18,6 +19,7 @@ from timesteps.training.engines.moments import Moments
 from timesteps.training.language.network import LanguageNetwork, LanguageStep
 from timesteps.training.language.settings import LanguageSettings
 from timesteps.training.language.streams import Text, Window
+from timesteps.training.nonfinite import Fault
 from timesteps.training.seeds import step_seed
 from timesteps.training.settings import OptimizerName
 
@@ -40,7 +42,9 @@ class NativeLanguageEngine:
         core = native.core
         assert core is not None
         self._network, self._settings = network, settings
-        self._weights = dict(network.weights)
+        # The core tells tensors by their order; those of a file are in another.
+        names = language_tensors(network.spec, network.vocabulary_size)
+        self._weights = {name: network.weights[name] for name in names}
         self._dtype = self._weights["head.bias"].dtype
         self._threads = settings.threads or os.cpu_count() or 1
         self._taken = 0
@@ -93,7 +97,7 @@ class NativeLanguageEngine:
             what, value = ("gradient norm", norm) if np.isfinite(loss + penalty) else ("loss", loss + penalty)
             raise BadStepError(what, value, self._culprit())
         self._taken += 1
-        return LanguageStep(loss, penalty)
+        return LanguageStep(loss, penalty, norm)
 
     def gradients(self, window: Window, number: int) -> tuple[LanguageStep, dict[str, NDArray[Any]]]:
         """What a step would learn from, before clipping; those of words that the window lacks are 0."""
@@ -110,16 +114,18 @@ class NativeLanguageEngine:
         steps, streams = window.ids.shape
         return window.ids.ctypes.data, window.targets.ctypes.data, steps, streams, [s.ctypes.data for s in states]
 
-    def _culprit(self) -> str:
+    def _culprit(self) -> Fault:
         """Where NaN or infinity first shows: in a parameter, a state, or a gradient."""
         self._trainer.settle(self._threads)
-        for kind, arrays in (("parameter", self._weights), ("the gradient of", self.moments.gradients)):
-            for name, array in arrays.items():
-                if not np.isfinite(array).all():
-                    return f"{kind} {name} is not finite"
         gradients = self.moments.gradients
+        for name, array in self._weights.items():
+            if not np.isfinite(array).all():
+                return Fault("parameter", f"parameter {name} is not finite")
+        for name, array in gradients.items():
+            if not np.isfinite(array).all():
+                return Fault("gradient", f"the gradient of {name} is not finite")
         largest = max(gradients, key=lambda name: float(np.abs(gradients[name]).max(initial=0.0)))
-        return f"the gradients are too large to be summed, that of {largest} most of all"
+        return Fault("norm", f"the gradients are too large to be summed, that of {largest} most of all")
 
     def evaluate(self, text: Text, bptt: int) -> float:
         """Mean -log P of a text's tokens."""
