@@ -17,12 +17,14 @@ _NAMED = 8
 _LONGEST_NAME = 12
 
 
-def contribution_chart(name: str, title: str, values: NDArray[np.floating], names: Sequence[str]) -> str:
-    """Bars up and down, the longest with the names of their steps."""
+def contribution_chart(name: str, title: str, values: NDArray[np.floating], names: Sequence[str], unit: str) -> str:
+    """Bars up and down, in the given unit, the longest with the names of their steps."""
     shown = np.nan_to_num(values)
     bars, per = _bars(shown)
     low, high = min(0.0, float(bars.min())), max(0.0, float(bars.max()))
-    parts = [_frame(low, high, len(values), "contribution")]
+    room = 0.09 * (high - low)  # for names
+    low, high = low - room * (low < 0), high + room * (high > 0)
+    parts = [_frame(low, high, len(values), f"contribution, {unit}")]
     parts += _drawn(bars, low, high, ("up", "down"))
     if per == 1:
         taken: list[float] = []

@@ -134,7 +134,7 @@ def _contributions(it: Explanation) -> str:
         )
         values = found.steps
         title = "Contribution of each step, by integrated gradients"
-        parts.append(figure(contribution_chart("integrated", title, values, names), title))
+        parts.append(figure(contribution_chart("integrated", title, values, names, it.chosen.unit), title))
         if found.features is not None and found.features.shape[1] > 1:
             title = "Contribution of each feature at each step"
             bounds = bounds_of("contribution", found.features)
@@ -148,7 +148,7 @@ def _contributions(it: Explanation) -> str:
             ("points of the integral", f"{found.points}"),
         ]
     title = "By how much the score falls without the step"
-    parts.append(figure(contribution_chart("left-out", title, it.left_out, names), title))
+    parts.append(figure(contribution_chart("left-out", title, it.left_out, names, it.chosen.unit), title))
     strongest = np.argsort(-np.abs(np.nan_to_num(values)), kind="stable")[:_WORDS]
     rows = [
         [
