@@ -14,8 +14,9 @@ from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import reset as reset_cells
 from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, random_normal
+from timesteps.nn.dropped import Dropped
 from timesteps.nn.padding import Steps
-from timesteps.nn.scan import Dropped, check_recompute, check_recurrent_dropout, scan_steps
+from timesteps.nn.scan import check_recompute, check_recurrent_dropout, scan_steps
 from timesteps.nn.trace import Recorder
 from timesteps.nn.zoneout import Zoneout, check_zoneout
 
