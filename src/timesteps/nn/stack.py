@@ -199,6 +199,12 @@ class RecurrentStack(nn.Module):
             implementation: see `scan`.
         """
         finals: list[State] = []
+        if self.recorder is not None:
+            parts = [
+                layer.hidden_size * len(layer.suffixes) * len(layer.cell.gates + layer.cell.states)
+                for layer in self.layers
+            ]
+            self.recorder.reserve(len(x) * x.shape[1] * sum(parts), next(self.parameters()).detach())
         for k, layer in enumerate(self.layers):
             streams, outputs = _Streams(k), []
             for reverse in range(len(layer.suffixes)):
