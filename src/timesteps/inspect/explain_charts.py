@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from timesteps.training.report_charts import label, svg, ticks
 
-__all__ = ["contribution_chart", "pooling_chart"]
+__all__ = ["bar_chart", "contribution_chart"]
 
 _W, _H, _LEFT, _RIGHT, _TOP, _BOTTOM = 940.0, 230.0, 64.0, 14.0, 18.0, 42.0
 _MOST_BARS = 1000
@@ -40,7 +40,7 @@ def contribution_chart(name: str, title: str, values: NDArray[np.floating], name
     return svg(f"{name}-chart", title, f"{title}: {len(values)} steps.", "".join(parts), _W, _H)
 
 
-def pooling_chart(name: str, title: str, values: NDArray[np.floating], unit: str, factor: float) -> str:
+def bar_chart(name: str, title: str, values: NDArray[np.floating], unit: str, factor: float) -> str:
     """Bars from zero on."""
     bars, _ = _bars(np.asarray(values, np.float64) * factor)
     high = float(bars.max()) or 1.0

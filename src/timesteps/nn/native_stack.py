@@ -197,6 +197,10 @@ def _forward(
     cn = x.new_empty(count, rows, plan.hidden_size) if plan.equation.has_cells else None
     below: list[Tensor] = []
     saved: list[Tensor] = []
+    if recorder is not None:
+        recorder.reserve(
+            count * rows * shape.steps * plan.hidden_size * len(plan.cells[0].gates + plan.cells[0].states), x
+        )
     n, y = 0, x
     for layer in range(len(plan.cells)):
         x_rows = shape.rows_of(y)

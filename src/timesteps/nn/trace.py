@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,7 +81,7 @@ class ScanRecord:
     layer: int
     reverse: bool
     cell: Cell
-    memory: Callable[[int, Tensor], Tensor]
+    recorder: Recorder
     gates: dict[str, NDArray[Any]] = field(default_factory=dict)
     states: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -103,12 +104,25 @@ class Recorder:
         self.scans: list[ScanRecord] = []
         self.inputs: NDArray[Any] | None = None
         self._memory: Tensor | None = None
+        self._room, self._taken = torch.empty(0), 0
+
+    def reserve(self, size: int, like: Tensor) -> None:
+        """Room for the arrays of several scans, in one piece."""
+        self._room, self._taken = like.new_empty(size), 0
+
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """An array to be filled."""
+        size = math.prod(shape)
+        if self._room.dtype != like.dtype or self._room.numel() - self._taken < size:
+            return like.new_empty(shape)
+        self._taken += size
+        return self._room[self._taken - size : self._taken].view(shape)
 
     def scan(self, layer: int, reverse: bool, cell: Cell, x: Tensor) -> ScanRecord:
         """Before a scan of x."""
         if self.inputs is None:
             self.inputs = (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x).detach().cpu().numpy()
-        self.scans.append(ScanRecord(layer, reverse, cell, self.memory))
+        self.scans.append(ScanRecord(layer, reverse, cell, self))
         return self.scans[-1]
 
     def memory(self, size: int, like: Tensor) -> Tensor:
@@ -144,9 +158,11 @@ def recorded(
     count, steps = rows.shape[:2]
     output_size, size = sizes
     names, states = SLOTS.get(kinds.LSTM if kind == kinds.LSTM_PROJECTED else kind, ()), scan.cell.states
-    whole = rows.new_empty if padded is None else rows.new_zeros
-    parts = dict(zip((*names, *states[1:]), whole(len(names) + len(states) - 1, count, steps, size), strict=True))
-    h = whole(count, steps, output_size)
+    inner = scan.recorder.take((len(names) + len(states) - 1, count, steps, size), rows)
+    h = scan.recorder.take((count, steps, output_size), rows)
+    if padded is not None:
+        inner.zero_(), h.zero_()
+    parts = dict(zip((*names, *states[1:]), inner, strict=True))
     show(torch.arange(count) * steps, (h, parts.get("c"), *(parts[name] for name in names)))
     for name in GATES.get(_NAMES.get(type(scan.cell), ""), ()):
         scan.put(name, parts[name], False)
