@@ -22,9 +22,10 @@ for name, cell, chrono in (
     options = {"hidden_size": 32, "pool": "last", "epochs": 15, "learning_rate": 0.005, "random_state": 0}
     model = Classifier(cell=cell, chrono=chrono, **options).fit(table.rows, table.labels)
     found = diagnose(model.session_, table.rows, name="basic-motions")
-    flow = flows[name] = found.flows[-1]  # of c, where there is one
+    flow = found.flows[-1]  # of c, where there is one
+    flows[name.replace(cell.upper(), f"{cell.upper()} {flow.state}")] = flow
     half = "longer" if flow.half_life is None else f"{flow.half_life:.1f} steps"
     memory = "longer" if flow.memory is None else f"{flow.memory:.1f} steps"
     print(f"{name:<13} half-life {half:<11} to 1 % {memory:<11} norm at {flow.lags[-1]} back {flow.spectral[-1]:.1e}")
-shown = {"RNN": flows["RNN"], "GRU, chrono": flows["GRU, chrono"], "LSTM, chrono": flows["LSTM, chrono"]}
+shown = {name: flows[name] for name in ("RNN h", "GRU h, chrono", "LSTM c, chrono")}
 write_picture("gradient_flow.svg", "How much of a gradient arrives k steps back", shown)
