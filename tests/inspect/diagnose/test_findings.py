@@ -92,6 +92,7 @@ def test_stuck_gates_are_found_but_memory_is_no_fault() -> None:
     assert "layer_norm=True" in said(closed, "saturated")
     remembering = diagnose_rows(patient(lstm, bias_ih=lambda bias: np.repeat([0, 8.0, 0, 0], 10)))
     assert "saturated" not in kinds(remembering)
+    assert "saturated" not in kinds(diagnose(lstm, chrono=400)), "time scales shut the input gate, and mean to"
     forgetting = diagnose_rows(patient(lstm, bias_ih=lambda bias: np.repeat([0, -8.0, 0, 0], 10)))
     assert "gate f is near 0" in said(forgetting, "saturated")
     gru = LayerSpec(cell="gru", input_size=2, hidden_size=10)

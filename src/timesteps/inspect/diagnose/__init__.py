@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from timesteps.errors import DataError, ModelError, UsageError, option
 from timesteps.inspect.diagnose.activity import activity
@@ -21,6 +22,7 @@ from timesteps.inspect.diagnose.subjects import Patient, examined
 __all__ = ["Diagnosis", "Flow", "Patient", "diagnose", "diagnose_rows", "jacobian_norms", "page", "write_page"]
 
 _MOST_STEPS = 20_000
+_BLAS = ThreadpoolController()
 
 
 def diagnose(
@@ -83,7 +85,8 @@ def diagnose_rows(patient: Patient, *, lags: int = 200, layers: Sequence[str] = 
     cut = cut.take(range(max(1, int(within))))
     replayed = replay_network(patient.network, patient.tensors, cut)
     chosen = _chosen(replayed, layers)
-    flows = tuple(each for layer in chosen for each in flow(layer, most=lags))
+    with _BLAS.limit(limits=1, user_api="blas"):  # threads would wait for each other longer than a product takes
+        flows = tuple(each for layer in chosen for each in flow(layer, most=lags))
     activities = tuple(map(activity, chosen))
     numeric = patient.network.input == "numeric"
     given = intake(

@@ -31,6 +31,7 @@ _FAR_MEAN, _SMALL, _LARGE = 3.0, 0.1, 5.0
 _MUCH_PADDING = 0.3
 _MUCH_CUT = 0.2
 _FEW_DEAD = 0.05
+_REMEMBERS = 0.85  # a forget gate whose mean is above it, beside which a shut input gate is no fault
 _BATCHES = 4  # below, hardly any rows are of similar length
 _KEEPS = {"lstm": ("f", "high"), "gru": ("z", "high"), "mingru": ("z", "low"), "minlstm": ("f", "high")}
 """The end of the gate that keeps the state, where being stuck is memory and no fault."""
@@ -126,8 +127,10 @@ def _vanishing(subject: Subject, flows: Sequence[Flow], given: Intake | None) ->
 
 def _stuck(subject: Subject, activity: Activity) -> Iterator[Finding]:
     gate_of, end = _KEEPS.get(activity.cell, ("", ""))
+    remembers = any(gate.gate == gate_of == "f" and gate.mean > _REMEMBERS for gate in activity.gates)
     for gate in activity.gates:
-        low = 0.0 if (gate.gate, "low") == (gate_of, end) else gate.low
+        spared = (gate.gate, "low") == (gate_of, end) or (remembers and gate.gate == "i")
+        low = 0.0 if spared else gate.low
         high = 0.0 if (gate.gate, "high") == (gate_of, end) else gate.high
         if low + high < _MOSTLY:
             continue
