@@ -6,17 +6,13 @@ TIMESTEPS_DATA.
 
 from __future__ import annotations
 
-import lzma
-import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bench.record import read, write
 from timesteps import Classifier
+from timesteps.data.sequences import read_sequences
 from timesteps.data.source import open_source
 from timesteps.data.split import hash_fraction
 
@@ -40,18 +36,8 @@ def texts(name: str) -> tuple[Rows, Rows]:
 
 def vowels() -> tuple[Rows, Rows]:
     """JapaneseVowels (Kudo, Toyama and Shimbo 1999), official split: 12 cepstral coefficients a step, nine speakers."""
-    parts = []
-    for part in ("TRAIN", "TEST"):
-        path = Path(os.environ["TIMESTEPS_DATA"], "aeon_ts", f"JapaneseVowels_{part}.ts.xz")
-        rows, labels = [], []
-        with lzma.open(path, "rt", encoding="utf-8") as file:
-            for line in file:
-                if line.strip() and line[0] not in "#@":
-                    *features, label = line.strip().split(":")
-                    rows.append(np.array([[float(number) for number in each.split(",")] for each in features]).T)
-                    labels.append(label)
-        parts.append((rows, labels))
-    return parts[0], parts[1]
+    train, test = (read_sequences("japanese-vowels", split=part) for part in ("train", "test"))
+    return (train.rows, train.labels or []), (test.rows, test.labels or [])
 
 
 DATASETS: dict[str, tuple[str | None, Callable[[], tuple[Rows, Rows]]]] = {  # with the recipe

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bench.expressivity.tables import expressivity
 from bench.int8.tables import int8
 from bench.language.tables import language
 from bench.layers.tables import LAYER_TABLES
@@ -23,7 +24,7 @@ from bench.streaming.tables import streaming
 from bench.training.tables import TRAINING_TABLES
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("quality", "speed", "streaming")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _BLOCK = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.S)
 
@@ -227,6 +228,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "engines": engines,
     "streaming": streaming,
     "int8": int8,
+    "expressivity": expressivity,
     "quality": quality,
     "baselines": baselines,
     "provenance": provenance,

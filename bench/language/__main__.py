@@ -1,7 +1,7 @@
-"""`python -m bench.language [--threads 1,2]`: a training step beside torch.nn's, on PTB's text, and peak memory.
+"""`python -m bench.language [--shapes small,medium,awd] [--threads 1,2]`: training steps beside torch.nn's, and memory.
 
-PTB is found through TIMESTEPS_DATA; each contestant takes the same steps, turn by turn. Results go to
-bench/results/language.json, those of other numbers of threads stay.
+On PTB's text, found through TIMESTEPS_DATA; each contestant takes the same steps, turn by turn. Peak memory is that of
+the small shape. Results go to bench/results/language.json, those of other shapes and numbers of threads stay.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +34,26 @@ def ptb() -> tuple[np.ndarray[Any, np.dtype[np.int32]], int]:
     return prepared.train, len(prepared.vocabulary.words)
 
 
-def measure(threads: int, steps: int) -> dict[str, Any]:
+def measure(name: str, threads: int, steps: int) -> dict[str, Any]:
     """Medians of a step's seconds, their ratios, and what an epoch of PTB takes at that pace."""
-    tokens, words = ptb()
+    shape, (tokens, words) = model.SHAPES[name], ptb()
     with on_threads(threads):
         calls = {
-            "native": model.by_engine("native", threads, words),
-            "torch engine": model.by_engine("torch", threads, words),
-            "torch": model.by_torch(words),
+            "native": model.by_engine("native", shape, threads, words),
+            "torch engine": model.by_engine("torch", shape, threads, words),
+            "torch": model.by_torch(shape, words),
         }
         seconds: dict[str, list[float]] = {name: [] for name in calls}
         losses: dict[str, list[float]] = {name: [] for name in calls}
-        for number, window in enumerate(model.text(tokens)):
+        for number, window in enumerate(model.text(shape, tokens)):
             if number == steps + _WARM:
                 break
-            for name, step in calls.items():
+            for contestant, step in calls.items():
                 began = time.perf_counter()
-                losses[name].append(step(window))
-                seconds[name].append(time.perf_counter() - began)
+                losses[contestant].append(step(window))
+                seconds[contestant].append(time.perf_counter() - began)
     median = {name: float(np.median(each[_WARM:])) for name, each in seconds.items()}
-    epoch = (len(tokens) - 1) // model.BATCH / model.STEPS
+    epoch = (len(tokens) - 1) // model.BATCH / shape.steps
     return {
         "seconds": median,
         "ratio": median["torch"] / median["native"],
@@ -65,15 +66,17 @@ def measure(threads: int, steps: int) -> dict[str, Any]:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(prog="python -m bench.language", description=__doc__)
+    parser.add_argument("--shapes", type=lambda text: text.split(","), default=["small"])
     parser.add_argument("--threads", type=numbers, default=(1, 2))
     parser.add_argument("--steps", type=int, default=60)
     asked = parser.parse_args()
     before = record.read("language")
     found: dict[str, Any] = {} if before is None else before["results"]
-    for threads in asked.threads:
-        found[f"step, {threads} thread{'s' * (threads > 1)}"] = measure(threads, asked.steps)
-    memory = {name: peak_mib(name) for name in ("native", "torch")}
-    found["peak memory, MiB"] = memory | {"ratio": memory["native"] / memory["torch"]}
+    for name, threads in product(asked.shapes, asked.threads):
+        found[f"{name}, {threads} thread{'s' * (threads > 1)}"] = measure(name, threads, asked.steps)
+    if "small" in asked.shapes:
+        memory = {name: peak_mib(name) for name in ("native", "torch")}
+        found["peak memory, MiB"] = memory | {"ratio": memory["native"] / memory["torch"]}
     record.write("language", found)
     for name, figures in found.items():
         print(name, figures)

@@ -10,7 +10,7 @@ from bench.language import model
 
 __all__ = ["peak_mib"]
 
-_STEPS = 8
+_SHAPE, _STEPS = model.SHAPES["small"], 8
 
 
 def peak_mib(name: str) -> float:
@@ -21,8 +21,8 @@ def peak_mib(name: str) -> float:
 
 def main(name: str) -> None:
     """Train, and say the peak in MiB."""
-    step = model.by_torch() if name == "torch" else model.by_engine(name, 1)
-    for window in model.text(model.zipfian(_STEPS)):
+    step = model.by_torch(_SHAPE) if name == "torch" else model.by_engine(name, _SHAPE, 1)
+    for window in model.text(_SHAPE, model.zipfian(_SHAPE, _STEPS)):
         step(window)
     # Not ru_maxrss, which a process has from its parent at first.
     status = Path("/proc/self/status").read_text()

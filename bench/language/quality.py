@@ -29,9 +29,18 @@ TEXTS: dict[str, dict[str, Any]] = {
 }
 
 
+def called(name: str, choices: dict[str, Any]) -> str:
+    """A run's name, with what was chosen otherwise than in the recipe: "ptb-medium, epochs=1".
+
+    >>> called("ptb-medium", {"epochs": 1}), called("ptb-small", {})
+    ('ptb-medium, epochs=1', 'ptb-small')
+    """
+    return ", ".join([name, *(f"{option}={value}" for option, value in choices.items())])
+
+
 def train(name: str, threads: int, choices: dict[str, Any]) -> dict[str, Any]:
     """One run, begun or resumed: its figures."""
-    folder, data = RUNS / name, Path(os.environ["TIMESTEPS_DATA"])
+    folder, data = RUNS / called(name, choices).replace(", ", "-"), Path(os.environ["TIMESTEPS_DATA"])
     text = {key: str(data / value) if key in ("corpus", "valid") else value for key, value in TEXTS[name].items()}
     resume = (folder / "request.json").exists() and not (folder / "card.md").exists()
     request = LanguageRequest(**text, choices=choices)
@@ -43,6 +52,7 @@ def train(name: str, threads: int, choices: dict[str, Any]) -> dict[str, Any]:
         "choices": choices,
         "threads": threads,
         "training_seconds": round(sum(epoch["seconds"] for epoch in timings), 1),
+        "epoch_seconds": [round(epoch["seconds"], 1) for epoch in timings],
         "val_losses": [round(epoch["val_loss"], 4) for epoch in log],
     }
 
@@ -58,7 +68,7 @@ def main() -> None:
         figures = train(name, asked.threads, asked.choices)
         before = record.read("language_quality")
         found = {} if before is None else before["results"]
-        record.write("language_quality", found | {name: figures})
+        record.write("language_quality", found | {called(name, asked.choices): figures})
         print(json.dumps({name: figures["valid"]}, indent=1), flush=True)
 
 

@@ -7,6 +7,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 
+#include "kept.h"
 #include "run.h"
 #include "tensors.h"
 
@@ -123,6 +124,24 @@ inline void recurrent_forward(const nanobind::tuple& numbers, const nanobind::ob
     });
 }
 
+/// Copies what forward kept in `saved`, and its outputs, to `results`: outputs, c, and the slots of the gates as the
+/// cell's header orders them, (rows, units) each, None where it is not wanted. `places` (batch) say where a row begins.
+inline void recurrent_kept(const nanobind::tuple& numbers, const nanobind::tuple& inputs, const nanobind::object& saved,
+                           const nanobind::object& y, const nanobind::object& places, const nanobind::tuple& results) {
+    const RecurrentShape shape(numbers);
+    const RecurrentRows none{nanobind::none()}, y_rows(y);
+    const Tensors in(inputs), out(results);
+    const Address kept = address_of(saved), rows = address_of(places);
+    if (shape.every > 0) throw std::invalid_argument("gates that are made again are not kept");
+    in_type(shape, [&]<class T>(T) {
+        Problem<T> p = problem<T>(shape, none, in);
+        p.y = y_rows.as<T>();
+        const Shown<T> shown{reinterpret_cast<const std::int64_t*>(rows), out.at<T>(0), out.at<T>(1),
+                             {out.at<T>(2), out.at<T>(3), out.at<T>(4), out.at<T>(5)}};
+        show_kept(static_cast<CellKind>(shape.kind), p, counts_of(in), reinterpret_cast<T*>(kept), shown);
+    });
+}
+
 /// `final_grads` are dh_n, dc_n; `grads` those of the first of `inputs`, up to w_ch, as far as they are wanted.
 inline void recurrent_backward(const nanobind::tuple& numbers, const nanobind::object& x,
                                const nanobind::tuple& inputs, const nanobind::object& saved, const nanobind::object& y,
@@ -160,6 +179,8 @@ void bind_recurrent(nanobind::module_& module) {
         arg("normed") = nanobind::none());
     module.def("recurrent_forward", &recurrent_forward, arg("shape"), arg("x"), arg("inputs"), arg("saved").none(),
                arg("y"), arg("finals"));
+    module.def("recurrent_kept", &recurrent_kept, arg("shape"), arg("inputs"), arg("saved"), arg("y"), arg("places"),
+               arg("results"));
     module.def("recurrent_backward", &recurrent_backward, arg("shape"), arg("x"), arg("inputs"), arg("saved").none(),
                arg("y"), arg("dy").none(), arg("final_grads"), arg("dx").none(), arg("grads"));
 }

@@ -40,6 +40,9 @@ std::vector<double> doubles(const TensorView& tensor) {
     return numbers;
 }
 
+/// Which function of cells/elman.h.
+std::int64_t elman_option(const std::string& name) { return name == "tanh" ? 0 : name == "relu" ? 1 : 2; }
+
 Pool pool_of(const std::string& name) {
     return name == "last"       ? Pool::kLast
            : name == "mean"     ? Pool::kMean
@@ -74,7 +77,7 @@ NetworkParts parts_of(const NetworkSpec& network, const std::string& prefix, Wei
                               : layer.cell == "minlstm" ? kMinLstm
                               : layer.reset_after       ? kGruAfter
                                                         : kGruBefore;
-        LayerParts to{kind,          kind == kElman && layer.nonlinearity == "relu",
+        LayerParts to{kind,          kind == kElman ? elman_option(layer.nonlinearity) : 0,
                       layer.input_size, layer.hidden_size,
                       layer.zoneout, layer.zoneout_cell,
                       {}};
@@ -98,6 +101,7 @@ void refuse_unsupported(const ModelSpec& spec) {
     const auto refuse = [](const std::string& what) {
         throw Refused("cannot run in C: " + what + "; Python's timesteps.load runs it", true);
     };
+    if (spec.forecast) refuse("its windows are cut out of series");
     if (spec.targets) refuse("its answers are numbers on a scale of their own");
     for (const LayerSpec& layer : spec.network.layers)
         if (spec.network.pool == "none" && layer.bidirectional) refuse("its answer at each step reads the future");

@@ -13,6 +13,8 @@ namespace {
 constexpr std::int64_t kMaxSize = std::numeric_limits<std::int32_t>::max();  // ids are int32
 constexpr std::int64_t kMaxLayers = 1000, kMaxMembers = 1000, kMaxOrder = 64, kMaxLength = 1'000'000;
 constexpr std::int64_t kMaxTensors = 65536;
+constexpr std::int64_t kMaxSteps = 1'000'000;    // of a horizon, a context, a season
+constexpr std::int64_t kMaxColumns = 1'000'000;  // of a table, series of a scale of their own
 constexpr std::int64_t kMaxTerms = 1 << 16;  // of a sum of products of int8, which 32 bits hold
 
 void refuse_if(bool wrong, const std::string& what) {
@@ -46,7 +48,7 @@ bool equal(const Json& a, const Json& b) {
 }
 
 void check_numbers(const ModelSpec& spec) {
-    refuse_if(!spec.classes.empty() || !spec.targets, "a regression has targets and no classes");
+    refuse_if(!spec.classes.empty() || !spec.targets, "numbers have targets and no classes");
     const TargetSpec& targets = *spec.targets;
     const bool levels = targets.loss == "quantile";
     double below = 0;
@@ -60,15 +62,51 @@ void check_numbers(const ModelSpec& spec) {
         if (fits) size *= width;
     }
     const std::int64_t each = levels                          ? static_cast<std::int64_t>(targets.quantiles.size())
-                              : targets.loss == "gaussian"  ? 2
+                              : targets.loss == "gaussian" || targets.loss == "negative_binomial" ? 2
                               : targets.loss == "student_t" ? 3
                                                             : 1;
     refuse_if(!fits || spec.network.outputs % each != 0 || spec.network.outputs / each != size, "outputs and targets");
 }
 
+void check_forecast(const ModelSpec& spec) {
+    const ForecastSpec& forecast = *spec.forecast;
+    const auto count = [](const auto& list) { return static_cast<std::int64_t>(list.size()); };
+    const bool direct = forecast.model == "direct";
+    const std::int64_t width = forecast.width(), targets = count(forecast.targets);
+    const std::int64_t covariates = count(forecast.past) + count(forecast.future);
+    refuse_if(!spec.numeric || spec.numeric->features < width, "a forecast of other input than numbers");
+    for (const LayerSpec& layer : spec.network.layers)
+        refuse_if(layer.bidirectional && !direct, "a stepped forecast from both ends");
+    refuse_if((spec.network.pool == "none") == direct, "its forecast and pooling");
+    const std::vector<std::int64_t> shape = direct ? std::vector{forecast.horizon, width} : std::vector{width};
+    refuse_if(spec.targets->shape != shape, "the targets of its forecast");
+    for (const std::int64_t size :
+         {forecast.horizon, forecast.context, forecast.segment, forecast.season, forecast.every})
+        refuse_if(!within(1, size, kMaxSteps), "a size of the forecast part");
+    refuse_if(forecast.context % forecast.segment != 0, "segments of its context");
+    for (const std::int64_t size :
+         {targets, covariates, count(forecast.fixed), count(forecast.levels), count(forecast.series)})
+        refuse_if(size > kMaxColumns, "columns of the forecast part");
+    refuse_if(targets == 0, "a forecast of nothing");
+    refuse_if(forecast.vocabularies != count(forecast.fixed), "vocabularies of the static columns");
+    refuse_if(count(forecast.means) != (forecast.missing ? covariates : 0) ||
+                  count(forecast.rates) != (forecast.missing ? targets + covariates : 0),
+              "what missing numbers decay to");
+    for (const double rate : forecast.rates) refuse_if(!(rate > 0), "a rate of decay");
+    double below = 0;
+    for (const double level : forecast.levels) refuse_if(!(below < level && level < 100), "levels"), below = level;
+    refuse_if((forecast.scaling == "series") == forecast.series.empty(), "the names of its series");
+    std::vector<std::string> names = forecast.series;
+    std::sort(names.begin(), names.end());
+    refuse_if(std::adjacent_find(names.begin(), names.end()) != names.end(), "two series of one name");
+}
+
+bool is_of_numbers(const ModelSpec& spec) { return spec.task == "regress" || spec.task == "forecast"; }
+
 void check_task(const ModelSpec& spec) {
     const bool per_step = spec.network.pool == "none";
-    refuse_if(spec.task != "regress" && per_step != (spec.task == "tag"), "its task and pooling");
+    refuse_if(!is_of_numbers(spec) && per_step != (spec.task == "tag"), "its task and pooling");
+    refuse_if(spec.forecast.has_value() != (spec.task == "forecast"), "its task and its forecast part");
     refuse_if(per_step && (spec.network.wide || spec.network.share > 0), "a term of whole rows without pooling");
     refuse_if(spec.task != "classify" && spec.text && spec.text->guide, "its guide");
 }
@@ -172,7 +210,8 @@ void check_spec(const ModelSpec& spec) {
     refuse_if(!within(0, spec.unguided, spec.network.channels != 0 ? spec.members : 0), "unguided");
     check_network(spec);
     check_task(spec);
-    spec.task == "regress" ? check_numbers(spec) : check_classes(spec);
+    is_of_numbers(spec) ? check_numbers(spec) : check_classes(spec);
+    if (spec.forecast) check_forecast(spec);
     const bool numeric = spec.network.input == "numeric";
     refuse_if(numeric != spec.numeric.has_value(), "its input and its numeric part");
     refuse_if(numeric == spec.text.has_value(), "its input and its text part");
@@ -268,6 +307,20 @@ std::vector<Expected> expected_tensors(const ModelSpec& spec) {
         for (const char* name : {"target.mean", "target.scale"})
             expected.push_back({name, false, TensorType::kFloat64,
                                 {spec.targets->shape.empty() ? 1 : spec.targets->shape.back()}});
+    if (spec.forecast) {
+        const ForecastSpec& forecast = *spec.forecast;
+        const auto count = [](const auto& list) { return static_cast<std::int64_t>(list.size()); };
+        const std::int64_t targets = count(forecast.targets);
+        expected.push_back({"forecast.share", false, TensorType::kFloat64, {forecast.horizon, targets}});
+        for (const char* name : {"forecast.lower", "forecast.upper"})
+            if (!forecast.levels.empty())
+                expected.push_back(
+                    {name, false, TensorType::kFloat64, {count(forecast.levels), forecast.horizon, targets}});
+        for (const char* name : {"forecast.centre", "forecast.scale"})
+            if (forecast.scaling != "window")
+                expected.push_back(
+                    {name, false, TensorType::kFloat64, {std::max<std::int64_t>(count(forecast.series), 1), targets}});
+    }
     for (std::int64_t member = 0; member < spec.members; ++member)
         expect_network(member_network(spec, member), member_prefix(spec, member), expected);
     return expected;
@@ -319,7 +372,11 @@ void check_model(const ModelSpec& spec, const std::map<std::string, TensorView>&
             if (tensors.at(name).shape[0] != rows)
                 throw Refused("the guide's tensors do not have one row an n-gram each");
     }
-    for (const char* name : {"scaler.scale", "target.scale"}) {
+    if (const auto share = tensors.find("forecast.share"); share != tensors.end())
+        for (std::int64_t k = 0; k < share->second.count; ++k)
+            if (const double number = share->second.number(k); !(number >= 0 && number <= 1))
+                throw Refused("tensor forecast.share holds numbers that are not from 0 to 1");
+    for (const char* name : {"scaler.scale", "target.scale", "forecast.scale"}) {
         const auto scale = tensors.find(name);
         if (scale == tensors.end()) continue;
         for (std::int64_t k = 0; k < scale->second.count; ++k)

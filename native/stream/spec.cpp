@@ -88,6 +88,25 @@ public:
         return to;
     }
 
+    std::vector<std::string> strings(std::string_view name, const Json& value) const {
+        if (!value.is(Kind::kArray)) wrong(name, "is no list");
+        std::vector<std::string> to;
+        for (const Json& item : value.items) {
+            if (!item.is(Kind::kString)) wrong(name, "has something else than strings in it");
+            to.push_back(item.text);
+        }
+        return to;
+    }
+    void strings(std::string_view name, std::vector<std::string>& to) {
+        if (const Json* value = find(name)) to = strings(name, *value);
+    }
+    /// A text that nothing here depends on, or null where that may be.
+    void text(std::string_view name, bool nullable) {
+        const Json* value = find(name);
+        if (value != nullptr && !value->is(Kind::kString) && !(nullable && value->is(Kind::kNull)))
+            wrong(name, "is no text");
+    }
+
     void finish() const {
         for (const std::string& name : object_.names)
             if (std::find(known_.begin(), known_.end(), name) == known_.end())
@@ -168,11 +187,52 @@ NumericSpec numeric_of(const Json& json) {
 TargetSpec targets_of(const Json& json) {
     Fields fields(json, "targets");
     TargetSpec targets;
-    fields.word("loss", targets.loss, {"cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t"}, true);
+    fields.word("loss", targets.loss, {"cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial"},
+                true);
     if (const Json* levels = fields.find("quantiles")) targets.quantiles = fields.numbers("quantiles", *levels);
     if (const Json* shape = fields.find("shape")) targets.shape = fields.integers("shape", *shape);
     fields.finish();
     return targets;
+}
+
+ForecastSpec forecast_of(const Json& json) {
+    Fields fields(json, "forecast");
+    ForecastSpec forecast;
+    std::string word;
+    bool flag = true;
+    fields.word("model", forecast.model, {"direct", "autoregressive"});
+    fields.integer("horizon", forecast.horizon, true), fields.integer("context", forecast.context, true);
+    fields.integer("segment", forecast.segment), fields.integer("season", forecast.season);
+    fields.text("time", true), fields.text("group", true);
+    forecast.targets = fields.strings("targets", fields.needed("targets"));
+    fields.strings("past", forecast.past), fields.strings("future", forecast.future);
+    fields.strings("static", forecast.fixed);
+    if (const Json* vocabularies = fields.find("vocabularies")) {
+        if (!vocabularies->is(Kind::kArray)) fields.wrong("vocabularies", "is no list");
+        for (const Json& words : vocabularies->items) static_cast<void>(fields.strings("vocabularies", words));
+        forecast.vocabularies = static_cast<std::int64_t>(vocabularies->items.size());
+    }
+    fields.word("unit", word,
+                {"step", "microsecond", "millisecond", "second", "minute", "hour", "day", "business day", "week",
+                 "month", "quarter", "year"},
+                true);
+    fields.integer("every", forecast.every), fields.boolean("regular", flag);
+    fields.boolean("independent", forecast.independent), fields.boolean("differences", flag);
+    fields.word("base", word, {"last", "seasonal", "drift", "mean", "none"});
+    fields.word("transform", word, {"none", "log", "log1p", "return"});
+    fields.word("scaling", forecast.scaling, {"window", "series", "all"});
+    fields.word("centre", word, {"last", "mean"});
+    if (const Json* calendar = fields.find("calendar"))
+        for (const std::string& name : fields.strings("calendar", *calendar))
+            if (name != "minute" && name != "hour" && name != "weekday" && name != "day" && name != "year")
+                fields.wrong("calendar", "has an unknown word in it");
+    fields.boolean("missing", forecast.missing);
+    if (const Json* means = fields.find("means")) forecast.means = fields.numbers("means", *means);
+    if (const Json* rates = fields.find("rates")) forecast.rates = fields.numbers("rates", *rates);
+    if (const Json* levels = fields.find("levels")) forecast.levels = fields.numbers("levels", *levels);
+    fields.strings("series", forecast.series), fields.text("until", false);
+    fields.finish();
+    return forecast;
 }
 
 LayerSpec layer_of(const Json& json) {
@@ -182,7 +242,7 @@ LayerSpec layer_of(const Json& json) {
     fields.word("cell", layer.cell, {"rnn", "lstm", "gru", "mingru", "minlstm"}, true);
     fields.integer("input_size", layer.input_size, true), fields.integer("hidden_size", layer.hidden_size, true);
     fields.boolean("bidirectional", layer.bidirectional), fields.boolean("reset_after", layer.reset_after);
-    fields.word("nonlinearity", layer.nonlinearity, {"tanh", "relu"});
+    fields.word("nonlinearity", layer.nonlinearity, {"tanh", "relu", "linear"});
     fields.word("initial_state", initial_state, {"zero", "learned"});
     layer.learned = initial_state == "learned";
     fields.boolean("layer_norm", layer.layer_norm), fields.boolean("peephole", layer.peephole);
@@ -234,7 +294,7 @@ ModelSpec read_specification(const std::string& text) {
     ModelSpec spec;
     std::string word;
     fields.word("format", word, {"timesteps"}, true);
-    fields.word("task", spec.task, {"classify", "tag", "regress"}, true);
+    fields.word("task", spec.task, {"classify", "tag", "regress", "forecast"}, true);
     fields.integer("version", spec.version, true);
     const Json& classes = fields.needed("classes");
     if (!classes.is(Kind::kArray)) fields.wrong("classes", "is no list");
@@ -242,6 +302,7 @@ ModelSpec read_specification(const std::string& text) {
     for (const Json& label : spec.classes)
         if (!is_scalar(label) || label.is(Kind::kNull)) fields.wrong("classes", "has something else than labels in it");
     if (const Json* part = fields.part("targets")) spec.targets = targets_of(*part);
+    if (const Json* part = fields.part("forecast")) spec.forecast = forecast_of(*part);
     if (const Json* part = fields.part("text")) spec.text = text_of(*part);
     if (const Json* part = fields.part("numeric")) spec.numeric = numeric_of(*part);
     spec.network = network_of(fields.needed("network"));

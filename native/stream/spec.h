@@ -42,6 +42,18 @@ struct TargetSpec {
     std::vector<std::int64_t> shape;
 };
 
+struct ForecastSpec {
+    std::string model = "direct", scaling = "window";
+    std::int64_t horizon = 0, context = 0, segment = 1, season = 1, every = 1;
+    std::vector<std::string> targets, past, future, fixed, series;
+    std::int64_t vocabularies = 0;
+    bool independent = true, missing = false;
+    std::vector<double> means, rates, levels;
+
+    /// Targets of a row.
+    std::int64_t width() const { return independent ? 1 : static_cast<std::int64_t>(targets.size()); }
+};
+
 struct LayerSpec {
     std::string cell, nonlinearity = "tanh";
     std::int64_t input_size = 0, hidden_size = 0;
@@ -72,6 +84,7 @@ struct ModelSpec {
     std::string task;
     std::vector<Json> classes;
     std::optional<TargetSpec> targets;
+    std::optional<ForecastSpec> forecast;
     std::optional<TextSpec> text;
     std::optional<NumericSpec> numeric;
     NetworkSpec network;

@@ -47,7 +47,7 @@ private:
                 }
                 const double weight = examples.weights[targets[n]], share = weight / outcome.weight;
                 outcome.loss += share * loss(z, wanted, share, dz);
-                outcome.score += weight * std::abs(wanted - static_cast<double>(z[loss.centre()]));
+                outcome.score += weight * std::abs(wanted - loss.prediction(z));
             }
         return outcome;
     }

@@ -9,7 +9,7 @@
 namespace timesteps::training {
 
 /// In the order of LossName in src/timesteps/runtime/spec.py.
-enum class LossKind : std::int64_t { kCrossEntropy, kMse, kMae, kQuantile, kGaussian, kStudentT };
+enum class LossKind : std::int64_t { kCrossEntropy, kMse, kMae, kQuantile, kGaussian, kStudentT, kNegativeBinomial };
 
 /// Logarithm of the gamma function and its derivative, x > 0, by Stirling's series for x + 8, exact to rounding there
 /// (Abramowitz and Stegun 6.1.41, 6.3.18). The library's lgamma keeps a sign in a global.
@@ -33,6 +33,9 @@ inline double digamma(double x) {
     return std::log(y) - 0.5 / y - z * series - below;
 }
 
+/// The mean of counts is exp of its output, up to here.
+inline constexpr double kMaxLogMean = 30;
+
 /// One kind of loss, of one number after the other; in double precision, whatever the network is in.
 class NumberLoss {
 public:
@@ -49,6 +52,7 @@ public:
             case LossKind::kQuantile:
                 return static_cast<std::int64_t>(levels_.size());
             case LossKind::kGaussian:
+            case LossKind::kNegativeBinomial:
                 return 2;
             case LossKind::kStudentT:
                 return 3;
@@ -57,8 +61,12 @@ public:
         }
     }
 
-    /// Which of them is the prediction.
-    std::int64_t centre() const { return centre_; }
+    /// The predicted number of outputs z (parameters,).
+    template <class T>
+    double prediction(const T* z) const {
+        const auto found = static_cast<double>(z[centre_]);
+        return kind_ == LossKind::kNegativeBinomial ? std::exp(std::min(found, kMaxLogMean)) : found;
+    }
 
     /// The loss of outputs z (parameters,) where the number is y, and its gradient dz times `share`.
     template <class T>
@@ -74,6 +82,8 @@ public:
                 return std::abs(error);
             case LossKind::kQuantile:
                 return pinball(z, y, share, dz);
+            case LossKind::kNegativeBinomial:
+                return counts(z, y, share, dz);
             default:
                 break;
         }
@@ -103,6 +113,19 @@ private:
             dz[k] = static_cast<T>(-share * slope / count);
         }
         return loss;
+    }
+
+    template <class T>
+    double counts(const T* z, double y, double share, T* dz) const {
+        const bool free = static_cast<double>(z[0]) < kMaxLogMean;
+        const double log_mean = std::min(static_cast<double>(z[0]), kMaxLogMean), mean = std::exp(log_mean);
+        const double alpha = softplus(z[1]) + 0.001, rate = 1 / alpha, more = 1 + alpha * mean, log_more = std::log(more);
+        dz[0] = static_cast<T>(free ? share * (mean - y) / more : 0);
+        const double by_alpha =
+            (digamma(y + rate) - digamma(rate) - log_more) * rate * rate + (y + rate) * mean / more - y * rate;
+        dz[1] = static_cast<T>(share * by_alpha * sigmoid(z[1]));
+        return log_gamma(rate) + log_gamma(y + 1) - log_gamma(y + rate) + (y + rate) * log_more -
+               y * (std::log(alpha) + log_mean);
     }
 
     static double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }

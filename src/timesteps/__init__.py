@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from timesteps.version import __version__
 
 if TYPE_CHECKING:
+    from timesteps.runtime.forecast.forecaster import load_forecaster
     from timesteps.runtime.language.loading import load_language
     from timesteps.runtime.session import Session, load
     from timesteps.runtime.text.sequences import one_hot, pad_sequences
     from timesteps.runtime.text.vocabulary import Vocabulary
     from timesteps.tasks.classify.estimator import Classifier
+    from timesteps.tasks.forecast.estimator import Forecaster
     from timesteps.tasks.language.estimator import LanguageModel
     from timesteps.tasks.ngram.estimator import NgramModel
     from timesteps.tasks.regress.estimator import Regressor
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classifier",
+    "Forecaster",
     "LanguageModel",
     "NgramModel",
     "Regressor",
@@ -38,6 +41,7 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "load",
+    "load_forecaster",
     "load_language",
     "one_hot",
     "pad_sequences",
@@ -47,12 +51,14 @@ __all__ = [
 # meets PyTorch.
 _WHERE = {
     "Classifier": "timesteps.tasks.classify.estimator",
+    "Forecaster": "timesteps.tasks.forecast.estimator",
     "LanguageModel": "timesteps.tasks.language.estimator",
     "NgramModel": "timesteps.tasks.ngram.estimator",
     "Regressor": "timesteps.tasks.regress.estimator",
     "Session": "timesteps.runtime.session",
     "Tagger": "timesteps.tasks.tag.estimator",
     "load": "timesteps.runtime.session",
+    "load_forecaster": "timesteps.runtime.forecast.forecaster",
     "load_language": "timesteps.runtime.language.loading",
     "Vocabulary": "timesteps.runtime.text.vocabulary",
     "pad_sequences": "timesteps.runtime.text.sequences",

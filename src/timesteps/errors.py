@@ -29,6 +29,19 @@ def option(name: str, value: str | int | bool | None = None) -> str:
     return f"\ufdd0{name}\ufdd1" if value is None else f"\ufdd0{name}={value!r}\ufdd1"
 
 
+def spelled(text: str, spell: Callable[[str, str | int | bool | None], str] | None = None) -> str:
+    """A text with every marked option in it as `spell` writes its name and value (None: only the name is meant).
+
+    Without `spell`, as Python reads it.
+
+    >>> spelled(f"try {option('cell', 'gru')}"), spelled(option("cell"), lambda name, value: f"--{name}")
+    ("try cell='gru'", '--cell')
+    """
+    if spell is None:
+        return _OPTION.sub(lambda found: found[0][1:-1], text)
+    return _OPTION.sub(lambda found: spell(found[1], None if found[2] is None else ast.literal_eval(found[2])), text)
+
+
 class TimestepsError(Exception):
     """Base of all errors raised on purpose. `exit_code` is what the command line leaves with."""
 
@@ -40,13 +53,11 @@ class TimestepsError(Exception):
         self.what, self.path, self.line, self.mend = what, path, line, mend
         where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
         self._marked = f"{where}{what}" + (f"; {mend}" if mend else "")
-        super().__init__(_OPTION.sub(lambda found: found[0][1:-1], self._marked))
+        super().__init__(spelled(self._marked))
 
     def spelled(self, spell: Callable[[str, str | int | bool | None], str]) -> str:
         """The message with every option in it as `spell` writes its name and value (None: only the name is meant)."""
-        return _OPTION.sub(
-            lambda found: spell(found[1], None if found[2] is None else ast.literal_eval(found[2])), self._marked
-        )
+        return spelled(self._marked, spell)
 
 
 class UsageError(TimestepsError, ValueError):

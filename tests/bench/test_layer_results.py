@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bench import record
+from bench.layers import __main__ as command
+from bench.layers import lengths, linear, plan, regularisers, step, store
+from bench.layers.peers.contestant import Problem, gates_of
+
+from timesteps.inspect import speed
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # `bench` is not part of the package
-
-from bench import record  # noqa: E402
-from bench.layers import __main__ as command  # noqa: E402
-from bench.layers import lengths, linear, plan, regularisers, step, store  # noqa: E402
-from bench.layers.peers.contestant import Problem, gates_of  # noqa: E402
-
-from timesteps.inspect import speed  # noqa: E402
 
 torch.set_num_threads(1)
 

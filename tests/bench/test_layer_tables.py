@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # `bench` is not part of the package
-
-from bench.layers.asked import ALL, Asked, asked, verdict  # noqa: E402
-from bench.layers.plan import ALL_REGULARISERS, BATCH, CELLS, HIDDEN, PEERS, WORKS, regularisers  # noqa: E402
-from bench.layers.tables import LAYER_TABLES, shown, us  # noqa: E402
-from bench.markdown import UNMEASURED, Read  # noqa: E402
+from bench.layers.asked import ALL, Asked, asked, verdict
+from bench.layers.plan import ALL_REGULARISERS, BATCH, CELLS, HIDDEN, PEERS, WORKS, regularisers
+from bench.layers.tables import LAYER_TABLES, shown, us
+from bench.markdown import UNMEASURED, Read
 
 MACHINE = {"processor": "P", "cores": 2, "memory_gib": 4.0, "system": "Linux"}
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # `bench` is not part of the package
-
 from bench.spelling.damage import damage_english, damage_korean, mend
 from bench.spelling.examples import MEANT, PAIRS, TYPED, model
 

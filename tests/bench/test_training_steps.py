@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # `bench` is not part of the package
-
 from bench.training.plan import Model
 from bench.training.steps import PARITY_STEPS, TOLERANCE, batch_of, contestants, measure
 from bench.training.tables import ASKED, TRAINING_TABLES, training_asked, training_steps

@@ -55,11 +55,13 @@ def test_every_choice_has_a_flag_and_every_flag_is_a_choice() -> None:
         (["--patience", "0"], "patience", 0),
         (["--one-hot"], "input", "one_hot"),
         (["--layer-norm"], "layer_norm", True),
+        (["--chrono", "100"], "chrono", 100),
         (["--peephole"], "peephole", True),
         (["--zoneout", "0.1"], "zoneout", 0.1),
         (["--zoneout-cell", "0.2"], "zoneout_cell", 0.2),
         (["--weight-drop", "0.3"], "weight_drop", 0.3),
         (["--engine", "torch"], "engine", "torch"),
+        (["--nonfinite", "skip"], "nonfinite", "skip"),
     ],
 )
 def test_a_flag_changes_its_choice_and_no_other(

@@ -10,11 +10,14 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from timesteps.data.catalogue import DATASETS, Dataset, locate
 from timesteps.data.corpus import corpus_lines, corpus_name
 from timesteps.data.sample import SHAKESPEARE, sample_path
+from timesteps.data.sequences import read_sequences
+from timesteps.data.series import read_series
 from timesteps.data.source import load, open_source, resolve
 from timesteps.errors import DataError, UsageError
 
@@ -59,6 +62,52 @@ def test_the_bundled_plays_are_what_their_notice_says():
     assert len(lines) == DATASETS["shakespeare"].rows["train"]
 
 
+def test_the_bundled_series_are_what_their_notice_says():
+    notice = (sample_path().parent / "NOTICE.md").read_text(encoding="utf-8")
+    found = {name: read_series(name) for name in ("house-prices", "case-shiller", "stocks")}
+    assert all(series.sha256 in notice for series in found.values())
+    assert read_series().source == "house-prices" and len(found["house-prices"]) == 6
+    assert {series.name for series in found["house-prices"]} >= {"Korea", "Japan"}
+    assert str(found["house-prices"].frequency) == "every quarter"
+    cities = found["case-shiller"]
+    january = np.datetime64("2000-01-01", "us")
+    assert len(cities) == 16 and all(series.targets[series.times == january] == 100 for series in cities)
+    assert [len(series) for series in cities if series.name == "MA-Boston"] == [247]  # 48 zeros are no prices
+    assert any("do not fit" in note for note in cities.notes)
+    assert [len(series) for series in found["stocks"]] == [3_393, 3_393]
+    assert any("123 of 3,393 in AAPL" in note for note in found["stocks"].notes)
+    for part in ("train", "test"):
+        assert read_sequences("basic-motions", split=part).sha256 in notice
+
+
+@pytest.mark.skipif(not DATA, reason="TIMESTEPS_DATA is not set")
+def test_the_series_through_timesteps_data():
+    for name, dataset in DATASETS.items():
+        if locate(name) is None:
+            continue
+        if dataset.kind == "series":
+            found = read_series(name)
+            rows = sum(int((lines > 0).sum()) for lines in found.lines)
+            assert found.source == name and (dataset.series.separate or rows == dataset.rows["train"])
+        elif dataset.kind == "sequences":
+            assert {part: len(read_sequences(name, split=part)) for part in dataset.parts} == dict(dataset.rows)
+
+
+def test_series_are_no_texts():
+    with pytest.raises(DataError, match="stocks holds time series, not texts; use it with `timesteps train forecast"):
+        open_source("stocks")
+    with pytest.raises(DataError, match="basic-motions holds sequences of numbers, not texts"):
+        open_source("basic-motions")
+
+
+def test_what_cannot_be_fetched_says_where_it_is(places):
+    with pytest.raises(DataError, match=r"put ETTh1\.csv of https://.*ETDataset in the folder ETT of TIMESTEPS_DATA"):
+        read_series("etth1")
+    put(places[0] / "ETT" / "ETTh1.csv", "date,HUFL,HULL,MUFL,MULL,LUFL,LULL,OT\n2016-07-01,1,2,3,4,5,6,7\n")
+    with pytest.raises(DataError, match="etth1:2: one time stamp"):
+        read_series("etth1")
+
+
 def test_lines_of_any_corpus(tmp_path: Path):
     path = tmp_path / "text.txt"
     path.write_bytes("하나\n\nzwei\r\n".encode())
@@ -83,7 +132,9 @@ def test_resolve():
 
 def test_every_data_set_is_described():
     for name, dataset in DATASETS.items():
-        assert dataset.name == name and dataset.languages and dataset.citation and dataset.licence
+        assert dataset.name == name and dataset.citation and dataset.licence
+        assert bool(dataset.languages) is (dataset.kind == "texts")
+        assert (dataset.series is not None) is (dataset.kind == "series")
         assert dataset.rows.keys() == dataset.parts.keys()
         assert all(file.url.startswith("https://") and file.size > 0 for file in dataset.files)
     assert DATASETS["imdb"].size == 84_125_825

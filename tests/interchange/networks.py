@@ -25,7 +25,7 @@ FORMS: list[dict[str, Any]] = [
 
 def layer(rng: np.random.Generator, size: int, hidden: int, bidirectional: bool, biases: str, **form: Any) -> Layer:
     rows = GATES[form["cell"]] * hidden
-    scale = 0.3 if form.get("nonlinearity") == "relu" else 0.8
+    scale = 0.3 if form.get("nonlinearity") in ("relu", "linear") else 0.8
 
     def direction() -> Direction:
         parts = [rng.normal(0, scale, shape).astype(np.float32) for shape in ((rows, size), (rows, hidden), rows, rows)]
@@ -106,6 +106,20 @@ def matrix() -> Iterator[dict[str, Any]]:
                         "seed": count,
                     }
                     count += 1
+
+
+def linear() -> Iterator[dict[str, Any]]:
+    """Linear RNNs, which torch.nn does not have."""
+    for bidirectional in (False, True):
+        form = {"cell": "rnn", "nonlinearity": "linear"}
+        yield {
+            "form": form,
+            "bidirectional": bidirectional,
+            "hidden": (5, 3),
+            "biases": "two",
+            "ids": 0,
+            "pool": "last",
+        }
 
 
 def named(case: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ keras = pytest.importorskip("keras", reason="keras is not installed")
 pytest.importorskip("h5py", reason="h5py is not installed")
 L = keras.layers
 
-CASES = [case for case in networks.matrix() if case["pool"] != "attention"][::2]
+CASES = [*[case for case in networks.matrix() if case["pool"] != "attention"][::2], *networks.linear()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=networks.named)
@@ -74,6 +74,7 @@ def randomized(model: Any) -> Any:
 KINDS: dict[str, Any] = {
     "SimpleRNN": lambda **more: L.SimpleRNN(5, **more),
     "relu": lambda **more: L.SimpleRNN(5, activation="relu", **more),
+    "linear": lambda **more: L.SimpleRNN(5, activation="linear", **more),
     "LSTM": lambda **more: L.LSTM(5, **more),
     "GRU": lambda **more: L.GRU(5, **more),
     "GRU before": lambda **more: L.GRU(5, reset_after=False, **more),

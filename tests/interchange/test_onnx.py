@@ -25,7 +25,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-CASES = list(networks.matrix())
+CASES = [*networks.matrix(), *networks.linear()]
 
 
 def feed_of(case: dict[str, Any], values: NDArray[Any], lengths: list[int]) -> dict[str, Any]:
@@ -206,6 +206,16 @@ def test_reversed_activations_of_a_bidirectional_rnn(tmp_path: Path) -> None:
     assert layer.nonlinearity == "relu" and layer.bidirectional
 
 
+def test_affine_activations_other_than_the_identity_are_refused(tmp_path: Path) -> None:
+    model = networks.model(networks.network(**next(networks.linear())))
+    graph = onnx.load(to_onnx(model, tmp_path / "it.onnx").path)
+    node = next(node for node in graph.graph.node if node.op_type == "RNN")
+    next(found for found in node.attribute if found.name == "activation_alpha").floats[:] = [2.0]
+    onnx.save(graph, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match="has activations"):
+        from_onnx(tmp_path / "other.onnx")
+
+
 def change(**parts: Any) -> Callable[[Build], None]:
     return lambda build: [setattr(build, name, value) for name, value in parts.items()] and None
 
@@ -220,6 +230,7 @@ def weight(**parts: Any) -> Callable[[Build], None]:
 
 REFUSED: list[tuple[str, Callable[[Build], None]]] = [
     ("node LSTM rnn_1 has activations", attribute(activations=["Sigmoid", "Relu", "Tanh"])),
+    ("node LSTM rnn_1 has activations", attribute(activation_alpha=[1.0, 1.0, 1.0])),
     ("node LSTM rnn_1 has the attribute clip", attribute(clip=3.0)),
     ("node LSTM rnn_1 couples", attribute(input_forget=1)),
     ("node LSTM rnn_1 reads in direction reverse", attribute(direction="reverse")),

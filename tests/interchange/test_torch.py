@@ -193,6 +193,12 @@ def test_what_torch_does_not_have_is_refused_by_name(layer: nn.Module, message: 
     assert re.search(message, refused(Tagged(layer, 5, "last")))
 
 
+def test_a_linear_rnn_is_not_written_for_torch(tmp_path: Path) -> None:
+    model = networks.model(networks.network(**next(networks.linear())))
+    with pytest.raises(ModelError, match="layer 0 is a linear RNN"):
+        to_torch(model, tmp_path / "it.safetensors")
+
+
 def test_a_module_that_does_more_is_refused() -> None:
     class More(Tagged):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from timesteps.inspect.handset import HANDSETS
 from timesteps.runtime import modelfile
 from timesteps.runtime.metrics import probabilities
 from timesteps.runtime.session import Session, load
@@ -121,7 +122,13 @@ STEPS = np.random.default_rng(0).normal(1, 2, (7, 3)).astype(np.float32)
 
 @pytest.mark.parametrize("pool", ["last", "mean", "max", "mean+max", "attention"])
 @pytest.mark.parametrize(
-    ("cell", "option"), [("rnn", {"nonlinearity": "relu"}), ("lstm", {}), ("gru", {"reset_after": False})]
+    ("cell", "option"),
+    [
+        ("rnn", {"nonlinearity": "relu"}),
+        ("rnn", {"nonlinearity": "linear"}),
+        ("lstm", {}),
+        ("gru", {"reset_after": False}),
+    ],
 )
 def test_c_answers_as_the_session_does(library, tmp_path, cell, option, pool):
     spec, tensors = numeric(
@@ -136,6 +143,19 @@ def test_c_answers_as_the_session_does(library, tmp_path, cell, option, pool):
     found = model.run(STEPS, model.state())
     np.testing.assert_array_equal(found, session.run(STEPS))  # the same kernels, the same bits
     np.testing.assert_allclose(model.whole(STEPS), session.logits([STEPS])[0], rtol=1e-6, atol=1e-6)
+    model.call("free")
+
+
+@pytest.mark.parametrize("name", [name for name, each in HANDSETS.items() if each.classes])
+def test_c_runs_networks_set_by_hand(library, tmp_path, name):
+    handset = HANDSETS[name]
+    session = handset.session()
+    model = Model(library, content_of(session.spec, session.tensors, tmp_path))
+    steps = handset.read(handset.example).astype(np.float32)
+    logits = model.run(steps, model.state())
+    np.testing.assert_array_equal(logits, session.run(steps))
+    answers = [session.classes[k] for k in probabilities(logits.astype(float)).argmax(axis=1)]
+    assert [answers] == handset.session(per_step=True).predict([steps])
     model.call("free")
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 import random
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from bench.layers.memory import kept_bytes
 from tolerances import CLOSE, EXACT
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -22,10 +21,6 @@ from timesteps.errors import UsageError
 from timesteps.nn import GRU, LSTM, RNN, native_stack, recurrent
 from timesteps.nn.native_stack import run_plain
 from timesteps.runtime import native
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # `bench` is not part of the package
-
-from bench.layers.memory import kept_bytes
 
 pytestmark = pytest.mark.skipif(native.core is None, reason=native.explain())
 layers = pytest.mark.parametrize("layer", [LSTM, GRU, RNN], ids=lambda layer: layer.__name__)

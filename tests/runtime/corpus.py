@@ -28,7 +28,12 @@ def write(folder: Path) -> None:
     }.items():
         modelfile.save(folder / name, spec, tensors)
     spec, scaler = models.numeric_model(features=1)
-    for cell, option in (("lstm", {}), ("gru", {"reset_after": False}), ("rnn", {"nonlinearity": "relu"})):
+    for cell, option in (
+        ("lstm", {}),
+        ("gru", {"reset_after": False}),
+        ("rnn", {"nonlinearity": "relu"}),
+        ("rnn", {"nonlinearity": "linear"}),
+    ):
         for ways in (False, True):
             shape = models.network(
                 cell, input="numeric", input_size=1, hidden_sizes=(3, 2), pool="attention", bidirectional=ways,
@@ -36,7 +41,7 @@ def write(folder: Path) -> None:
             )  # fmt: skip
             tensors = {name: part for name, part in scaler.items() if name.startswith("scaler.")}
             modelfile.save(
-                folder / f"{cell}-{'both' if ways else 'forward'}",
+                folder / f"{option.get('nonlinearity', cell)}-{'both' if ways else 'forward'}",
                 msgspec.structs.replace(spec, network=shape),
                 tensors | models.weights(shape),
             )

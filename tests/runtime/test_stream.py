@@ -29,6 +29,7 @@ from timesteps.runtime.text.processor import TextProcessor
 LAYERS = [
     ("rnn", {}),
     ("rnn", {"nonlinearity": "relu"}),
+    ("rnn", {"nonlinearity": "linear"}),
     ("lstm", {}),
     ("gru", {}),
     ("gru", {"reset_after": False}),

@@ -17,6 +17,7 @@ INPUTS = ("ids", "one_hot", "numeric", "bag", "wide", "guided", "guided ids")
 CELLS: dict[str, dict[str, Any]] = {
     "rnn": {"cell": "rnn"},
     "relu": {"cell": "rnn", "nonlinearity": "relu"},
+    "linear": {"cell": "rnn", "nonlinearity": "linear"},
     "lstm": {"cell": "lstm"},
     "gru": {"cell": "gru"},
     "gru before": {"cell": "gru", "reset_after": False},

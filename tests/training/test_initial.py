@@ -36,6 +36,36 @@ def test_the_same_seed_gives_torchs_weights(kind: str, cell: str) -> None:
                 np.testing.assert_allclose(weight, expected[name].numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "mingru", "minlstm"])
+def test_time_scales_are_torchs_too_and_fill_their_range(cell: str) -> None:
+    """Tallec and Ollivier's biases: log U(1, T - 1) on the gate that keeps, its opposite on the gate that writes."""
+    spec, longest = spec_of("numeric", cell, hidden=400, bidirectional=True), 50
+    expected, found = build(spec, seed=3, chrono=longest).state_dict(), initial_weights(spec, 3, longest)
+    plain = initial_weights(spec, 3)
+    for name, weight in found.items():
+        np.testing.assert_allclose(weight, expected[name].numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
+        if "weight" in name and name.endswith("l0"):
+            np.testing.assert_array_equal(weight, plain[name])  # drawn behind the weights
+    gate, sign = {"lstm": (1, 1), "gru": (1, 1), "mingru": (0, -1), "minlstm": (0, 1)}[cell]
+    for end in ("l0", "l0_reverse"):
+        biases = found[f"rnn.bias_ih_{end}"]
+        scales = np.exp(sign * biases[gate * 400 : (gate + 1) * 400].astype(np.float64))
+        assert 1 <= scales.min() < 2 and 48 < scales.max() <= 49 and abs(scales.mean() - 25) < 3
+        if cell in ("lstm", "minlstm"):
+            other = 1 - gate
+            np.testing.assert_allclose(biases[other * 400 : (other + 1) * 400], -np.log(scales), rtol=1e-4, atol=1e-6)
+        if cell in ("lstm", "gru"):
+            assert not found[f"rnn.bias_hh_{end}"].any()
+
+
+@pytest.mark.parametrize(("cell", "chrono"), [("rnn", 10), ("lstm", 2), ("lstm", True), ("lstm", 10.0)])
+def test_time_scales_of_nothing_are_refused(cell: str, chrono: Any) -> None:
+    spec = spec_of("numeric", cell)
+    for make in (lambda: build(spec, chrono=chrono), lambda: initial_weights(spec, 0, chrono)):
+        with pytest.raises(UsageError, match="chrono"):
+            make()
+
+
 def test_vectors_are_taken_but_where_they_are_nan() -> None:
     spec = spec_of("ids")
     network, module = PlainNetwork.untrained(spec), build(spec)

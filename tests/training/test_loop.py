@@ -305,7 +305,10 @@ class _Poisoned(nn.Module):
 @pytest.mark.parametrize(
     ("where", "says"),
     [
-        ("logits", r"loss is nan in epoch 2, step 3 of 4: the network's logits are not finite; lower"),
+        (
+            "logits",
+            r"loss is nan in epoch 2, step 3 of 4: the network's logits are not finite \(gradient norms before: ",
+        ),
         ("gradient", r"gradient norm is nan in epoch 2, step 3 of 4: the gradient of inner\.\S+ is not finite"),
     ],
 )
@@ -346,7 +349,7 @@ def test_an_overflowing_norm_names_the_largest() -> None:
     module.head.weight.grad.fill_(1e30)  # type: ignore[union-attr]
     assert optimizers.gradient_norm().isinf()
     batch = collate(examples("numeric").sequences, np.arange(3))
-    assert culprit(module, batch, torch.zeros(3, 1)).endswith("that of head.weight most of all")
+    assert culprit(module, batch, torch.zeros(3, 1)).said.endswith("that of head.weight most of all")
 
 
 def test_metrics_must_be_numbers() -> None:

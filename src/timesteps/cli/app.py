@@ -11,11 +11,14 @@ from timesteps.cli import (
     choose,
     correct,
     data,
+    diagnose,
     evaluate,
+    explain,
     exporting,
     generate,
     importing,
     info,
+    lab,
     mix,
     predict,
     score,
@@ -62,6 +65,11 @@ app.command("correct")(correct.correct)
 app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
+app.command("diagnose")(diagnose.diagnose)
+app.command("explain")(explain.explain)
+app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
+app.command("explain")(explain.explain)
+app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1
 app.command("verify")(verify.verify)
 app.command("export")(exporting.export)
 app.command("import")(importing.import_)

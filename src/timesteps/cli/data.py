@@ -31,8 +31,9 @@ def data(
             print_json(rows)
             return
         for facts in rows:
-            here = "here" if facts["here"] else f"not here, {facts['download_bytes'] / 2**20:.0f} MiB to fetch"
-            typer.echo(f"{facts['name']:<11} {facts['what']} ({', '.join(facts['languages'])}; {here})")
+            size = facts["download_bytes"]
+            here = "here" if facts["here"] else f"not here, {size / 2**20:.0f} MiB to fetch" if size else "not here"
+            typer.echo(f"{facts['name']:<18} {facts['what']} ({'; '.join((*facts['languages'], here))})")
         return
     dataset = known(name)
     if download:

@@ -97,9 +97,12 @@ def evaluate(
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
+    from timesteps.data.tables import TextTable
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
+    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_rows, request_of
+    from timesteps.tasks.classify.request import Request
     from timesteps.tasks.classify.rows import check_labels
 
     found = resolve(data)
@@ -116,15 +119,19 @@ def evaluate(
     if session.spec.task != "classify":
         raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
-    table = open_source(
-        data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
-    )
+    if session.spec.numeric is not None:
+        table: Table = open_rows(request_of(run) or Request(), data, split=split or "train")
+    else:
+        table = open_source(
+            data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
+        )
     for note in table.notes:
         say(note)
-    if table.skipped:
+    if isinstance(table, TextTable) and table.skipped:
         say(table.summary())
+    check_width(table, session.spec)
     check_labels(table, session.classes)
-    result = session.evaluate(table.texts, table.labels or [])
+    result = session.evaluate(inputs_of(table), table.labels or [])
     if as_json:
         skipped = dict(Counter(row.reason for row in table.skipped))
         rows = {"read": table.rows_read, "used": len(table), "left_out": skipped, "sha256": table.sha256}

@@ -73,6 +73,6 @@ def _to_int8(run: str, file: str, data: str | None) -> Int8Export:
     if data is not None:
         fetch(data)
     session = load(run)
-    texts = session.spec.task == "classify" and reads_texts(session.spec)
-    rows = rows_to_judge(run, data, session.classes, say) if texts else None
-    return to_int8(run, file) if rows is None else to_int8(run, file, rows.texts, rows.labels, rows.source)
+    judged = session.spec.task == "classify" and (reads_texts(session.spec) or session.spec.numeric is not None)
+    rows = rows_to_judge(run, data, session.classes, say) if judged else None
+    return to_int8(run, file) if rows is None else to_int8(run, file, rows.inputs, rows.labels, rows.source)

@@ -17,6 +17,8 @@ def fetch(source: str | None) -> None:
 
     from timesteps.training.progress import download_progress
 
+    if not found.files:
+        download(found.name)  # says why it cannot
     say(f"{found.name} is not here yet, fetching {found.size / 2**20:.0f} MiB from {found.home}")
     with download_progress() as report:
         folder = download(found.name, report)

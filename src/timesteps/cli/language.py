@@ -68,16 +68,7 @@ def of_line(file: str, number: int) -> Iterator[None]:
 
 def lexicon(run: str, words: str | None) -> Lexicon | None:
     """The list of words that was named, or that training left in the run's folder; None if there is neither."""
-    from pathlib import Path
-
     from timesteps.data.lines import iter_lines
-    from timesteps.runtime.language.spelling.lexicon import WORDS, Lexicon
+    from timesteps.runtime.language.spelling.lexicon import Lexicon
 
-    named = words is not None
-    if words is None:
-        left = Path(run) / WORDS if Path(run).is_dir() else Path(run).parent / WORDS
-        if not left.is_file():
-            return None
-        words = str(left)
-    # Of a list that training counted, what occurs once is often a slip itself.
-    return Lexicon.read(iter_lines(words), name=words, min_count=1 if named else 2)
+    return Lexicon.of_run(run) if words is None else Lexicon.read(iter_lines(words), name=words)

@@ -41,19 +41,51 @@ def _range(text: str | None) -> list[int] | str | None:
     return [int(ends[0]), int(ends[-1])]
 
 
+def _names(text: str | None) -> list[str] | None:
+    """`x,y` as two names."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
 _whole, _number = _or_none(int, "a whole number"), _or_none(float, "a number")
 
 Data = Annotated[
     str | None,
     typer.Argument(
-        help="csv, tsv, jsonl, fastText lines, parquet (also .gz, .xz, .bz2), a folder of folders, or the name of "
-        "a known data set (see `timesteps data`). None: the bundled Korean reviews.",
+        help="Texts: csv, tsv, jsonl, fastText lines, parquet (also .gz, .xz, .bz2) or a folder of folders. Sequences "
+        "of numbers: aeon's .ts, or a table with --group. Or the name of a known data set (see `timesteps data`). "
+        "None: the bundled Korean reviews.",
         show_default=False,
         metavar="DATA",
     ),
 ]
 TextColumn = Annotated[str | None, _option(_DATA, "Name or number of the column of texts.", "NAME")]
-LabelColumn = Annotated[str | None, _option(_DATA, "Name or number of the column of labels.", "NAME")]
+LabelColumn = Annotated[
+    str | None, _option(_DATA, "Name or number of the column of labels.", "NAME", "--label-column", "--label")
+]
+Group = Annotated[
+    str | None,
+    _option(
+        _DATA, "For tables of numbers with a row for each step: the column that tells the sequences apart.", "NAME"
+    ),
+]
+Time = Annotated[str | None, _option(_DATA, "Of such a table: the column of times. None: rows come in order.", "NAME")]
+Features = Annotated[
+    str | None,
+    _option(
+        _DATA,
+        "Of such a table: the columns of numbers, separated by commas. Default: all that hold numbers.",
+        "NAMES",
+        callback=_names,
+    ),
+]
+Missing = Annotated[
+    Literal["error", "interpolate"] | None,
+    _option(_DATA, "Numbers that are missing in a sequence: error (default) or interpolate.", "NAME"),
+]
+Window = Annotated[
+    int | None,
+    _option(_DATA, "Of sequences of numbers: so many steps become one, their mean and standard deviation.", "N"),
+]
 Encoding = Annotated[str | None, _option(_DATA, "Encoding of the file. Default: UTF-8.", "NAME")]
 Valid = Annotated[str | None, _option(_DATA, "Validation file; never trained on.", "FILE")]
 ValidationSplit = Annotated[
@@ -148,6 +180,15 @@ ResetAfter = Annotated[
 InitialState = Annotated[
     Literal["zero", "learned"] | None, _option(_NET, "State before the first step: zero, learned.", "NAME")
 ]
+Chrono = Annotated[
+    str | None,
+    _option(
+        _NET,
+        "Begin with time scales of up to N steps in the gates' biases, for what is long ago.",
+        "N|none",
+        callback=_whole,
+    ),
+]
 LayerNorm = Annotated[bool | None, _option(_NET, "Layer norm inside the cell.")]
 Peephole = Annotated[bool | None, _option(_NET, "For --cell lstm: let the gates see c.")]
 Pool = Annotated[
@@ -187,6 +228,10 @@ Ema = Annotated[float | None, _option(_FIT, "Average the weights over steps with
 Patience = Annotated[
     str | None,
     _option(_FIT, "Stop after so many epochs without a better validation loss.", "N|none", callback=_whole),
+]
+Nonfinite = Annotated[
+    Literal["stop", "skip"] | None,
+    _option(_FIT, "When a loss or gradient is NaN or infinite: stop, or skip the step. Default: stop.", "NAME"),
 ]
 Members = Annotated[int | None, _option(_FIT, "Networks that answer together, in one file.", "N")]
 Unguided = Annotated[int | None, _option(_FIT, "Members that do without what --guide says, to make other errors.", "N")]

@@ -27,6 +27,9 @@ def predict(
 ) -> None:
     """Classify texts: for each line of the input, a line `label <tab> probability`.
 
+    A classifier of sequences of numbers reads a file of the form that it was trained on, with or without labels; it
+    writes `sequence <tab> label <tab> probability`.
+
     A tagger reads a token a line (columns behind it are not read), and a blank line behind each sentence; it writes
     `token <tab> tag`.
     """
@@ -38,6 +41,9 @@ def predict(
     if session.spec.task == "tag" and session.spec.text is not None and session.spec.text.tokenizer == "tokens":
         _tag(session, file, encoding, as_json)
         return
+    if session.spec.task == "classify" and session.spec.numeric is not None:
+        _sequences(session, run, file, encoding, as_json)
+        return
     if session.spec.task != "classify" or session.spec.text is None or session.spec.text.tokenizer == "ids":
         raise ModelError("this model reads numbers, not lines of text", path=run, mend="use timesteps.load in Python")
     say = answers(session.classes, as_json)
@@ -45,6 +51,32 @@ def predict(
         for row in session.predict_proba(batch):
             print(say(row))
         sys.stdout.flush()
+
+
+def _sequences(session: Session, run: str, file: str, encoding: str | None, as_json: bool) -> None:
+    """Sequences of numbers, in the columns that the run was trained on."""
+    import msgspec
+
+    from timesteps.cli.talk import say as tell
+    from timesteps.data.sequence_table import SequenceTable
+    from timesteps.runtime.display import printable
+    from timesteps.tasks.classify.given import check_width, inputs_of, open_rows, request_of
+    from timesteps.tasks.classify.request import Request
+
+    request = request_of(run) or Request()
+    table = open_rows(msgspec.structs.replace(request, encoding=encoding or request.encoding), file, labelled=False)
+    assert isinstance(table, SequenceTable)
+    check_width(table, session.spec)
+    for note in table.notes:
+        tell(note)
+    answer = answers(session.classes, as_json)
+    for name, row in zip(table.names, session.predict_proba(inputs_of(table)), strict=True):
+        said = answer(row)
+        print(
+            json.dumps({"sequence": name, **json.loads(said)}, ensure_ascii=False)
+            if as_json
+            else f"{printable(name)}\t{said}"
+        )
 
 
 def _tag(session: Session, file: str, encoding: str | None, as_json: bool) -> None:

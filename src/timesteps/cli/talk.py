@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,17 @@ def say(sentence: str) -> None:
 def print_json(value: Any) -> None:
     """One JSON document on standard output, Korean as Korean."""
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def flag(name: str, value: str | int | bool | None) -> str:
+    """An option as the command line spells it.
+
+    >>> flag("clip_norm", 1.0), flag("max_length", None)
+    ('--clip-norm 1.0', '--max-length')
+    """
+    from timesteps.tasks.classify.request import flag_words
+
+    return shlex.join(flag_words(name, value))
 
 
 def percent(share: float) -> str:

@@ -26,6 +26,11 @@ def classify(
     data: options.Data = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    group: options.Group = None,
+    time: options.Time = None,
+    features: options.Features = None,
+    missing: options.Missing = None,
+    window: options.Window = None,
     encoding: options.Encoding = None,
     valid: options.Valid = None,
     validation_split: options.ValidationSplit = None,
@@ -61,6 +66,7 @@ def classify(
     nonlinearity: options.Nonlinearity = None,
     reset_after: options.ResetAfter = None,
     initial_state: options.InitialState = None,
+    chrono: options.Chrono = None,
     layer_norm: options.LayerNorm = None,
     peephole: options.Peephole = None,
     pool: options.Pool = None,
@@ -88,6 +94,7 @@ def classify(
     clip_norm: options.ClipNorm = None,
     ema: options.Ema = None,
     patience: options.Patience = None,
+    nonfinite: options.Nonfinite = None,
     members: options.Members = None,
     unguided: options.Unguided = None,
     engine: options.Engine = None,
@@ -99,7 +106,7 @@ def classify(
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train a text classifier, judge it beside n-gram baselines on the same rows, and leave a run folder.
+    """Train a classifier of texts or of sequences of numbers, judge it beside baselines on the same rows, leave a run.
 
     The folder holds model.safetensors (all that `predict` needs), report.html, card.md, log.jsonl and checkpoint/.
 

@@ -90,6 +90,7 @@ def train_language(
     patience: Annotated[
         int | None, _option(_FIT, "Epochs without a lower validation loss before it stops.", "N")
     ] = None,
+    nonfinite: options.Nonfinite = None,
     seed: options.Seed = None,
     engine: options.Engine = None,
     out: options.Out = Path("run"),

@@ -3,64 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from timesteps.data.catalogue_series import SERIES
+from timesteps.data.dataset import Archive, Dataset, RemoteFile, Stored
 from timesteps.data.sample import FILE, SHAKESPEARE, sample_path
 from timesteps.errors import DataError, UsageError
 
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file at its official source."""
-
-    url: str
-    name: str  # in the cache
-    size: int  # bytes
-    md5: str | None = None  # None: nobody published one; the SHA-256 of the first download is kept and checked after
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Which members of a downloaded tar file to keep."""
-
-    name: str
-    top: str  # the folder that they are in
-    wanted: str  # pattern of their names
-    members: int  # how many there are
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One form in which a part of a data set may lie in its folder."""
-
-    path: str
-    text_column: int | None = None  # from 1; None where the format or the header tells
-    label_column: int | None = None
-    note: str | None = None  # what a reader of scores must know
-    running: bool = False  # lines of one text, not rows of a table
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A known data set."""
-
-    name: str
-    what: str
-    languages: tuple[str, ...]
-    licence: str
-    citation: str
-    home: str
-    rows: Mapping[str, int]  # official number of rows of each part
-    parts: Mapping[str, tuple[Stored, ...]]
-    files: tuple[RemoteFile, ...] = ()
-    archive: Archive | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes to download."""
-        return sum(file.size for file in self.files)
+__all__ = ["DATASETS", "Archive", "Dataset", "RemoteFile", "Stored", "cache_folder", "known", "locate", "parts_in"]
 
 
 _NSMC = "https://raw.githubusercontent.com/e9t/nsmc/master/"
@@ -125,6 +75,7 @@ DATASETS: dict[str, Dataset] = {
             home="https://github.com/e9t/nsmc",
             rows={"train": 4_000},
             parts={"train": (Stored(FILE, 1, 2),)},
+            bundled=True,
         ),
         Dataset(
             name="shakespeare",
@@ -135,7 +86,9 @@ DATASETS: dict[str, Dataset] = {
             home="https://github.com/karpathy/char-rnn",
             rows={"train": 11_122},
             parts={"train": (Stored(SHAKESPEARE, running=True),)},
+            bundled=True,
         ),
+        *SERIES,
     )
 }
 
@@ -154,7 +107,7 @@ def cache_folder() -> Path:
 
 
 def locate(name: str) -> Path | None:
-    """The folder that holds the data set, or None: `TIMESTEPS_DATA/<name>`, then the cache, then what is bundled.
+    """The folder that holds the data set, or None: what is bundled, else `TIMESTEPS_DATA/<folder>`, then the cache.
 
     The first of them that has any part is used for all parts: parts of different origin may share rows.
 
@@ -164,14 +117,15 @@ def locate(name: str) -> Path | None:
     'samples'
     """
     dataset = known(name)
-    if not dataset.files:
+    if dataset.bundled:
         return sample_path().parent
     roots = [cache_folder()]
     if given := os.environ.get("TIMESTEPS_DATA"):
         if not Path(given).is_dir():
             raise DataError("is not a folder, but TIMESTEPS_DATA says so", path=given, mend="mend or unset it")
         roots.insert(0, Path(given))
-    return next((root / name for root in roots if parts_in(dataset, root / name)), None)
+    folder = dataset.folder or name
+    return next((root / folder for root in roots if parts_in(dataset, root / folder)), None)
 
 
 def parts_in(dataset: Dataset, folder: Path) -> dict[str, Stored]:

@@ -40,9 +40,15 @@ def download(name: str, progress: Progress | None = None) -> Path:
     refusal of the server, a wrong checksum and a folder that cannot be written.
     """
     dataset = known(name)
-    if not dataset.files:
+    if dataset.bundled:
         raise UsageError(f"{name} is bundled, there is nothing to download", mend=f"use it as DATA: {name}")
-    folder = cache_folder() / name
+    if not dataset.files:
+        wanted = " or ".join(forms[0].path for forms in dataset.parts.values())
+        raise DataError(
+            f"{name} is not here, and timesteps cannot fetch it",
+            mend=f"put {wanted} of {dataset.home} in the folder {dataset.folder or name} of TIMESTEPS_DATA",
+        )
+    folder = cache_folder() / (dataset.folder or name)
     archive = dataset.archive
     if archive is not None and (folder / archive.top).is_dir():
         return folder

@@ -59,7 +59,12 @@ def frame_sha256(rows: Rows) -> str:
 
 
 def read_parquet(source: ByteSource, max_bytes: int = MAX_BYTES) -> Rows:
-    """The columns of a Parquet file.
+    """The columns of a Parquet file. Errors: those of `parquet_table`."""
+    return frame_rows(parquet_table(source, max_bytes), source.name)
+
+
+def parquet_table(source: ByteSource, max_bytes: int = MAX_BYTES) -> Any:
+    """A Parquet file as pyarrow has it.
 
     Errors: `DataError` where pyarrow is not installed, and for a damaged file.
     """
@@ -78,8 +83,7 @@ def read_parquet(source: ByteSource, max_bytes: int = MAX_BYTES) -> Rows:
             raise DataError(
                 f"holds more than {max_bytes:,} bytes", path=source.name, mend="split it into smaller files"
             )
-        table = file.read()
+        return file.read()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"not a readable Parquet file ({reason})", path=source.name, mend="write it again") from error
-    return frame_rows(table, source.name)

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from timesteps.data.catalogue import DATASETS, Dataset, known, locate, parts_in
+from timesteps.data.catalogue import DATASETS, Dataset, Stored, known, locate, parts_in
 from timesteps.data.download import Progress, check_recorded, download
 from timesteps.data.streams import is_stdin
 from timesteps.data.tables import TextTable, read_texts
@@ -74,6 +74,32 @@ def load(
     >>> load("sample").labels[:3]
     ['1', '0', '0']
     """
+    if known(name).kind != "texts":
+        what, verb = (
+            ("time series", "forecast") if known(name).kind == "series" else ("sequences of numbers", "classify")
+        )
+        raise DataError(f"{name} holds {what}, not texts", mend=f"use it with `timesteps train {verb} {name}`")
+    path, form = stored(name, split, fetch=fetch, progress=progress)
+    chosen = {key: value for key, value in options.items() if value is not None}
+    for key, column in (("text_column", form.text_column), ("label_column", form.label_column)):
+        if column is not None:
+            chosen.setdefault(key, column)
+    table = read_texts(path, labelled=False if split == "unsup" else labelled, **chosen)
+    check_recorded(path, table.sha256)
+    table = replace(table, source=name)  # results name the set, not where it lies on this machine
+    if form.note:
+        table.notes.append(form.note)
+    return table
+
+
+def stored(
+    name: str, split: str = "train", *, fetch: bool = True, progress: Progress | None = None
+) -> tuple[Path, Stored]:
+    """Where a part of a known data set lies, and how; downloaded where it has to be. Errors: those of `load`.
+
+    >>> stored("stocks")[0].name
+    'stocks_pd_AAPL_IBM_2000_2013.csv.gz'
+    """
     dataset = known(name)
     if split not in dataset.parts:
         raise UsageError(f"{name} has no part {split!r}", mend=f"it has {', '.join(dataset.parts)}")
@@ -91,14 +117,4 @@ def load(
             path=folder,
             mend=f"add the part from {dataset.home}, or unset TIMESTEPS_DATA to fetch the official data set",
         )
-    form = here[split]
-    chosen = {key: value for key, value in options.items() if value is not None}
-    for key, column in (("text_column", form.text_column), ("label_column", form.label_column)):
-        if column is not None:
-            chosen.setdefault(key, column)
-    table = read_texts(folder / form.path, labelled=False if split == "unsup" else labelled, **chosen)
-    check_recorded(folder / form.path, table.sha256)
-    table = replace(table, source=name)  # results name the set, not where it lies on this machine
-    if form.note:
-        table.notes.append(form.note)
-    return table
+    return folder / here[split].path, here[split]

@@ -149,7 +149,7 @@ def _truth(kind: str, value: Any) -> bool:
 def _activation(kind: str, value: Any) -> bool:
     if kind in ("Dense", "Activation"):
         return value in ("linear", "sigmoid", "softmax")
-    return value == "tanh" or (kind == "SimpleRNN" and value == "relu")
+    return value == "tanh" or (kind == "SimpleRNN" and value in ("relu", "linear"))
 
 
 def _statistic(kind: str, value: Any) -> bool:

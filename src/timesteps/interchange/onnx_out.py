@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from timesteps.errors import ModelError, UsageError
 from timesteps.interchange.checking import Batch, Check, measure, missing, version
 from timesteps.interchange.exported import Exported, checked_ending
-from timesteps.interchange.onnx_recurrent import NODES, to_weights
+from timesteps.interchange.onnx_recurrent import NODES, activations, to_weights
 from timesteps.interchange.plain import PlainNetwork, from_session
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.session import Session, load
@@ -213,7 +213,7 @@ class _Graph:
         if layer.cell == "gru":
             attributes["linear_before_reset"] = int(layer.reset_after)
         if layer.cell == "rnn":
-            attributes["activations"] = [layer.nonlinearity.capitalize()] * count
+            attributes |= activations(layer.nonlinearity, count)
         outputs = [f"y_l{number}", *(f"{name}_l{number}_out" for name in states)]
         y = self.add(_OPS[layer.cell], inputs, outputs, **attributes)
         turned = self.node("Transpose", y, name=f"y_l{number}_by_row", perm=[0, 2, 1, 3])

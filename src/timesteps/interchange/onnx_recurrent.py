@@ -7,7 +7,7 @@ R (D, G * H, H), and B (D, 2 * G * H) holds the input's biases and then the recu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,9 @@ from timesteps.errors import ModelError
 from timesteps.interchange.files import shown
 from timesteps.interchange.plain import Direction, Layer
 from timesteps.runtime.layout import GATES
-from timesteps.runtime.spec import CellName
+from timesteps.runtime.spec import CellName, Nonlinearity
 
-__all__ = ["NODES", "from_node", "to_weights"]
+__all__ = ["NODES", "activations", "from_node", "to_weights"]
 
 Array = NDArray[Any]
 NODES: dict[str, CellName] = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
@@ -26,6 +26,7 @@ _ORDER = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [1, 0, 2]}  # ours, in the or
 _BACK = {"rnn": [0], "lstm": [0, 2, 3, 1], "gru": [1, 0, 2]}  # ONNX's, in our order
 _ACTIVATIONS = {"rnn": ["tanh"], "lstm": ["sigmoid", "tanh", "tanh"], "gru": ["sigmoid", "tanh"]}
 _KNOWN = {"hidden_size", "direction", "activations", "layout", "linear_before_reset", "input_forget"}
+_IDENTITY = {"activation_alpha": 1.0, "activation_beta": 0.0}  # slope and shift of ONNX's affine function
 
 
 def _reordered(array: Array, order: list[int]) -> Array:
@@ -43,6 +44,13 @@ def to_weights(cell: CellName, directions: list[Direction]) -> tuple[Array, Arra
     return W, R, np.stack([np.concatenate(both) for both in biases])
 
 
+def activations(nonlinearity: Nonlinearity, count: int) -> dict[str, Any]:
+    """The attributes of an RNN of so many directions that say its activation."""
+    if nonlinearity != "linear":
+        return {"activations": [nonlinearity.capitalize()] * count}
+    return {"activations": ["Affine"] * count, **{name: [value] * count for name, value in _IDENTITY.items()}}
+
+
 def from_node(op: str, where: str, attributes: Mapping[str, Any], W: Array, R: Array, B: Array | None) -> Layer:
     """The layer of a node.
 
@@ -54,7 +62,7 @@ def from_node(op: str, where: str, attributes: Mapping[str, Any], W: Array, R: A
     def refuse(what: str) -> ModelError:
         return ModelError(f"{where} {what}", mend="only the standard RNN, LSTM and GRU can be converted")
 
-    if unknown := sorted(attributes.keys() - _KNOWN):
+    if unknown := sorted(attributes.keys() - _KNOWN - _IDENTITY.keys()):
         raise refuse(f"has the attribute {shown(unknown[0])}")
     direction = attributes.get("direction", "forward")
     if direction not in ("forward", "bidirectional"):
@@ -62,9 +70,9 @@ def from_node(op: str, where: str, attributes: Mapping[str, Any], W: Array, R: A
     if attributes.get("input_forget", 0):
         raise refuse("couples its input and forget gates (input_forget)")
     count = 2 if direction == "bidirectional" else 1
-    nonlinearity = _nonlinearity(cell, attributes.get("activations", []), count)
+    nonlinearity = _nonlinearity(cell, attributes, count)
     if nonlinearity is None:
-        raise refuse(f"has activations {shown(attributes['activations'])}")
+        raise refuse(f"has activations {shown(attributes.get('activations', []))}")
     gates = GATES[cell]
     if R.ndim != 3 or W.ndim != 3 or not R.size or not W.size:
         raise refuse(f"has weights of shapes {W.shape} and {R.shape}")
@@ -87,9 +95,14 @@ def from_node(op: str, where: str, attributes: Mapping[str, Any], W: Array, R: A
     return Layer(cell, directions, nonlinearity, cell != "gru" or bool(attributes.get("linear_before_reset", 0)))
 
 
-def _nonlinearity(cell: CellName, given: Any, count: int) -> Literal["tanh", "relu"] | None:
+def _nonlinearity(cell: CellName, attributes: Mapping[str, Any], count: int) -> Nonlinearity | None:
     """That of an RNN ("tanh" for the others); None for activations that no cell here has."""
-    names = [str(name).lower() for name in given]
+    names = [str(name).lower() for name in attributes.get("activations", [])]
+    affine = {name: attributes[name] for name in _IDENTITY.keys() & attributes.keys()}
+    if cell == "rnn" and names == ["affine"] * count:
+        return "linear" if affine == {name: [value] * count for name, value in _IDENTITY.items()} else None
+    if affine:
+        return None
     if cell == "rnn" and names == ["relu"] * count:
         return "relu"
     return "tanh" if names in ([], _ACTIVATIONS[cell] * count) else None

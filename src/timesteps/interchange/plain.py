@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from timesteps.errors import ModelError, UsageError, option
 from timesteps.runtime.layout import GATES, LINEAR, all_finite, check_model
 from timesteps.runtime.session import Session
-from timesteps.runtime.spec import CellName, LayerSpec, ModelSpec, NetworkSpec, NumericSpec, PoolName, TextSpec
+from timesteps.runtime.spec import (
+    CellName,
+    LayerSpec,
+    ModelSpec,
+    NetworkSpec,
+    Nonlinearity,
+    NumericSpec,
+    PoolName,
+    TextSpec,
+)
 
 __all__ = ["Direction", "Layer", "PlainNetwork", "assemble", "from_session", "to_session"]
 
@@ -40,7 +49,7 @@ class Layer:
 
     cell: CellName
     directions: tuple[Direction, ...]
-    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    nonlinearity: Nonlinearity = "tanh"
     reset_after: bool = True
 
 

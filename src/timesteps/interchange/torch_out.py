@@ -57,6 +57,11 @@ def to_torch(model: Session | str | os.PathLike[str], path: str | os.PathLike[st
                 f"layer {number} is a GRU that resets before the product, which torch.nn.GRU cannot",
                 mend="load its weights into timesteps.nn.GRU(reset_after=False), or export to onnx or keras",
             )
+        if layer.cell == "rnn" and layer.nonlinearity == "linear":
+            raise ModelError(
+                f"layer {number} is a linear RNN, which torch.nn.RNN cannot",
+                mend="load its weights into timesteps.nn.ElmanCell, or export to onnx or keras",
+            )
     why = missing("torch")
     python = lines(network)
     check = Check(why) if why else _measured(network, python)

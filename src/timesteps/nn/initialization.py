@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from timesteps.errors import UsageError
 from timesteps.nn.bags import BagEmbedding
-from timesteps.nn.cells import Cell
+from timesteps.nn.cells import CELLS, Cell
 from timesteps.nn.cells.cell import STARTS
 from timesteps.nn.pooling import AttentionPool
 from timesteps.nn.stack import RecurrentStack
+from timesteps.runtime.time_scales import chrono_signs
 
 SCHEMES = ("torch", "keras", "orthogonal")
 _EMBEDDING_RANGE = 0.05  # Keras' "uniform"
@@ -21,6 +22,7 @@ def initialize(
     scheme: str = "keras",
     *,
     forget_bias: float | None = None,
+    chrono: int | None = None,
     generator: torch.Generator | None = None,
 ) -> None:
     """Draw the weights of a module and all its parts anew.
@@ -36,6 +38,14 @@ def initialize(
     at zero; a `BagEmbedding` keeps its own start. A seed gives the same weights wherever they are drawn in the same
     order.
 
+    `chrono` T lets each unit begin with a time scale of its own, log-uniform so to speak: the biases of the gate that
+    keeps the state are log U(1, T - 1), so that it is kept for up to about T steps.
+
+        lstm: b_f = u, b_i = -u    gru: b_z = u    mingru: b_z = -u    minlstm: b_f = u, b_i = -u    u = log U(1, T - 1)
+
+    They are drawn behind all others of a cell. Tallec and Ollivier (2018), Can recurrent neural networks warp time?,
+    arXiv:1804.11188.
+
     Glorot and Bengio (2010), AISTATS; Saxe, McClelland and Ganguli (2013), arXiv:1312.6120; the forget bias is
     Jozefowicz, Zaremba and Sutskever (2015), ICML.
 
@@ -43,10 +53,11 @@ def initialize(
         module: a cell, a layer, or a whole network.
         scheme: one of the three.
         forget_bias: what the biases of a forget gate, "f", sum to; None leaves it to the scheme.
+        chrono: the longest dependency in steps, at least 3; replaces the forget bias. None: not.
         generator: of the random numbers; None is torch's default.
 
     Raises:
-        UsageError: an unknown scheme.
+        UsageError: an unknown scheme; `chrono` below 3, or with a cell that has no gate for it.
 
     Example:
         >>> import torch
@@ -62,11 +73,11 @@ def initialize(
         if isinstance(part, RecurrentStack):
             for k, layer in enumerate(part.layers):
                 for reverse in range(len(layer.suffixes)):
-                    _initialize_cell(part.cell(k, bool(reverse)), scheme, forget_bias, generator)
+                    _initialize_cell(part.cell(k, bool(reverse)), scheme, forget_bias, chrono, generator)
                     for state in part.learned_state(k, bool(reverse)):
                         nn.init.zeros_(state)
         elif isinstance(part, Cell):
-            _initialize_cell(part, scheme, forget_bias, generator)
+            _initialize_cell(part, scheme, forget_bias, chrono, generator)
         elif isinstance(part, AttentionPool):
             nn.init.zeros_(part.weight)
         elif isinstance(part, BagEmbedding):
@@ -80,7 +91,9 @@ def initialize(
             _initialize_linear(part, scheme, generator)
 
 
-def _initialize_cell(cell: Cell, scheme: str, forget_bias: float | None, generator: torch.Generator | None) -> None:
+def _initialize_cell(
+    cell: Cell, scheme: str, forget_bias: float | None, chrono: int | None, generator: torch.Generator | None
+) -> None:
     bound = cell.hidden_size**-0.5
     for name, weight in cell.named_parameters():
         if name in STARTS:
@@ -102,6 +115,17 @@ def _initialize_cell(cell: Cell, scheme: str, forget_bias: float | None, generat
             forget_bias = 1.0
         if forget_bias is not None:
             set_gate_bias(cell, "f", forget_bias)
+    if chrono is not None:
+        _initialize_time_scales(cell, chrono, generator)
+
+
+def _initialize_time_scales(cell: Cell, longest: int, generator: torch.Generator | None) -> None:
+    name = next((name for name, kind in CELLS.items() if isinstance(cell, kind)), type(cell).__name__)
+    signs = chrono_signs(name, longest)
+    scales = torch.empty(cell.hidden_size, dtype=cell.bias_ih.dtype, device=cell.bias_ih.device)
+    scales.uniform_(1, longest - 1, generator=generator).log_()
+    for gate, sign in signs.items():
+        set_gate_bias(cell, cell.gates[gate], sign * scales)
 
 
 def _initialize_linear(linear: nn.Linear, scheme: str, generator: torch.Generator | None) -> None:
@@ -116,8 +140,10 @@ def _initialize_linear(linear: nn.Linear, scheme: str, generator: torch.Generato
             nn.init.zeros_(linear.bias)
 
 
-def set_gate_bias(cell: Cell, gate: str, value: float) -> None:
-    """Set the biases of one gate so that they sum to `value`: `bias_ih` takes it, `bias_hh`, if any, is 0 there.
+def set_gate_bias(cell: Cell, gate: str, value: float | Tensor) -> None:
+    """Set the biases of one gate so that they sum to `value`, a number or one a unit (H,).
+
+    `bias_ih` takes it; `bias_hh`, if any, is 0 there.
 
     Raises:
         UsageError: the cell has no such gate, or no biases.

@@ -225,6 +225,7 @@ def build(
     *,
     seed: int = 0,
     initialization: str = "keras",
+    chrono: int | None = None,
 ) -> Network:
     """An untrained network. The same seed gives the same weights; torch's own random state is left alone.
 
@@ -232,7 +233,7 @@ def build(
         spec: what to build.
         regularization: what acts in training.
         seed: of the weights.
-        initialization: see `initialize`.
+        initialization, chrono: see `initialize`.
 
     Raises:
         UsageError: a specification that contradicts itself, or an unknown initialization.
@@ -240,5 +241,5 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(spec, regularization)
-        initialize(network, initialization)
+        initialize(network, initialization, chrono=chrono)
     return network

@@ -22,6 +22,7 @@ from timesteps.nn.native_kernels import (
 )
 from timesteps.nn.native_operators import recurrent
 from timesteps.nn.padding import Steps
+from timesteps.nn.trace import ScanRecord, recorded
 from timesteps.nn.zoneout import Zoneout
 from timesteps.runtime import kinds, native
 
@@ -128,6 +129,7 @@ def run_native(
     replay: Replay,
     projected: bool = False,
     recompute: int = 0,
+    record: ScanRecord | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """x (B, T, I) in time's order -> outputs in time's order, zero on padding, and final states.
 
@@ -164,7 +166,12 @@ def run_native(
         None if starts is None else starts.contiguous(),
         zoneout.keys.contiguous() if zoneout and zoneout.keys is not None else None,
     )  # fmt: skip
-    y, hn, cn = _run(equation, inputs, reverse, replay, recompute if recomputes(cell, bool(zoneout)) else 0)
+    if record is None:
+        y, hn, cn = _run(equation, inputs, reverse, replay, recompute if recomputes(cell, bool(zoneout)) else 0)
+    else:
+        y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x))
+        assert saved is not None
+        recorded(record, equation, inputs, reverse, y, saved, steps)
     return y, (hn,) if cn is None else (hn, cn)
 
 

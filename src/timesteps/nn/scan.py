@@ -17,6 +17,7 @@ from timesteps.nn.kernels import run_torch, why_not_torch
 from timesteps.nn.native_kernels import Inputs
 from timesteps.nn.native_scan import is_linear, reads_coefficients, run_native, transformed, why_not_native
 from timesteps.nn.padding import Steps, Visits, check_flags, read_steps
+from timesteps.nn.trace import Notes, ScanRecord
 from timesteps.nn.zoneout import NO_ZONEOUT, Zoneout, check_zoneout
 
 IMPLEMENTATIONS = ("native", "torch", "loop")
@@ -158,8 +159,11 @@ def scan_steps(
     zoneout: Zoneout = NO_ZONEOUT,
     implementation: str | None = None,
     recompute: int = 0,
+    record: ScanRecord | None = None,
 ) -> tuple[Tensor, State]:
-    """`scan` for callers that have read the padding and drawn the keys once for several scans."""
+    """`scan` for callers that have read the padding and drawn the keys once for several scans, or that want to see
+    gates and states in `record`, of a call without gradients.
+    """
     _check_input(cell, x)
     check_recurrent_dropout(cell, dropped.recurrent)
     _check_weights(cell)
@@ -168,7 +172,7 @@ def scan_steps(
     given = (*(begin or ()), *(fresh or ()))
     explanation = choose(cell, x, reset is not None, dropped.recurrent, bool(zoneout), implementation, given)
     if explanation.implementation == "native" and x.shape[0] and x.shape[1]:
-        return _native(cell, x, steps, begin, fresh, reset, reverse, dropped, zoneout, recompute)
+        return _native(cell, x, steps, begin, fresh, reset, reverse, dropped, zoneout, recompute, record)
     zero = cell.zero_state(len(x))
     begin, fresh = zero if begin is None else begin, zero if fresh is None else fresh
     visits = Visits.of(steps, reverse)
@@ -178,13 +182,16 @@ def scan_steps(
     else:
         x, scale = _drop_input(cell, visits.arrange(x), dropped)
         counts = None if visits.visited is None else steps.counts
-        if explanation.implementation == "torch":
+        if explanation.implementation == "torch" and record is None:
             y, final = run_torch(cell, x, begin, counts)
         else:
             gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
             step, side = _steps_of(cell, gx)
             mask = _recurrent_mask(cell, gx.dtype, dropped)
-            y, final = _loop(step, side, begin, fresh, counts, starts, mask, zoneout)
+            notes = None if record is None else Notes(cell)
+            y, final = _loop(step, side, begin, fresh, counts, starts, mask, zoneout, notes)
+            if record is not None and notes is not None:
+                notes.finish(record, visits, gx)
             y = _output(cell, gx, y)
     if end is not None:
         final = _where(end, fresh, final)
@@ -202,6 +209,7 @@ def _native(
     dropped: Dropped,
     zoneout: Zoneout,
     recompute: int,
+    record: ScanRecord | None = None,
 ) -> tuple[Tensor, State]:
     starts, end = (None, None) if reset is None else Visits.of(steps, reverse).starts(reset)
     mask = _recurrent_mask(cell, cell.weight_ih.dtype, dropped)
@@ -229,7 +237,12 @@ def _native(
     side = x if numeric and not given else cell.project(x) if scale is None else cell.project_one_hot(x, scale)
     read = _steps_of(cell, side)[1] if given else side
     projected = given or not numeric
-    y, final = run_native(cell, read, begin, fresh, steps, reverse, starts, mask, zoneout, replay, projected, recompute)
+    y, final = run_native(
+        cell, read, begin, fresh, steps, reverse, starts, mask, zoneout, replay, projected, recompute, record
+    )
+    if record is not None and given:
+        for name, values in cell.gates_at(side, (), ()).items():
+            record.put(name, values if steps.mask is None else values.masked_fill(~steps.mask.unsqueeze(2), 0), False)
     y = _output(cell, side, y, steps.mask)
     if end is not None:
         final = _where(end, cell.zero_state(len(x)) if fresh is None else fresh, final)
@@ -260,6 +273,7 @@ def _loop(
     starts: Tensor | None,
     recurrent_mask: Tensor | None,
     zoneout: Zoneout,
+    notes: Notes | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """gx (B, visits, ...): the plain loop that every other implementation must agree with."""
     shortest = gx.shape[1] if counts is None else 0 if torch.compiler.is_compiling() else int(counts.min())
@@ -268,10 +282,12 @@ def _loop(
         if starts is not None:
             state = _where(starts[:, t], fresh, state)
         y, after = step(gx_t, as_state(state), recurrent_mask)
-        new = as_tuple(after)
+        made = new = as_tuple(after)
         if zoneout:
-            new = zoneout(t, state, new)
+            new = zoneout(t, state, made)
             y = new[0]
+        if notes is not None:
+            notes.step(gx_t, state, made, new)
         outputs.append(y)
         state = new if counts is None or t < shortest else _where(counts > t, new, state)
     return torch.stack(outputs, 1), state

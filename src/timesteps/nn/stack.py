@@ -16,6 +16,7 @@ from timesteps.nn.cells.cell import reset as reset_cells
 from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, random_normal
 from timesteps.nn.padding import Steps
 from timesteps.nn.scan import Dropped, check_recompute, check_recurrent_dropout, scan_steps
+from timesteps.nn.trace import Recorder
 from timesteps.nn.zoneout import Zoneout, check_zoneout
 
 INITIAL_STATES = ("zero", "learned", "random")
@@ -92,6 +93,7 @@ class RecurrentStack(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.recorder: Recorder | None = None  # while somebody looks inside
         if not layers:
             raise UsageError("a stack has no layers", mend="give at least one")
         self.bias = bias
@@ -229,6 +231,7 @@ class RecurrentStack(nn.Module):
                     zoneout,
                     implementation,
                     self.recompute or 0,
+                    None if self.recorder is None else self.recorder.scan(k, bool(reverse), cell, x),
                 )
                 outputs.append(y)
                 finals.append(final)

@@ -55,7 +55,8 @@ class Cell(Protocol):
         """The state before the first step; its first part is h (B, H)."""
 
     def step(self, gx: Array, state: State) -> State:
-        """The state that the equation gives; `gx` (B, G * H) may be overwritten, `state` not."""
+        """The state that the equation gives. `gx` (B, G * H) becomes the gates after activation, in torch's order, but
+        stays as it is in linear cells; `state` is left alone."""
 
     def advance(self, gx: Array, state: State) -> State:
         """The state after one step: that of `step`, with zoneout."""
@@ -145,14 +146,14 @@ class _Base:
 
 
 class ElmanCell(_Base):
-    """h' = tanh(W_ih x + W_hh h + b), or relu (Elman 1990); either product normalised with layer norm."""
+    """h' = tanh(W_ih x + W_hh h + b), relu or the identity (Elman 1990); either product normalised with layer norm."""
 
     def step(self, gx: Array, state: State) -> State:
         """(B, H), (h,) -> (h',)."""
         gx += self.recur(state[0])
         if self.spec.nonlinearity == "relu":
             return (np.maximum(gx, 0.0),)
-        return (np.tanh(gx),)
+        return (gx if self.spec.nonlinearity == "linear" else np.tanh(gx),)
 
 
 class LSTMCell(_Base):
@@ -182,9 +183,8 @@ class LSTMCell(_Base):
             input_forget[:, H:] += self.peepholes[1] * c
         sigmoid(input_forget, out=input_forget)
         np.tanh(g, out=g)
-        g *= input_forget[:, :H]
         c = c * input_forget[:, H:]
-        c += g
+        c += input_forget[:, :H] * g
         if self.peepholes is not None:
             o += self.peepholes[2] * c
         sigmoid(o, out=o)
@@ -251,10 +251,8 @@ class MinGRUCell(_Base):
     def step(self, gx: Array, state: State) -> State:
         """(B, 2 * H), (h,) -> (h',)."""
         H = self.hidden_size
-        z, candidate = gx[:, :H], gx[:, H:]
-        sigmoid(z, out=z)
-        candidate *= z
-        return ((1 - z) * state[0] + candidate,)
+        z = sigmoid(gx[:, :H])
+        return ((1 - z) * state[0] + z * gx[:, H:],)
 
 
 class MinLSTMCell(_Base):

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["columns_of", "fitted", "printable"]
+__all__ = ["aligned", "columns_of", "fitted", "printable"]
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a table as lines: the first column to the left, the others, numbers, to the right.
+
+    >>> aligned([["", "MAE"], ["drift", "1.5"]])
+    ['       MAE', 'drift  1.5']
+    """
+    widths = [max(columns_of(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = []
+    for row in table:
+        blanks = [" " * (width - columns_of(cell)) for cell, width in zip(row, widths, strict=True)]
+        first, *others = zip(row, blanks, strict=True)
+        lines.append("  ".join([first[0] + first[1], *(blank + cell for cell, blank in others)]).rstrip())
+    return lines
 
 
 def columns_of(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Log-gamma, and quantiles of the normal and of Student's t distribution, in numpy."""
+"""Log-gamma, and quantiles of the normal, Student's t and the negative binomial distribution, in numpy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["log_gamma", "normal_quantile", "student_t_quantile"]
+__all__ = ["log_gamma", "negative_binomial_quantile", "normal_quantile", "student_t_quantile"]
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,43 @@ def student_t_quantile(level: float, df: Array) -> Array:
         if (np.abs(step) <= 1e-13 * t).all():
             break
     return t
+
+
+def negative_binomial_quantile(level: float, mean: Array, dispersion: Array) -> Array:
+    """The least counts that numbers of negative binomial distributions do not exceed with this probability.
+
+    Args:
+        level: in (0, 1).
+        mean: above 0, of any shape.
+        dispersion: above 0: the variance is mean + dispersion · mean².
+
+    >>> negative_binomial_quantile(0.9, np.array([0.5, 20.0]), np.array([1.0, 0.1]))
+    array([ 2., 30.])
+    """
+    rate, share = 1 / dispersion, 1 / (1 + dispersion * mean)
+
+    def below(counts: Array) -> Array:
+        return _incomplete_beta(share, rate, counts + 1)
+
+    low = np.full(np.shape(mean), -1.0)
+    high = np.ceil(mean + 4 * np.sqrt(mean + dispersion * mean * mean) + 4)
+    while (short := below(high) < level).any():
+        low, high = np.where(short, high, low), np.where(short, 2 * high, high)
+    while (high - low > 1).any():
+        middle = np.floor((low + high) / 2)
+        short = below(middle) < level
+        wide = high - low > 1
+        low, high = np.where(wide & short, middle, low), np.where(wide & ~short, middle, high)
+    return high
+
+
+def _incomplete_beta(x: Array, a: Array, b: Array) -> Array:
+    """The regularised incomplete beta function of 0 < x < 1, by whichever end of it converges faster."""
+    swapped = x > (a + 1) / (a + b + 2)
+    x, a, b = np.where(swapped, 1 - x, x), np.where(swapped, b, a), np.where(swapped, a, b)
+    beta = log_gamma(a) + log_gamma(b) - log_gamma(a + b)
+    found = np.exp(a * np.log(x) + b * np.log1p(-x) - beta) / (a * _fraction(x, a, b))
+    return np.where(swapped, 1 - found, found)
 
 
 def _survival(t: Array, df: Array) -> Array:

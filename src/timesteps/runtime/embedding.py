@@ -159,6 +159,20 @@ class Inputs:
         sums /= _roots(features, double)
         return sums.astype(self._dtype)
 
+    def wide_steps(self) -> NDArray[np.float64]:
+        """What each step adds to the wide term of its row, (N, outputs)."""
+        table = self._tables["embedding.wide"]
+        double = np.dtype(np.float64)
+        sums = bag_sums(table, self._bags, double)[self._values]
+        counts = self._counts[self._values]
+        if self._phrases is not None:
+            sums = sums + bag_sums(table, self._phrases, double)
+            counts = counts + np.diff(self._phrases.offsets)
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        features = np.diff(ends[self._offsets])
+        parts: NDArray[np.float64] = sums / np.repeat(_roots(features, double), np.diff(self._offsets), axis=0)
+        return parts
+
 
 def projection(cell: Cell, x: Array) -> Gates:
     """Gates computed when they are asked for."""

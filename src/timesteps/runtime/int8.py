@@ -150,12 +150,17 @@ class _Base:
 
 
 class Int8ElmanCell(_Base):
-    """h' = tanh or relu of the gates."""
+    """h' = tanh, relu or the identity of the gates."""
 
     def step(self, gx: Array, state: State) -> State:
         """(N, H), (h,) -> (h',)."""
         gates = gx + self._states[0](state[0])
-        return (np.where(gates < 0, np.float32(0), gates) if self.spec.nonlinearity == "relu" else tanh(gates),)
+        if self.spec.nonlinearity == "relu":
+            return (np.where(gates < 0, np.float32(0), gates),)
+        return (gates if self.spec.nonlinearity == "linear" else tanh(gates),)
+
+
+_LSTM = (sigmoid, sigmoid, tanh, sigmoid)  # of i, f, g, o
 
 
 class Int8LSTMCell(_Base):
@@ -168,9 +173,12 @@ class Int8LSTMCell(_Base):
     def step(self, gx: Array, state: State) -> State:
         """(N, 4 * H), (h, c) -> (h', c')."""
         h, c = state
-        i, f, g, o = np.split(gx + self._states[0](h), 4, axis=1)
-        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        return sigmoid(o) * tanh(c), c
+        i, f, g, o = (
+            part(gate) for part, gate in zip(_LSTM, np.split(gx + self._states[0](h), 4, axis=1), strict=True)
+        )
+        gx[:] = np.concatenate([i, f, g, o], axis=1)
+        c = f * c + i * g
+        return o * tanh(c), c
 
 
 class Int8GRUCell(_Base):
@@ -197,6 +205,7 @@ class Int8GRUCell(_Base):
         else:
             r, z = np.split(sigmoid(gx[:, : 2 * H] + self._states[0](h)), 2, axis=1)
             n = tanh(gx[:, 2 * H :] + self._states[1](r * h))
+        gx[:] = np.concatenate([r, z, n], axis=1)
         return (n + z * (h - n),)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 
 from timesteps.errors import ModelError, UsageError
 from timesteps.runtime.losses import Loss
-from timesteps.runtime.spec import FORMAT_VERSION, LayerSpec, ModelSpec, NetworkSpec
+from timesteps.runtime.spec import FORMAT_VERSION, ForecastSpec, LayerSpec, ModelSpec, NetworkSpec
 
-__all__ = ["check_model", "int8_scales", "model_tensors", "network_tensors"]
+__all__ = ["check_model", "forecast_tensors", "int8_scales", "model_tensors", "network_tensors"]
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3}  # row blocks of weight_ih and weight_hh
 LINEAR = ("mingru", "minlstm")  # cells without a recurrent product, so without weight_hh and bias_hh
@@ -29,6 +30,8 @@ _MAX_MEMBERS = 1000
 _MAX_ORDER = 64  # of n-grams
 _INT8 = 127
 _MAX_TERMS = 2**16  # of a sum of products of int8, which 32 bits hold
+_MAX_STEPS = 1_000_000  # of a horizon, a context, a season
+_MAX_COLUMNS = 1_000_000  # of a table, series of a scale of their own
 _MAX_LENGTH = 1_000_000  # a text without a mask is padded to so many steps
 
 
@@ -124,6 +127,8 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
         expected["scaler.mean"] = expected["scaler.scale"] = (("float64",), (spec.numeric.features,))
     if spec.targets is not None:
         expected["target.mean"] = expected["target.scale"] = (("float64",), (spec.targets.width,))
+    if spec.forecast is not None:
+        expected |= {name: (("float64",), shape) for name, shape in forecast_tensors(spec.forecast).items()}
     network: dict[str, tuple[int, ...]] = {}
     scales = int8_scales(spec.network)
     for member in range(spec.members):
@@ -135,6 +140,17 @@ def model_tensors(spec: ModelSpec) -> dict[str, tuple[tuple[str, ...], tuple[int
             if name in scales:
                 expected[prefix + scales[name]] = (("float32",), shape[:1])
     return expected
+
+
+def forecast_tensors(spec: ForecastSpec) -> dict[str, tuple[int, ...]]:
+    """Name and shape of what stands around a forecaster's network."""
+    count = len(spec.targets)
+    found: dict[str, tuple[int, ...]] = {"forecast.share": (spec.horizon, count)}
+    if spec.levels:
+        found["forecast.lower"] = found["forecast.upper"] = (len(spec.levels), spec.horizon, count)
+    if spec.scaling != "window":
+        found["forecast.centre"] = found["forecast.scale"] = (max(len(spec.series), 1), count)
+    return found
 
 
 def member_prefix(spec: ModelSpec, member: int) -> str:
@@ -180,7 +196,9 @@ def check_model(spec: ModelSpec, tensors: Mapping[str, NDArray[Any]]) -> None:
             raise ModelError(f"tensor {name} holds -128, int8 weights are from -127 to 127")
     if "guide.features" in expected and len({len(tensors[f"guide.{name}"]) for name in _PER_NGRAM}) > 1:
         raise ModelError("the guide's tensors do not have one row an n-gram each", mend="train the model again")
-    for name in ("scaler.scale", "target.scale"):
+    if "forecast.share" in expected and not ((tensors["forecast.share"] >= 0) & (tensors["forecast.share"] <= 1)).all():
+        raise ModelError("tensor forecast.share holds numbers that are not from 0 to 1")
+    for name in ("scaler.scale", "target.scale", "forecast.scale"):
         if name in expected and not (tensors[name] > 0).all():
             raise ModelError(f"tensor {name} holds numbers that are not positive")
 
@@ -281,11 +299,14 @@ def _contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
 def _task_contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
     """What the task says of pooling, outputs, classes and targets."""
     network, targets, per_step = spec.network, spec.targets, spec.network.pool == "none"
+    free = spec.task in ("regress", "forecast")
     found = [
-        (spec.task != "regress" and per_step != (spec.task == "tag"), f"task {spec.task}, pool {network.pool}"),
+        (not free and per_step != (spec.task == "tag"), f"task {spec.task}, pool {network.pool}"),
         (per_step and (network.wide or network.share > 0), "a term of whole rows without pooling"),
         (spec.task != "classify" and spec.text is not None and spec.text.guide is not None, f"task {spec.task}, guide"),
-        ((targets is not None) != (spec.task == "regress"), f"task {spec.task}, its targets"),
+        ((targets is not None) != free, f"task {spec.task}, its targets"),
+        ((spec.forecast is not None) != (spec.task == "forecast"), f"task {spec.task}, its forecast part"),
+        *([] if spec.forecast is None else _forecast_contradictions(spec, spec.forecast)),
     ]
     if targets is None:
         count = len(spec.classes)
@@ -302,10 +323,39 @@ def _task_contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
     sizes = len(targets.shape) <= 2 and all(1 <= size <= _MAX_SIZE for size in targets.shape)
     return [
         *found,
-        (bool(spec.classes), "a regression with classes"),
+        (bool(spec.classes), "classes of numbers"),
         (not sound, f"targets of the loss {targets.loss}"),
         (not sizes, f"targets of shape {targets.shape}"),
         (loss is not None and network.outputs != loss.outputs(targets.size), f"{network.outputs} outputs, its targets"),
+    ]
+
+
+def _forecast_contradictions(spec: ModelSpec, forecast: ForecastSpec) -> list[tuple[bool, str]]:
+    """What the forecast part says of itself and of the network."""
+    direct, width = forecast.model == "direct", forecast.width
+    shape = (forecast.horizon, width) if direct else (width,)
+    count, covariates = len(forecast.targets), len(forecast.past) + len(forecast.future)
+    sizes = (forecast.horizon, forecast.context, forecast.segment, forecast.season, forecast.every)
+    counts = (count, covariates, len(forecast.static), len(forecast.levels), len(forecast.series))
+    numbers = (*forecast.means, *forecast.rates)
+    lengths = (covariates, count + covariates) if forecast.missing else (0, 0)
+    levels = (0.0, *forecast.levels, 100.0)
+    named = forecast.scaling == "series"
+    features = 1 if spec.numeric is None else spec.numeric.features
+    return [
+        (spec.numeric is None or features < width, "a forecast of other input than numbers"),
+        (any(layer.bidirectional for layer in spec.network.layers) and not direct, "a stepped forecast from both ends"),
+        ((spec.network.pool == "none") == direct, f"a {forecast.model} forecast, pool {spec.network.pool}"),
+        (spec.targets is not None and spec.targets.shape != shape, f"targets of a forecast of shape {shape}"),
+        (any(not 1 <= size <= _MAX_STEPS for size in sizes), "a size of the forecast part"),
+        (forecast.segment < 1 or forecast.context % forecast.segment != 0, f"segments of {forecast.segment} steps"),
+        (any(size > _MAX_COLUMNS for size in counts) or not count, "columns of the forecast part"),
+        (len(forecast.vocabularies) != len(forecast.static), "vocabularies of the static columns"),
+        ((len(forecast.means), len(forecast.rates)) != lengths, "what missing numbers decay to"),
+        (not all(map(math.isfinite, numbers)) or any(rate <= 0 for rate in forecast.rates), "a rate of decay"),
+        (any(low >= high for low, high in pairwise(levels)), f"levels {forecast.levels}"),
+        (named != bool(forecast.series), "the names of its series"),
+        (len(set(forecast.series)) != len(forecast.series), "two series of one name"),
     ]
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import UsageError, option
-from timesteps.runtime.distributions import log_gamma, normal_quantile, student_t_quantile
+from timesteps.runtime.distributions import log_gamma, negative_binomial_quantile, normal_quantile, student_t_quantile
 from timesteps.runtime.spec import LossName
 
-__all__ = ["LOSSES", "MIN_DF", "MIN_SCALE", "Loss", "softplus"]
+__all__ = ["LOSSES", "MAX_LOG_MEAN", "MIN_DF", "MIN_SCALE", "Loss", "softplus"]
 
 Array = NDArray[Any]
 
@@ -28,6 +28,7 @@ LOSSES: dict[LossName, tuple[str, ...]] = {
     "quantile": (),
     "gaussian": ("mean", "scale"),
     "student_t": ("mean", "scale", "df"),
+    "negative_binomial": ("mean", "dispersion"),
 }
 """The parameters of each predicted number, in the order of the outputs. Logits have none; quantiles are named by their
 levels."""
@@ -36,6 +37,8 @@ MIN_SCALE = 1e-3
 """The scale is softplus of its output and this: without a bound a likelihood rewards vanishing errors for ever."""
 MIN_DF = 2.0
 """Degrees of freedom are softplus of their output and this: above it the mean and the variance exist."""
+MAX_LOG_MEAN = 30.0
+"""The mean of counts is exp of its output, up to here."""
 
 
 def softplus(x: Array) -> Array:
@@ -62,6 +65,10 @@ class Loss:
     - `student_t`: with :math:`\nu = softplus(z_3) + 2` degrees of freedom besides,
       :math:`\ln\Gamma(\frac\nu2) - \ln\Gamma(\frac{\nu + 1}2) + \frac12 \ln(\nu\pi) + \ln\sigma
       + \frac{\nu + 1}2 \ln(1 + ((y - \mu) / \sigma)^2 / \nu)`.
+    - `negative_binomial`: of counts, :math:`\ln\Gamma(r) + \ln\Gamma(y + 1) - \ln\Gamma(y + r)
+      + (y + r) \ln(1 + \alpha\mu) - y \ln(\alpha\mu)` with the mean :math:`\mu = e^{\min(z_1, 30)}`, the dispersion
+      :math:`\alpha = softplus(z_2) + 0.001` and :math:`r = 1 / \alpha`; the variance is :math:`\mu + \alpha\mu^2`
+      (Salinas et al. 2017, arXiv 1704.04110, where the mean is softplus of its output).
 
     Args:
         name: of the table `LOSSES`.
@@ -130,6 +137,9 @@ class Loss:
         if self.name == "quantile":
             parts = np.sort(parts, axis=-1)
         found = {name: parts[..., k] for k, name in enumerate(self.parameters)}
+        if self.name == "negative_binomial":
+            found["mean"] = np.exp(np.minimum(found["mean"], MAX_LOG_MEAN))
+            found["dispersion"] = softplus(found["dispersion"]) + MIN_SCALE
         if "scale" in found:
             found["scale"] = softplus(found["scale"]) + MIN_SCALE
         if "df" in found:
@@ -155,8 +165,11 @@ class Loss:
         found = self.read(outputs)
         if self.name == "quantile":
             return self._between(outputs, levels)
+        if self.name == "negative_binomial":
+            parts = [negative_binomial_quantile(level, found["mean"], found["dispersion"]) for level in levels]
+            return np.stack(parts, axis=-1)
         if "scale" not in found:
-            mend = "train with the loss quantile, gaussian or student_t"
+            mend = "train with the loss quantile, gaussian, student_t or negative_binomial"
             raise UsageError(f"a model of the loss {self.name} knows one number, no spread", mend=mend)
         units = [
             student_t_quantile(level, found["df"]) if "df" in found else normal_quantile(level) for level in levels
@@ -191,6 +204,9 @@ class Loss:
             levels = np.array(self.quantiles)
             return np.asarray(np.where(errors >= 0, levels * errors, (levels - 1) * errors).mean(axis=-1))
         found = self.read(outputs)
+        if self.name == "negative_binomial":
+            log_mean = np.minimum(_apart(outputs, 2)[..., 0], MAX_LOG_MEAN)
+            return _count_losses(log_mean, found["dispersion"], targets)
         error = targets - found[self.parameters[0]]
         if self.name == "mse":
             return np.asarray(error**2)
@@ -202,6 +218,15 @@ class Loss:
         df = found["df"]
         constant = log_gamma(df / 2) - log_gamma((df + 1) / 2) + 0.5 * np.log(df * math.pi)
         return np.asarray(constant + np.log(found["scale"]) + (df + 1) / 2 * np.log1p(scaled / df))
+
+
+def _count_losses(log_mean: Array, dispersion: Array, targets: Array) -> Array:
+    rate = 1 / dispersion
+    counts = np.where(np.isnan(targets), 0.0, targets)
+    gammas = log_gamma(rate) + log_gamma(counts + 1) - log_gamma(counts + rate)
+    more = np.log1p(dispersion * np.exp(log_mean))
+    found = gammas + (counts + rate) * more - counts * (np.log(dispersion) + log_mean)
+    return np.where(np.isnan(targets), np.nan, found)
 
 
 def _apart(outputs: Array, parameters: int) -> Array:

@@ -46,14 +46,15 @@ class Form(Generic[Spec]):
     check: Callable[[Spec, Tensors], None]
 
 
-NETWORK = Form(("classify", "tag", "regress"), ModelSpec, check_model)
-"""A network that answers a sequence, or each of its steps: what `Session` runs."""
+NETWORK = Form(("classify", "tag", "regress", "forecast"), ModelSpec, check_model)
+"""A network that answers a sequence, or each of its steps: what `Session` runs, and `TrainedForecaster` around it."""
 
 # Who adds a task says here what its models are called and what opens them; `load` refuses other tasks by these words.
 _OPENED_BY = {
     "classify": ("a network", "timesteps.load"),
     "tag": ("a network", "timesteps.load"),
     "regress": ("a network", "timesteps.load"),
+    "forecast": ("a forecaster", "timesteps.load_forecaster"),
     "ngram": ("an n-gram model", "timesteps.load_language"),
     "language": ("a recurrent language model", "timesteps.load_language"),
 }

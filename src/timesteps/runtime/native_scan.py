@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,35 @@ from timesteps.runtime import kinds, native
 from timesteps.runtime.cells import Array
 from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.spec import LayerSpec
+from timesteps.runtime.trace import LayerTrace
 
-__all__ = ["direction_addresses", "equation", "native_scan", "run_steps", "step_layers", "why_not_native"]
+__all__ = [
+    "SLOTS",
+    "Kept",
+    "direction_addresses",
+    "equation",
+    "kept_size",
+    "native_scan",
+    "run_steps",
+    "step_layers",
+    "why_not_native",
+]
 
+SLOTS = {  # gates as native/recurrent/cells lay them out
+    kinds.LSTM: ("i", "f", "g", "o"),
+    kinds.GRU_AFTER: ("n", "r", "z"),
+    kinds.GRU_BEFORE: ("n", "r", "z"),
+    kinds.MIN_GRU: ("z", "candidate"),
+    kinds.MIN_LSTM: ("f", "i", "candidate"),
+}
+_NONLINEARITIES = {"tanh": 0, "relu": 1, "linear": 2}  # options of native/recurrent/cells/elman.h
 _OPTIONAL = ("norm_ih", "norm_hh", "norm_c", "norm_c_bias", "weight_ch")
 
 
 def equation(layer: LayerSpec) -> tuple[int, int]:
     """A layer's cell as the kernels know it: its kind and option."""
     if layer.cell == "rnn":
-        return kinds.ELMAN, int(layer.nonlinearity == "relu")
+        return kinds.ELMAN, _NONLINEARITIES[layer.nonlinearity]
     gru = kinds.GRU_AFTER if layer.reset_after else kinds.GRU_BEFORE
     return {"lstm": kinds.LSTM, "gru": gru, "mingru": kinds.MIN_GRU, "minlstm": kinds.MIN_LSTM}[layer.cell], 0
 
@@ -39,7 +58,12 @@ def why_not_native(layer: LayerSpec, looked_up: bool) -> str | None:
 
 
 def native_scan(
-    layer: LayerSpec, ways: Sequence[Mapping[str, Array]], x: Array, lengths: NDArray[np.int64], projected: bool = False
+    layer: LayerSpec,
+    ways: Sequence[Mapping[str, Array]],
+    x: Array,
+    lengths: NDArray[np.int64],
+    projected: bool = False,
+    kept: Kept | None = None,
 ) -> Array:
     """Outputs (T, B, H), or (T, B, 2 H) of both directions; zeros behind a row's end.
 
@@ -49,6 +73,7 @@ def native_scan(
         x: (T, B, I), of which what lies behind a row's end is not read.
         lengths: (B,)
         projected: x is W_ih x, (T, B, G * H) for one direction or (T, B, 2 G * H) for both; never with layer norm.
+        kept: gets gates and states.
     """
     core = native.core
     assert core is not None
@@ -75,11 +100,36 @@ def native_scan(
             None if projected else at(weights["weight_ih"]), at(weights.get("weight_hh")), at(weights["bias_ih"]),
             at(weights.get("bias_hh")), None, *(at(weights.get(name)) for name in _OPTIONAL), None, at(lengths),
         )  # fmt: skip
+        saved = None if kept is None else np.empty(kept_size(layer, x.dtype, int(lengths.sum())), x.dtype)
+        outputs = (y.ctypes.data + way * hidden * item, y.shape[2], batch * y.shape[2])
         core.recurrent_forward(
-            shape, (x.ctypes.data + way * part * item, width, batch * width), inputs, None,
-            (y.ctypes.data + way * hidden * item, y.shape[2], batch * y.shape[2]), (at(final[0]), at(final[1])),
+            shape, (x.ctypes.data + way * part * item, width, batch * width), inputs, at(saved), outputs,
+            (at(final[0]), at(final[1])),
         )  # fmt: skip
+        if kept is not None:
+            trace = kept.traces[way]
+            slots = (at(trace.gates[name]) for name in SLOTS.get(kind, ()))
+            results = (at(trace.states["h"]), at(trace.states.get("c")), *slots)
+            core.recurrent_kept(shape, inputs, at(saved), outputs, at(kept.places), results)
     return y
+
+
+class Kept(NamedTuple):
+    """Where gates and states go: for each direction, arrays of all rows, and the place of each row's first step."""
+
+    traces: Sequence[LayerTrace]
+    places: NDArray[np.int64]  # (B,)
+
+
+def kept_size(layer: LayerSpec, dtype: np.dtype[Any], steps: int) -> int:
+    """How many numbers forward keeps of so many steps, for `recurrent_kept` and backward."""
+    core = native.core
+    assert core is not None
+    regularised = bool(layer.layer_norm or layer.peephole or layer.zoneout or layer.zoneout_cell)
+    each, once = core.recurrent_saved(
+        equation(layer)[0], layer.hidden_size, dtype == np.float64, regularised, layer.layer_norm
+    )
+    return int(steps * each + once)
 
 
 def direction_addresses(at: Callable[[str], int], int8: bool) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ Its recurrent layers run by the compiled kernels or, in float64 and where there 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from timesteps.runtime.cells import Array, Cell
 from timesteps.runtime.embedding import Inputs, projection
 from timesteps.runtime.int8 import QuantizedTable, make_cell
 from timesteps.runtime.layout import directions, int8_scales, network_tensors
-from timesteps.runtime.native_scan import native_scan, run_steps, step_layers, why_not_native
+from timesteps.runtime.native_scan import Kept, native_scan, run_steps, step_layers, why_not_native
 from timesteps.runtime.pooling import at_steps, pool
-from timesteps.runtime.scan import Steps, scan
+from timesteps.runtime.scan import Gates, Steps, scan
 from timesteps.runtime.sequences import Sequences
-from timesteps.runtime.spec import NetworkSpec
+from timesteps.runtime.spec import NetworkSpec, PoolName
+from timesteps.runtime.trace import LayerTrace, NetworkTrace, activate, empty_layers
 
 __all__ = ["Network"]
 
@@ -72,22 +74,41 @@ class Network:
             self._weights.append([_ending(weights, end) for end in ends])
         self._cells: list[list[Cell]] | None = None
         self._steppers: list[list[Any]] | None = None
-        pairs = list(zip(spec.layers, self._weights, strict=True))
         if self.why_not_native() is not None:
-            self._cells = [[make_cell(layer, way) for way in ways] for layer, ways in pairs]
+            self._cells = self._in_numpy()
         elif scales:
             self._steppers = [
                 step_layers(layer, ways, looked_up=spec.input == "one_hot" and number == 0)
-                for number, (layer, ways) in enumerate(pairs)
+                for number, (layer, ways) in enumerate(zip(spec.layers, self._weights, strict=True))
             ]
         self._attention = weights.get("attention.weight")
         self._head, self._bias = weights["head.weight"].T, weights["head.bias"]
 
-    def why_not_native(self) -> str | None:
-        """Why its recurrent layers run in numpy; None if the compiled kernels run them."""
+    @property
+    def weights(self) -> list[list[dict[str, Array]]]:
+        """Of each layer and direction, by their names in the cell: `weight_ih`, …; not copies."""
+        return self._weights
+
+    @property
+    def head(self) -> Array:
+        """The dense layer's weights (features, outputs)."""
+        return self._head
+
+    @property
+    def bias(self) -> Array:
+        """The dense layer's biases (outputs,)."""
+        return self._bias
+
+    @property
+    def attention(self) -> Array | None:
+        """What attention weighs steps by, (1, features)."""
+        return self._attention
+
+    def why_not_native(self, any_dtype: bool = False) -> str | None:
+        """Why its recurrent layers run in numpy; None if the compiled kernels run them, or could in any precision."""
         if native.core is None:
             return native.explain()
-        if self.dtype != np.float32:  # there the kernels are exact and plain, and slower than numpy
+        if self.dtype != np.float32 and not any_dtype:  # there the kernels are exact and plain, and slower than numpy
             return "numpy is faster in double precision"
         for number, layer in enumerate(self.spec.layers):
             reason = why_not_native(layer, number == 0 and self.spec.input == "one_hot")
@@ -106,8 +127,26 @@ class Network:
         with _BLAS.limit(limits=1, user_api="blas"):
             return self._logits(sequences)
 
-    def _logits(self, sequences: Sequences) -> Array:
-        inputs = Inputs(self.spec, self._tables, sequences, self.dtype)
+    def reads(self, sequences: Sequences) -> Inputs:
+        """What the first layer reads of these rows. Errors as `logits`."""
+        return Inputs(self.spec, self._tables, sequences, self.dtype)
+
+    def trace(self, sequences: Sequences) -> NetworkTrace:
+        """Every gate and state on the way to the logits. Errors as `logits`."""
+        steps, spec = int(sequences.lengths.sum()), self.spec
+        keep = _Keep(empty_layers(spec, steps, self.dtype), None, int(sequences.offsets[0]))
+        if spec.input != "one_hot":
+            keep.inputs = np.empty((steps, spec.layers[0].input_size), self.dtype)
+        with _BLAS.limit(limits=1, user_api="blas"):
+            logits = self._logits(sequences, keep)
+        layers = tuple(part for parts in keep.layers for part in parts)
+        for part in layers:
+            activate(part)
+        attention = None if self._attention is None else self._attention[0]
+        return NetworkTrace(layers, sequences.lengths, keep.inputs, logits, spec.pool, attention)
+
+    def _logits(self, sequences: Sequences, keep: _Keep | None = None) -> Array:
+        inputs = self.reads(sequences)
         lengths = sequences.lengths
         if self.spec.pool == "none":
             logits: Array = np.empty((int(lengths.sum()), self.spec.outputs), self.dtype)
@@ -115,12 +154,10 @@ class Network:
             for rows in self._chunks(lengths):
                 steps = Steps(lengths[rows])
                 places = sequences.offsets[rows][steps.row] + steps.time
-                outputs = at_steps(self._outputs(inputs, steps, places))
+                outputs = at_steps(self._outputs(inputs, steps, places, keep))
                 logits[places - first] = outputs @ self._head + self._bias
             return logits
-        pooled = np.zeros((len(sequences), self.spec.width), self.dtype)
-        for rows in self._chunks(lengths):
-            pooled[rows] = self._pooled(inputs, Steps(lengths[rows]), sequences.offsets[rows])
+        pooled = self._pooled(self.spec.pool, inputs, sequences, keep)
         logits = pooled @ self._head
         logits += self._bias
         if self.spec.wide:
@@ -131,6 +168,22 @@ class Network:
             logits *= 1 - self.spec.share
             logits += self.spec.share * sequences.linear.astype(self.dtype)
         return logits
+
+    def pooled(self, sequences: Sequences) -> Array:
+        """The vectors that the dense layer reads, (R, width), zero for a row without steps; of a network that answers
+        at every step, their means over the steps. Errors as `logits`.
+        """
+        name: PoolName = "mean" if self.spec.pool == "none" else self.spec.pool
+        with _BLAS.limit(limits=1, user_api="blas"):
+            return self._pooled(name, self.reads(sequences), sequences)
+
+    def _pooled(self, name: PoolName, inputs: Inputs, sequences: Sequences, keep: _Keep | None = None) -> Array:
+        pooled = np.zeros((len(sequences), self.spec.width), self.dtype)
+        for rows in self._chunks(sequences.lengths):
+            steps = Steps(sequences.lengths[rows])
+            outputs = self._outputs(inputs, steps, sequences.offsets[rows][steps.row] + steps.time, keep)
+            pooled[rows] = pool(name, steps, outputs, self._attention)
+        return pooled
 
     def _chunks(self, lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """The rows that have steps, longest first, in chunks of bounded size."""
@@ -143,17 +196,17 @@ class Network:
             yield order[start : start + count]
             start += count
 
-    def _pooled(self, inputs: Inputs, steps: Steps, offsets: NDArray[np.int64]) -> Array:
-        outputs = self._outputs(inputs, steps, offsets[steps.row] + steps.time)
-        return pool(self.spec.pool, steps, outputs, self._attention)
-
-    def _outputs(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64]) -> list[Array]:
+    def _outputs(
+        self, inputs: Inputs, steps: Steps, places: NDArray[np.int64], keep: _Keep | None = None
+    ) -> list[Array]:
         """Outputs of the last layer at these steps, one (N, H) a direction."""
-        if self._cells is None:
-            return self._by_kernels(inputs, steps, places)
-        return self._by_cells(self._cells, inputs, steps, places)
+        if self._cells is not None:
+            return self._by_cells(self._cells, inputs, steps, places, keep)
+        if keep is not None and self._steppers is not None:  # which keep nothing; numpy gives the same bits
+            return self._by_cells(self._in_numpy(), inputs, steps, places, keep)
+        return self._by_kernels(inputs, steps, places, keep)
 
-    def _by_kernels(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64]) -> list[Array]:
+    def _by_kernels(self, inputs: Inputs, steps: Steps, places: NDArray[np.int64], keep: _Keep | None) -> list[Array]:
         """Outputs of the last layer, by the compiled kernels, which take padded rows."""
         looked_up = self.spec.input == "one_hot"
         if self._steppers is not None:
@@ -163,23 +216,63 @@ class Network:
                 x = run_steps(layer, packed, x, steps.lengths, looked_up and number == 0)
             return np.split(steps.packed(x), len(self._steppers[-1]), axis=1)
         x = inputs.products(self._weights[0], places) if looked_up else inputs.vectors(places)
+        if keep is not None and keep.inputs is not None:
+            keep.inputs[places - keep.first] = x
         x = steps.padded(x)
         for number, (layer, ways) in enumerate(zip(self.spec.layers, self._weights, strict=True)):
-            x = native_scan(layer, ways, x, steps.lengths, projected=looked_up and number == 0)
+            kept = None
+            if keep is not None:
+                kept = Kept(keep.layers[number], places[: len(steps.lengths)] - keep.first)
+            x = native_scan(layer, ways, x, steps.lengths, looked_up and number == 0, kept)
         return np.split(steps.packed(x), len(self._weights[-1]), axis=1)
 
     def _by_cells(
-        self, layers: list[list[Cell]], inputs: Inputs, steps: Steps, places: NDArray[np.int64]
+        self, layers: list[list[Cell]], inputs: Inputs, steps: Steps, places: NDArray[np.int64], keep: _Keep | None
     ) -> list[Array]:
         """The same in numpy."""
+        if keep is not None and keep.inputs is not None:
+            keep.inputs[places - keep.first] = inputs.vectors(places)
         gates = inputs.gates(layers[0], places)
         outputs: list[Array] = []
         for number, cells in enumerate(layers):
             if number:
                 x = np.concatenate(outputs, axis=1) if len(outputs) > 1 else outputs[0]
                 gates = [projection(cell, x) for cell in cells]
-            outputs = [scan(cell, steps, gates[k], reverse=k == 1) for k, cell in enumerate(cells)]
+            if keep is None:
+                outputs = [scan(cell, steps, gates[k], reverse=k == 1) for k, cell in enumerate(cells)]
+            else:
+                kept = zip(cells, gates, keep.layers[number], strict=True)
+                outputs = [_kept_scan(*each, steps, places - keep.first) for each in kept]
         return outputs
+
+    def _in_numpy(self) -> list[list[Cell]]:
+        """The cells of all layers and directions, whatever else there is to run them."""
+        pairs = zip(self.spec.layers, self._weights, strict=True)
+        return [[make_cell(layer, way) for way in ways] for layer, ways in pairs]
+
+
+@dataclass
+class _Keep:
+    """Where a trace goes."""
+
+    layers: list[list[LayerTrace]]
+    inputs: Array | None
+    first: int  # of the sequences' values, the place of the first
+
+
+def _kept_scan(cell: Cell, gates: Gates, trace: LayerTrace, steps: Steps, places: NDArray[np.int64]) -> Array:
+    """`scan`, with gates and states put where they belong."""
+    size = cell.hidden_size
+    width = size * max(1, len(trace.gates))
+    kept = np.empty((len(places), width), cell.dtype), np.empty((len(places), size), cell.dtype)
+    outputs = scan(cell, steps, gates, trace.reverse, kept)
+    visited = places[steps.reverse] if trace.reverse else places
+    for number, gate in enumerate(trace.gates.values()):
+        gate[visited] = kept[0][:, number * size : (number + 1) * size]
+    trace.states["h"][places] = outputs
+    if "c" in trace.states:
+        trace.states["c"][visited] = kept[1]
+    return outputs
 
 
 def _ending(weights: Mapping[str, Array], end: str) -> dict[str, Array]:

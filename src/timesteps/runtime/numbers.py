@@ -16,7 +16,7 @@ __all__ = ["Numbers"]
 
 Array = NDArray[np.float64]
 
-_WITHOUT_SCALE = ("df",)  # parameters that have no unit
+_WITHOUT_SCALE = ("df", "dispersion")  # parameters that have no unit
 
 
 class Numbers:

@@ -62,8 +62,14 @@ class Steps:
         return flat if len(flat) == self.starts[-1] else flat[self.time * y.shape[1] + self.row]
 
 
-def scan(cell: Cell, steps: Steps, gates: Gates, reverse: bool = False) -> Array:
-    """The output of every step, (N, H), where its input lies; the reverse direction starts at each row's own end."""
+def scan(
+    cell: Cell, steps: Steps, gates: Gates, reverse: bool = False, kept: tuple[Array, Array] | None = None
+) -> Array:
+    """The output of every step, (N, H), where its input lies; the reverse direction starts at each row's own end.
+
+    `kept` gets what `step` leaves of the gates, (N, G * H), and c of cells that have it, (N, H), in the order in which
+    steps are visited: where it lies, or at `steps.reverse`.
+    """
     starts = steps.starts.tolist()
     y = np.empty((starts[-1], cell.hidden_size), cell.dtype)
     state = cell.initial(len(steps.lengths))
@@ -79,5 +85,9 @@ def scan(cell: Cell, steps: Steps, gates: Gates, reverse: bool = False) -> Array
                 state = tuple(part[:active] for part in state)
             state = cell.advance(gx[starts[t] - begin : starts[t + 1] - begin], state)
             y[starts[t] : starts[t + 1]] = state[0]
+            if kept is not None and len(state) > 1:
+                kept[1][starts[t] : starts[t + 1]] = state[1]
+        if kept is not None:
+            kept[0][block] = gx
         time = end_time
     return y[steps.reverse] if reverse else y

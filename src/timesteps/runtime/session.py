@@ -26,6 +26,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import Golden, ModelSpec
 from timesteps.runtime.stream import Stream
 from timesteps.runtime.streamable import why_not_streamed
+from timesteps.runtime.trace import Trace
 
 __all__ = ["Session", "load", "with_golden"]
 
@@ -45,6 +46,8 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
     """
     path = modelfile.find(run)
     spec, tensors = modelfile.load(path, modelfile.NETWORK)
+    if spec.forecast is not None:
+        raise ModelError("holds a forecaster", path=path, mend="open it with timesteps.load_forecaster")
     try:
         session = Session(spec, tensors)
         if verify:
@@ -58,8 +61,8 @@ class Session:
     """A trained model: inputs in; labels, probabilities or numbers out.
 
     `predict`, `predict_proba`, `quantiles`, `distribution`, `logits` and `evaluate` read whole sequences and keep no
-    state. `step`, `run`, `reset` and `state` are those of one stream (`Stream`), which goes on from call to call;
-    `stream` begins another.
+    state; `trace` gives all that passes inside. `step`, `run`, `reset` and `state` are those of one stream (`Stream`),
+    which goes on from call to call; `stream` begins another.
 
     Inputs are a list of texts; lists of tokens; rows of token ids; or numeric rows (T, I), of different lengths, as
     what the model was trained on. Several members answer by their mean logit.
@@ -159,6 +162,11 @@ class Session:
         return self._read(inputs, 0)
 
     @property
+    def members(self) -> list[Network]:
+        """The networks that answer together."""
+        return list(self._members)
+
+    @property
     def classes(self) -> tuple[str | int | float | bool, ...]:
         """The labels, in the order of the columns of `predict_proba`."""
         return self.spec.classes
@@ -183,6 +191,15 @@ class Session:
             lengths.append(steps.lengths)
             first += len(rows)
         return np.concatenate(found), np.concatenate(lengths)
+
+    def trace(self, inputs: Iterable[Any]) -> Trace:
+        """Every gate and state on the way to the logits, by member, layer and direction; beside them what the first
+        layers read, and what pooling took. It takes hardly more time than `logits`, and memory for all of it.
+
+        Errors as `logits`.
+        """
+        steps = self._read(_rows(inputs), 0)
+        return Trace(tuple(member.trace(steps) for member in self._members))
 
     def predict_proba(self, inputs: Iterable[Any]) -> NDArray[np.float64]:
         """Probabilities (R, K) or (N, K) of the classes, in the order of `classes`, which sum to 1. Errors as `logits`.

@@ -11,15 +11,26 @@ from typing import Literal
 
 import msgspec
 
+from timesteps.runtime.series.frequency import Unit
+
 FORMAT_VERSION = 1
 
 # "ids": rows come as token ids; "tokens": as lists of tokens, one a step
 TokenizerName = Literal["word", "char", "syllable", "jamo", "byte", "subword", "ids", "tokens"]
 PoolName = Literal["last", "mean", "max", "mean+max", "attention", "none"]  # "none": an answer at every step
-LossName = Literal["cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t"]  # see `runtime.losses`
-TaskName = Literal["classify", "tag", "regress"]
+LossName = Literal[
+    "cross_entropy", "mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial"
+]  # see `runtime.losses`
+TaskName = Literal["classify", "tag", "regress", "forecast"]
 CellName = Literal["rnn", "lstm", "gru", "mingru", "minlstm"]
+Nonlinearity = Literal["tanh", "relu", "linear"]
 InputKind = Literal["ids", "one_hot", "bag", "numeric"]
+ForecastModelName = Literal["direct", "autoregressive"]
+BaseName = Literal["last", "seasonal", "drift", "mean", "none"]  # see `runtime.forecast.base`
+TransformName = Literal["none", "log", "log1p", "return"]  # see `runtime.forecast.scaling`
+ScalingName = Literal["window", "series", "all"]
+CentreName = Literal["last", "mean"]
+CalendarName = Literal["minute", "hour", "weekday", "day", "year"]  # see `runtime.forecast.calendar`
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -100,6 +111,50 @@ class TargetSpec(_Strict, frozen=True, kw_only=True):
         return self.shape[-1] if self.shape else 1
 
 
+class ForecastSpec(_Strict, frozen=True, kw_only=True):
+    """How series become the network's rows, and its answers forecasts; the columns are those of `Columns`.
+
+    Tensors, float64, of `horizon` steps, D targets and L levels: `forecast.share` (horizon, D), how much of the
+    network's correction of the base is taken, from 0 to 1; `forecast.lower` and `forecast.upper` (L, horizon, D), what
+    conformal calibration adds to the ends of the intervals, in units of the scale; and `forecast.centre` and
+    `forecast.scale`, (N, D) of the N series that it was trained on with the scaling "series", (1, D) with "all".
+    """
+
+    model: ForecastModelName = "direct"
+    horizon: int
+    context: int  # steps that the network reads
+    segment: int = 1  # so many of them at a time
+    season: int = 1
+    time: str | None = None
+    group: str | None = None
+    targets: tuple[str, ...]
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    vocabularies: tuple[tuple[str, ...], ...] = ()  # of each static column: its words, or none of numbers
+    unit: Unit
+    every: int = 1
+    regular: bool = True
+    independent: bool = True  # every target is a row of its own, with the same weights
+    base: BaseName = "last"
+    transform: TransformName = "none"
+    differences: bool = False  # the network reads each number's difference from the one before it, too
+    scaling: ScalingName = "window"
+    centre: CentreName = "last"
+    calendar: tuple[CalendarName, ...] = ()
+    missing: bool = False  # whether numbers may be missing; then each has a feature that says whether it is there
+    means: tuple[float, ...] = ()  # of past and future covariates, what missing ones decay to
+    rates: tuple[float, ...] = ()  # of targets, past and future covariates: how fast, a step
+    series: tuple[str, ...] = ()  # with the scaling "series": whose scales the tensors hold
+    levels: tuple[float, ...] = ()  # of intervals, in percent, rising
+    until: str = ""  # the last time that training has seen
+
+    @property
+    def width(self) -> int:
+        """Targets of a row."""
+        return 1 if self.independent else len(self.targets)
+
+
 class LayerSpec(_Strict, frozen=True, kw_only=True):
     """One recurrent layer."""
 
@@ -107,7 +162,7 @@ class LayerSpec(_Strict, frozen=True, kw_only=True):
     input_size: int
     hidden_size: int
     bidirectional: bool = False
-    nonlinearity: Literal["tanh", "relu"] = "tanh"  # rnn only
+    nonlinearity: Nonlinearity = "tanh"  # rnn only; linear is the identity
     reset_after: bool = True  # gru only: r is applied after (torch, cuDNN) or before (Cho et al. 2014) the product
     initial_state: Literal["zero", "learned"] = "zero"
     layer_norm: bool = False  # of the products with the weights, and of an LSTM's c on its way to h
@@ -167,8 +222,9 @@ class ModelSpec(_Strict, frozen=True, kw_only=True):
     format: Literal["timesteps"] = "timesteps"
     version: int = FORMAT_VERSION
     task: TaskName
-    classes: tuple[str | int | float | bool, ...]  # labels, in the order of the outputs; none to regress
-    targets: TargetSpec | None = None  # to regress
+    classes: tuple[str | int | float | bool, ...]  # labels, in the order of the outputs; none of numbers
+    targets: TargetSpec | None = None  # to regress and to forecast
+    forecast: ForecastSpec | None = None
     text: TextSpec | None = None
     numeric: NumericSpec | None = None
     network: NetworkSpec

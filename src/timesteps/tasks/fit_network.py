@@ -33,13 +33,15 @@ def settings_of(choices: object, seed: int, threads: int | None, **others: Any) 
     return Settings(**{**same, "seed": seed, "threads": 1 if threads is None else threads, **others})
 
 
-def untrained(spec: NetworkSpec, regularization: Regularization, settings: Settings) -> Network | PlainNetwork:
+def untrained(
+    spec: NetworkSpec, regularization: Regularization, settings: Settings, chrono: int | None = None
+) -> Network | PlainNetwork:
     """A network for the engine that will train it."""
     if choose_for(spec, regularization, settings).name == "native":
-        return PlainNetwork.untrained(spec, regularization, seed=settings.seed)
+        return PlainNetwork.untrained(spec, regularization, seed=settings.seed, chrono=chrono)
     from timesteps.nn.models import build
 
-    return build(spec, regularization, seed=settings.seed)
+    return build(spec, regularization, seed=settings.seed, chrono=chrono)
 
 
 def arrays_of(network: Network | PlainNetwork) -> dict[str, NDArray[Any]]:
@@ -58,12 +60,13 @@ def fit_network(
     regularization: Regularization,
     settings: Settings,
     *,
+    chrono: int | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> tuple[dict[str, NDArray[Any]], History]:
     """All tensors of the trained model, and how the training went; `say` hears which engine trains, and why."""
-    network = untrained(spec.network, regularization, settings)
+    network = untrained(spec.network, regularization, settings, chrono)
     if say is not None:
         say(f"engine: {choose(network, settings)}")
     history = train(network, train_rows, valid_rows, settings, callbacks=callbacks, progress=progress)

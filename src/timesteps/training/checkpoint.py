@@ -19,7 +19,15 @@ from timesteps.errors import ModelError, UsageError
 from timesteps.training.engines.engine import Array
 from timesteps.training.tensorfile import read_metadata, read_tensors, write_tensors
 
-__all__ = ["Checkpoint", "check_identity", "checkpoint_path", "load_checkpoint", "peek_checkpoint", "save_checkpoint"]
+__all__ = [
+    "CallbackState",
+    "Checkpoint",
+    "check_identity",
+    "checkpoint_path",
+    "load_checkpoint",
+    "peek_checkpoint",
+    "save_checkpoint",
+]
 
 VERSION = 1
 _KEY = "timesteps.checkpoint"

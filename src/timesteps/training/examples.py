@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.losses import Loss
 from timesteps.runtime.sequences import Sequences
 
-__all__ = ["Examples", "TargetKind"]
+__all__ = ["Examples", "StoredExamples", "TargetKind"]
 
 TargetKind = Literal["classes", "numbers"]
 
@@ -162,6 +162,9 @@ class Examples:
                     f"{outputs} outputs for {numbers} numbers of the loss {loss.name}",
                     mend=f"give the network {loss.outputs(numbers)} outputs",
                 )
+            if loss.name == "negative_binomial":
+                what, wrong = "step" if self.per_step else "row", (self.targets < 0).any(axis=1)
+                _refuse("target", self.targets, wrong, "this loss is of counts, from 0 on", what)
             return
         if self.targets.ndim == 2:
             if self.targets.shape[1] != outputs:
@@ -186,6 +189,30 @@ class Examples:
             state.update(f"{array.dtype.str}{array.shape};".encode())
             state.update(np.ascontiguousarray(array).data)
         return state.hexdigest()
+
+
+class StoredExamples(Protocol):
+    """Rows that are not in memory as the network reads them: on the disk, or made when they are read."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def steps(self) -> int:
+        """Of all rows together."""
+        ...
+
+    @property
+    def step_bytes(self) -> int:
+        """About what a step takes in memory."""
+        ...
+
+    def read(self, blocks: Iterable[int]) -> Examples:
+        """The rows of some blocks of `batches.BLOCK` rows, in this order, in memory."""
+        ...
+
+    def digest(self) -> str:
+        """Of everything in the rows."""
+        ...
 
 
 def _weights(sequences: Sequences, weights: ArrayLike | None, units: int, what: str) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from timesteps.runtime.layout import LINEAR, directions, network_tensors
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
+from timesteps.runtime.time_scales import chrono_signs
 
 __all__ = ["initial_weights"]
 
@@ -25,8 +26,11 @@ _FORGETS = {"lstm": 1, "minlstm": 0}  # cells with a forget gate: which of their
 Weights = dict[str, NDArray[np.float32]]
 
 
-def initial_weights(spec: NetworkSpec, seed: int = 0) -> Weights:
-    """The weights of an untrained network, by the scheme "keras" of `timesteps.nn.initialize`.
+def initial_weights(spec: NetworkSpec, seed: int = 0, chrono: int | None = None) -> Weights:
+    """The weights of an untrained network, by the scheme "keras" of `timesteps.nn.initialize`, perhaps with `chrono`.
+
+    Raises:
+        UsageError: `chrono` below 3, or with a cell that has no gate for it.
 
     >>> from timesteps.runtime.spec import LayerSpec
     >>> layer = LayerSpec(cell="lstm", input_size=3, hidden_size=2)
@@ -54,12 +58,14 @@ def initial_weights(spec: NetworkSpec, seed: int = 0) -> Weights:
     if spec.input == "ids":
         weights["embedding.weight"] = draws.uniform(shapes["embedding.weight"], _EMBEDDING_RANGE)
     for layer, end in cells:
-        weights |= {f"rnn.{name}_{end}": weight for name, weight in _cell(layer, end, shapes, draws).items()}
+        weights |= {f"rnn.{name}_{end}": weight for name, weight in _cell(layer, end, shapes, draws, chrono).items()}
     weights["head.weight"] = draws.glorot(shapes["head.weight"])
     return weights
 
 
-def _cell(layer: LayerSpec, end: str, shapes: Mapping[str, tuple[int, ...]], draws: _Draws) -> Weights:
+def _cell(
+    layer: LayerSpec, end: str, shapes: Mapping[str, tuple[int, ...]], draws: _Draws, chrono: int | None
+) -> Weights:
     """What of a layer's weights does not begin at zero."""
     size = layer.hidden_size
     weights = {"weight_ih": draws.glorot(shapes[f"rnn.weight_ih_{end}"])}
@@ -74,6 +80,11 @@ def _cell(layer: LayerSpec, end: str, shapes: Mapping[str, tuple[int, ...]], dra
         gate = _FORGETS[layer.cell]
         weights["bias_ih"] = np.zeros(shapes[f"rnn.bias_ih_{end}"], np.float32)
         weights["bias_ih"][gate * size : (gate + 1) * size] = 1.0
+    if chrono is not None:
+        bias = weights.setdefault("bias_ih", np.zeros(shapes[f"rnn.bias_ih_{end}"], np.float32))
+        scales = np.log(draws.between(size, 1.0, chrono - 1.0))
+        for gate, sign in chrono_signs(layer.cell, chrono).items():
+            bias[gate * size : (gate + 1) * size] = sign * scales
     return weights
 
 
@@ -91,11 +102,15 @@ class _Draws:
 
     def uniform(self, shape: tuple[int, ...], bound: float) -> NDArray[np.float32]:
         """U(-bound, bound)."""
-        low, width = np.float32(-bound), np.float32(bound) - np.float32(-bound)
-        numbers = np.empty(math.prod(shape), np.float32)
-        for block in _blocks(len(numbers)):
-            numbers[block] = self._shares(block.stop - block.start) * width + low
-        return numbers.reshape(shape)
+        return self.between(math.prod(shape), -bound, bound).reshape(shape)
+
+    def between(self, size: int, low: float, high: float) -> NDArray[np.float32]:
+        """U(low, high), (size,)."""
+        first, width = np.float32(low), np.float32(high) - np.float32(low)
+        numbers = np.empty(size, np.float32)
+        for block in _blocks(size):
+            numbers[block] = self._shares(block.stop - block.start) * width + first
+        return numbers
 
     def glorot(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Glorot and Bengio's uniform numbers, for a matrix (out, in)."""

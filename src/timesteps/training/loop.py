@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from timesteps.errors import DataError, option
 from timesteps.training.batches import Order, rows_of
 from timesteps.training.callbacks import Callback, EarlyStopping, History, Logs, Run
+from timesteps.training.doctor import Doctor
 from timesteps.training.engines.choice import choose, engine_for
-from timesteps.training.engines.engine import BadStepError, Step
+from timesteps.training.engines.engine import Array, BadStepError, Step
 from timesteps.training.engines.plain import PlainNetwork
-from timesteps.training.examples import Examples
+from timesteps.training.examples import Examples, StoredExamples
 from timesteps.training.nonfinite import NonFiniteError
 from timesteps.training.progress import Progress, SilentProgress
 from timesteps.training.recorder import Recorder
 from timesteps.training.settings import Settings
-from timesteps.training.spool import SpooledExamples
 from timesteps.training.state import TrainingState
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Interrupted(KeyboardInterrupt):
 
 def train(
     network: nn.Module | PlainNetwork,
-    train: Examples | SpooledExamples,
+    train: Examples | StoredExamples,
     valid: Examples | None,
     settings: Settings,
     *,
@@ -83,7 +83,10 @@ def train(
         UsageError: resuming with other data or settings; a folder whose run is unfinished, without `resume`; a folder
             that cannot be written.
         DataError: no rows, or a target that the network has no output for.
-        NonFiniteError: a loss or gradient is NaN or infinite; says where.
+        NonFiniteError: a loss, gradient or weight is NaN or infinite, or the loss has grown beyond all bounds; says
+            which tensor, where, and the likely cause. The network then has its last good weights: those before the bad
+            step or, where weights are bad, those of the last epoch's end. With `settings.nonfinite` "skip", bad steps
+            are left out with a warning, and counted in the history as `skipped`.
         Interrupted: Ctrl-C.
 
     >>> from timesteps.nn.models import build
@@ -118,7 +121,7 @@ class _Training:
     def __init__(
         self,
         network: nn.Module | PlainNetwork,
-        train: Examples | SpooledExamples,
+        train: Examples | StoredExamples,
         valid: Examples | None,
         settings: Settings,
         callbacks: Sequence[Callback],
@@ -141,6 +144,9 @@ class _Training:
         self.history.engine = choice
         self.state = TrainingState(self.engine, self.callbacks)
         self.run = Run(self.engine)
+        self.doctor = Doctor(settings.nonfinite, self.engine.weights, self._restore)
+        self.good: Callable[[], Mapping[str, Array]] | None = None  # the weights of the last epoch's end
+        self.restored = False
 
     def go(self, folder: Path | None, resume: bool) -> History:
         """All epochs."""
@@ -153,12 +159,19 @@ class _Training:
             if folder is not None:
                 recorder = Recorder(folder, self.state, self.settings, self.train, self.valid)
                 epoch = recorder.begin(self.history, self.run, resume)
+                self.good = recorder.weights
             epochs = self.settings.epochs
             self.progress.begin(rows=len(self.train), epochs=epochs, steps=self.steps, done=epoch)
             while epoch < epochs and not self.run.stop_training:
                 began = time.monotonic()
-                if not self._epoch(epoch):
-                    break
+                if recorder is None:
+                    self.good = self._copied()
+                try:
+                    self._epoch(epoch)
+                except NonFiniteError as error:
+                    if any(callback.on_nonfinite(error) for callback in self.callbacks):
+                        break
+                    raise
                 if recorder is not None:
                     recorder.epoch_end(self.history, self.run, time.monotonic() - began)
                 epoch += 1
@@ -168,14 +181,25 @@ class _Training:
         finally:
             self.progress.end()
             self.engine.end()
-        self.engine.keep_average()
+        if not self.restored:  # the averages may hold what the weights were restored from
+            self.engine.keep_average()
         for callback in self.callbacks:
             callback.on_train_end()
         self.history.best_epoch = None if self.patience is None else self.patience.best_epoch
         return self.history
 
-    def _epoch(self, epoch: int) -> bool:
-        """Train and validate once. False if a callback ended the run because of a number that is not finite."""
+    def _copied(self) -> Callable[[], Mapping[str, Array]]:
+        weights = self.engine.copy_weights()
+        return lambda: weights
+
+    def _restore(self) -> None:
+        """The weights are those of the last epoch's end again."""
+        if self.good is not None:
+            self.engine.restore_weights(self.good())
+            self.restored = True
+
+    def _epoch(self, epoch: int) -> None:
+        """Train and validate once."""
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch)
         settings = self.settings
@@ -186,24 +210,26 @@ class _Training:
             return {"loss": losses / weight, settings.criterion.measure: score / weight}
 
         self.engine.begin_epoch()
+        self.doctor.begin_epoch()
         for index, (rows, lengths) in enumerate(self._batches(epoch)):
-            try:
-                batch_loss, batch_score, batch_weight = self._step(epoch, index, rows)
-            except NonFiniteError as error:
-                if any(callback.on_nonfinite(error) for callback in self.callbacks):
-                    return False
-                raise
-            losses, score, weight = losses + batch_loss * batch_weight, score + batch_score, weight + batch_weight
+            step = self._step(epoch, index, rows)
+            if step is None:
+                continue
+            losses, score, weight = losses + step.loss * step.weight, score + step.score, weight + step.weight
             padded, real = padded + len(rows) * int(lengths.max(initial=0)), real + int(lengths.sum())
             if self.batch_callbacks:
                 self.engine.settle()
             for callback in self.batch_callbacks:
-                callback.on_train_batch_end(index, {"loss": batch_loss})
+                callback.on_train_batch_end(index, {"loss": step.loss})
+            if self.batch_callbacks:
+                self.doctor.examine(self.engine.weights(), f"in {self._where(epoch, index)}", "a callback has set it")
             self.progress.advance(epoch + 1, index + 1, int(lengths.sum()), metrics)
+        if not weight:
+            raise self.doctor.empty_epoch(epoch + 1)
         rate = self.engine.rate((epoch + 1) * self.steps - 1)
         waste = 1.0 - real / padded if padded else 0.0
-        self._epoch_end(epoch, {**metrics(), "learning_rate": rate, "padding_waste": waste})
-        return True
+        skipped = {"skipped": float(self.doctor.skipped)} if self.doctor.skipped else {}
+        self._epoch_end(epoch, {**metrics(), "learning_rate": rate, "padding_waste": waste, **skipped})
 
     def _batches(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """The rows of each batch, as the engine numbers them, and their lengths."""
@@ -220,18 +246,24 @@ class _Training:
             for batch in self.order.batches(lengths, epoch, window):
                 yield rows[batch], lengths[batch]
 
-    def _step(self, epoch: int, index: int, rows: NDArray[np.int64]) -> Step:
-        """One batch; a number that is not finite is told with its place."""
+    def _step(self, epoch: int, index: int, rows: NDArray[np.int64]) -> Step | None:
+        """One batch; None if it was skipped for a number that is not finite."""
+        number = epoch * self.steps + index
         try:
-            return self.engine.step(epoch * self.steps + index, rows)
+            step = self.engine.step(number, rows)
         except BadStepError as found:
-            where = f"epoch {epoch + 1}, step {index + 1} of {self.steps}"
-            mend = f"lower {option('learning_rate')} or {option('clip_norm')}"
-            raise NonFiniteError(f"{found.what} is {found.value} in {where}: {found.reason}", mend=mend) from found
+            self.doctor.met(found, self._where(epoch, index))
+            return None
+        self.doctor.passed(step.loss, step.norm, self.engine.rate(number), self._where(epoch, index))
+        return step
+
+    def _where(self, epoch: int, index: int) -> str:
+        return f"epoch {epoch + 1}, step {index + 1} of {self.steps}"
 
     def _epoch_end(self, epoch: int, logs: Logs) -> None:
         """Validate, with the weights that would be kept, and let the callbacks look at them."""
         self.engine.settle()
+        self.doctor.examine(self.engine.weights(), f"after epoch {epoch + 1}", "no gradient made it so")
         with self.engine.averaged():
             if self.valid is not None:
                 self.progress.stage("validating")

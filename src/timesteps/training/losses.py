@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from timesteps.runtime.losses import MIN_DF, MIN_SCALE, Loss
+from timesteps.runtime.losses import MAX_LOG_MEAN, MIN_DF, MIN_SCALE, Loss
 
 __all__ = ["correct", "cross_entropies", "disagreement", "loss", "number_losses", "score", "total_weight"]
 
@@ -68,6 +68,8 @@ def number_losses(outputs: Tensor, targets: Tensor, criterion: Loss) -> Tensor:
         found = (target - parts[..., 0]) ** 2
     elif criterion.name == "mae":
         found = (target - parts[..., 0]).abs()
+    elif criterion.name == "negative_binomial":
+        found = _count_losses(parts[..., 0], _softplus(parts[..., 1]) + MIN_SCALE, target)
     else:
         scale = _softplus(parts[..., 1]) + MIN_SCALE
         scaled = ((target - parts[..., 0]) / scale) ** 2
@@ -77,6 +79,15 @@ def number_losses(outputs: Tensor, targets: Tensor, criterion: Loss) -> Tensor:
             df = _softplus(parts[..., 2]) + MIN_DF
             found = _student_constant(df) + scale.log() + (df + 1) / 2 * torch.log1p(scaled / df)
     return torch.where(there, found, torch.zeros_like(found))
+
+
+def _count_losses(z: Tensor, dispersion: Tensor, counts: Tensor) -> Tensor:
+    """Of the negative binomial; the gammas in double precision, for they are small differences of large numbers."""
+    log_mean, rate = z.clamp(max=MAX_LOG_MEAN), 1 / dispersion.double()
+    gammas = torch.lgamma(rate) + torch.lgamma(counts.double() + 1) - torch.lgamma(counts.double() + rate)
+    product = dispersion * log_mean.exp()
+    found = gammas + (counts + rate) * torch.log1p(product.double()) - counts * (dispersion.log() + log_mean)
+    return found.to(z.dtype)
 
 
 def _softplus(x: Tensor) -> Tensor:
@@ -127,6 +138,8 @@ def score(logits: Tensor, targets: Tensor, weights: Tensor, criterion: Loss) -> 
     if criterion.is_classification:
         return torch.dot(correct(logits, targets).to(weights.dtype), weights)
     centres = logits.view(*targets.shape, -1)[..., criterion.centre]
+    if criterion.name == "negative_binomial":
+        centres = centres.clamp(max=MAX_LOG_MEAN).exp()
     return torch.dot((targets - centres).abs().nan_to_num(0.0).sum(1).to(weights.dtype), weights)
 
 

@@ -38,6 +38,8 @@ def measured(
 
 def _centres(criterion: Loss, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The predicted numbers (U, D), as the network was trained to make them: quantiles are not sorted."""
+    if criterion.name == "negative_binomial":
+        return criterion.predictions(outputs)
     return outputs[:, criterion.centre :: len(criterion.parameters)]
 
 

@@ -10,11 +10,12 @@ from timesteps.errors import UsageError, option
 from timesteps.runtime.losses import Loss
 from timesteps.runtime.spec import LossName
 
-__all__ = ["EngineChoice", "OptimizerName", "ScheduleName", "Settings"]
+__all__ = ["EngineChoice", "NonFinitePolicy", "OptimizerName", "ScheduleName", "Settings"]
 
 OptimizerName = Literal["adam", "adamw", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
 EngineChoice = Literal["auto", "native", "torch"]
+NonFinitePolicy = Literal["stop", "skip"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Settings:
         patience: epochs without a lower `val_loss` after which training stops and the best epoch's weights are
             restored; None, or no validation rows, trains all epochs and keeps the last weights.
         loss: what is minimised, by its name in `timesteps.runtime.losses`: `cross_entropy` of classes, or one of those
-            of numbers (`mse`, `mae`, `quantile`, `gaussian`, `student_t`).
+            of numbers (`mse`, `mae`, `quantile`, `gaussian`, `student_t`, `negative_binomial`).
         quantiles: the levels of the loss `quantile`, rising, each in (0, 1).
         label_smoothing: in [0, 1), share of each target spread evenly over the classes. Of the training loss only, and
             of cross-entropy only.
@@ -53,6 +54,9 @@ class Settings:
             independent dropout, and half the symmetric Kullback-Leibler divergence of the two answers is added to the
             loss. A step then costs twice as much; 0 is off. Of cross-entropy only.
         bucket: batches of rows of similar length (less padding) instead of plainly shuffled ones.
+        nonfinite: what to do with a step whose loss or gradient is NaN or infinite; it is never taken. `stop` ends
+            the run there, with the last good weights; `skip` goes on, unless the weights are bad or ten such steps
+            follow each other. Not part of what a resumed run must share.
         seed: of the order of the rows and of dropout.
         threads: the engine's number of threads during the run; None leaves torch's as it is. Not part of what a
             resumed run must share, but the last bits of a sum may depend on it where torch trains.
@@ -89,6 +93,7 @@ class Settings:
     label_smoothing: float = 0.0
     consistency: float = 0.0
     bucket: bool = True
+    nonfinite: NonFinitePolicy = "stop"
     seed: int = 0
     threads: int | None = None
     engine: EngineChoice = "auto"
@@ -101,6 +106,7 @@ class Settings:
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 raise UsageError(f"{option(name)} is {value!r}", mend=f"give a whole number of at least {lowest}")
         words = {"optimizer": OptimizerName, "schedule": ScheduleName, "engine": EngineChoice}
+        words["nonfinite"] = NonFinitePolicy
         for name, known in ((name, get_args(choice)) for name, choice in words.items()):
             if getattr(self, name) not in known:
                 raise UsageError(f"{option(name)} is {getattr(self, name)!r}", mend=f"choose one of {', '.join(known)}")
@@ -136,11 +142,11 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Plain values that a resumed run must share with the run it continues.
 
-        All but `threads` and `engine` (the run adds which engine it took), and `epochs` too where the number of epochs
-        changes no step (a constant rate, no warm-up), so that such a run can be made longer.
+        All but `threads`, `nonfinite` and `engine` (the run adds which engine it took), and `epochs` too where the
+        number of epochs changes no step (a constant rate, no warm-up), so that such a run can be made longer.
         """
         values = asdict(self) | {"betas": list(self.betas), "quantiles": list(self.quantiles)}
-        del values["threads"], values["engine"]
+        del values["threads"], values["engine"], values["nonfinite"]
         if self.schedule == "constant" and self.warmup == 0.0:
             del values["epochs"]
         return values

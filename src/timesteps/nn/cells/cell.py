@@ -169,6 +169,14 @@ class Cell(nn.Module, ABC):
         `recurrent_mask` (B, H) multiplies the hidden state where it enters `weight_hh`, and only there.
         """
 
+    def gates_at(self, gx: Tensor, before: tuple[Tensor, ...], made: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The gates of a step by their names, as the activations leave them: (B, H) each.
+
+        For looking inside (`trace`); a cell that does not say gives none. `gx` is what `step` read, `before` the state
+        that it began with, `made` the one that it gave. Linear cells get gx (..., G*H) of all steps, and no states.
+        """
+        return {}
+
     def zero_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros (B, size) for each of `states`."""
         weight = self.weight_ih

@@ -57,17 +57,22 @@ class GRUCell(Cell):
     def step(self, gx: Tensor, state: State, recurrent_mask: Tensor | None = None) -> tuple[Tensor, State]:
         """gx (B, 3H), h (B, H) -> h' (B, H), h'."""
         assert isinstance(state, Tensor)
-        h = state if recurrent_mask is None else state * recurrent_mask
+        _, z, n = self._gated(gx, state if recurrent_mask is None else state * recurrent_mask)
+        new = n + z * (state - n)
+        return new, new
+
+    def gates_at(self, gx: Tensor, before: tuple[Tensor, ...], made: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """r, z and n."""
+        return dict(zip(self.gates, self._gated(gx, before[0]), strict=True))
+
+    def _gated(self, gx: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         gates, bias = 2 * self.hidden_size, self.bias_hh if self.bias else None
         if self.reset_after:
             gh = self.recur(h, bias)
             r, z = torch.sigmoid(gx[:, :gates] + gh[:, :gates]).chunk(2, -1)
-            n = torch.tanh(gx[:, gates:] + r * gh[:, gates:])
-        else:
-            r, z = torch.sigmoid(gx[:, :gates] + self._product(h, slice(gates), bias)).chunk(2, -1)
-            n = torch.tanh(gx[:, gates:] + self._product(r * h, slice(gates, None), bias))
-        new = n + z * (state - n)
-        return new, new
+            return r, z, torch.tanh(gx[:, gates:] + r * gh[:, gates:])
+        r, z = torch.sigmoid(gx[:, :gates] + self._product(h, slice(gates), bias)).chunk(2, -1)
+        return r, z, torch.tanh(gx[:, gates:] + self._product(r * h, slice(gates, None), bias))
 
     def _product(self, h: Tensor, rows: slice, bias: Tensor | None) -> Tensor:
         """`recur` for some of the gates."""

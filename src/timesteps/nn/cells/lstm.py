@@ -100,3 +100,11 @@ class LSTMCell(Cell):
         if self.proj_size:
             h = F.linear(h, self.weight_hr)
         return h, (h, c)
+
+    def gates_at(self, gx: Tensor, before: tuple[Tensor, ...], made: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """i, f, g and o."""
+        i, f, g, o = (gx + self.recur(before[0])).chunk(4, -1)
+        if self.peephole:
+            p_i, p_f, p_o = self.weight_ch.chunk(3)
+            i, f, o = i + p_i * before[1], f + p_f * before[1], o + p_o * made[1]
+        return {"i": torch.sigmoid(i), "f": torch.sigmoid(f), "g": torch.tanh(g), "o": torch.sigmoid(o)}

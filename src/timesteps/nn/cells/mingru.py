@@ -35,3 +35,8 @@ class MinGRUCell(LinearCell):
         z, candidate = gx.chunk(2, -1)
         z = torch.sigmoid(z)
         return 1 - z, z * candidate
+
+    def gates_at(self, gx: Tensor, before: tuple[Tensor, ...], made: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """z and the candidate."""
+        z, candidate = gx.chunk(2, -1)
+        return {"z": torch.sigmoid(z), "candidate": candidate}

@@ -37,3 +37,8 @@ class MinLSTMCell(LinearCell):
         f, i, candidate = gx.chunk(3, -1)
         more = F.logsigmoid(f) - F.logsigmoid(i)
         return torch.sigmoid(more), torch.sigmoid(-more) * candidate
+
+    def gates_at(self, gx: Tensor, before: tuple[Tensor, ...], made: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """f, i and the candidate."""
+        f, i, candidate = gx.chunk(3, -1)
+        return {"f": torch.sigmoid(f), "i": torch.sigmoid(i), "candidate": candidate}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.errors import DataError, ModelError, UsageError
+from timesteps.runtime.language.answers import Answers
 from timesteps.runtime.language.model import LanguageModel, State
 from timesteps.runtime.language.scoring import token_log_probs
 
@@ -23,7 +24,7 @@ __all__ = ["MixtureModel", "fit_weights", "tune"]
 _PROBE = "The films' end: 정말 재미있다ㅋㅋ, 1편 3.5점!! Don't\u2026 café"
 
 
-class MixtureModel:
+class MixtureModel(Answers):
     """Language models over one vocabulary, interpolated linearly.
 
     The vocabulary is all their words together, numbered as in the first model and then as in the others. A model gives

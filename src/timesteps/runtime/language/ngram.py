@@ -51,6 +51,7 @@ class Ngram(OfUnits):
         """
         model = cls.__new__(cls)
         Ngram.__init__(model, *modelfile.load(modelfile.find(run), NGRAM))
+        model.run = Path(run)
         return model
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,8 @@ class RecurrentModel(OfUnits):
         file = modelfile.find(path)
         spec, tensors = modelfile.load(file, LANGUAGE)
         try:
-            return cls(spec, tensors)
+            model = cls(spec, tensors)
         except ModelError as error:
             raise ModelError(error.what, path=file, mend=error.mend) from error
+        model.run = Path(path)
+        return model

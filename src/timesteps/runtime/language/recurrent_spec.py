@@ -120,6 +120,7 @@ def _contradictions(spec: LanguageSpec) -> list[tuple[bool, str]]:
         (spec.version != FORMAT_VERSION, f"format version {spec.version}"),
         (any(not 1 <= size <= MAX_SIZE for size in sizes), f"a size is not between 1 and {MAX_SIZE}"),
         (inputs != sizes[:-1], f"the layers' input sizes {inputs} do not follow from what is below them"),
+        (any(layer.nonlinearity == "linear" for layer in layers), "a linear layer"),
         (any(layer.cell not in CELLS for layer in layers), f"cells other than {', '.join(CELLS)}"),
         (not plain, "a layer that is bidirectional, normalised, or with zoneout or a learned state"),
         (spec.tied and sizes[-1] != spec.embedding_size, f"tied with {sizes[-1]} outputs of {spec.embedding_size}"),

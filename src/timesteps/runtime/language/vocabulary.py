@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from timesteps.errors import DataError, ModelError, UsageError, option
+from timesteps.runtime.language.answers import Answers
 from timesteps.runtime.language.units import BEGIN, END, MARKS, UNKNOWN, Units, UnitsSpec
 from timesteps.runtime.layout import shorten
 from timesteps.runtime.text.subword import SubwordModel
@@ -200,7 +201,7 @@ class UnitVocabulary:
         return self._units.join([self.words[token] for token in tokens if token not in marks])
 
 
-class OfUnits:
+class OfUnits(Answers):
     """What of a `LanguageModel` is its vocabulary's alone."""
 
     vocabulary: UnitVocabulary

@@ -72,6 +72,8 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         most 20 classes; with more, "auto" is "none".
     cell, hidden_size, num_layers, bidirectional, nonlinearity, reset_after, initial_state, layer_norm, peephole, pool,
     embedding_size, wide : the network.
+    chrono : the longest dependency in steps, for biases of gates that begin with time scales up to it (Tallec and
+        Ollivier 2018, arXiv 1804.11188); None: not.
     vectors : what the embedding of ids starts from: the path of a word2vec, GloVe or fastText file, or a mapping from
         words to vectors, each of `embedding_size` numbers; or an array whose row k belongs to id k (rows with NaN are
         left to chance). Words without a vector start as without it.
@@ -88,6 +90,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
     patience : stop when the validation loss has not improved for so many epochs; the best weights are restored.
     validation_split : share of the rows held out for validation when `fit` is given none; identical rows stay
         together. None holds out 0.1 when there is a patience, otherwise nothing.
+    nonfinite : what to do with a step whose loss or gradient is NaN or infinite: "stop" the training, or "skip" it.
     members : networks that answer together by their mean logit; `unguided` : how many of them do without the guide's
         hints, so that they make other errors.
     engine : what takes the training steps: "torch"; "native", the compiled core, which trains plain networks on a CPU
@@ -153,6 +156,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         nonlinearity: Literal["tanh", "relu"] | None = None,
         reset_after: bool | None = None,
         initial_state: Literal["zero", "learned"] | None = None,
+        chrono: int | None = None,
         layer_norm: bool | None = None,
         peephole: bool | None = None,
         pool: PoolName | None = None,
@@ -180,6 +184,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         ema: float | None = None,
         patience: int | Literal["none"] | None = None,
         validation_split: float | None = None,
+        nonfinite: Literal["stop", "skip"] | None = None,
         members: int | None = None,
         unguided: int | None = None,
         engine: Literal["auto", "native", "torch"] | None = None,
@@ -218,6 +223,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.nonlinearity = nonlinearity
         self.reset_after = reset_after
         self.initial_state = initial_state
+        self.chrono = chrono
         self.layer_norm = layer_norm
         self.peephole = peephole
         self.pool = pool
@@ -245,6 +251,7 @@ class Classifier(ReadsRows, ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.ema = ema
         self.patience = patience
         self.validation_split = validation_split
+        self.nonfinite = nonfinite
         self.members = members
         self.unguided = unguided
         self.engine = engine

@@ -54,7 +54,7 @@ def build_network(spec: NetworkSpec, options: Options, member: int = 0) -> Netwo
         word_dropout=options.word_dropout,
         head_dropout=options.dropout,
     )
-    return untrained(spec, regularization, member_settings(options, member))
+    return untrained(spec, regularization, member_settings(options, member), options.chrono)
 
 
 def fit_model(

@@ -11,6 +11,7 @@ from pathlib import Path
 from timesteps.data.source import resolve
 from timesteps.data.streams import COMPRESSED_SUFFIXES, is_stdin
 from timesteps.errors import UsageError, option
+from timesteps.tasks.classify.given import kind_of_request
 from timesteps.tasks.classify.request import Request
 
 __all__ = ["available", "bytes_of", "give_back", "memory_for", "too_large"]
@@ -70,6 +71,8 @@ def too_large(source: str | None, memory: str | int | None) -> int | None:
 
 def memory_for(request: Request) -> int | None:
     """The memory to train in from the disk; None: the data fit. Once decided, it is for good: see `Request`."""
+    if kind_of_request(request) == "numeric":
+        return None  # numbers take about the memory that they take in a file
     return None if request.memory == "none" else too_large(request.place(request.data), request.memory)
 
 

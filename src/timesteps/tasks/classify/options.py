@@ -18,6 +18,7 @@ from timesteps.runtime.spec import (
     TextSpec,
     TokenizerName,
 )
+from timesteps.runtime.time_scales import chrono_signs
 
 InputName = Literal["bag", "ids", "one_hot", "numeric"]
 
@@ -25,7 +26,7 @@ InputName = Literal["bag", "ids", "one_hot", "numeric"]
 #: Choices that may be absent: "none" on the command line and in `Options.but`, where None leaves them as they are.
 _MAY_BE_NONE = (
     "num_words", "max_length", "syllable", "jamo", "table_learning_rate", "wide_learning_rate", "clip_norm", "patience",
-    "piece",
+    "piece", "chrono",
 )  # fmt: skip
 
 
@@ -71,6 +72,7 @@ class Options:
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     reset_after: bool = True
     initial_state: Literal["zero", "learned"] = "zero"
+    chrono: int | None = None
     layer_norm: bool = False
     peephole: bool = False
     pool: PoolName = "last"
@@ -99,6 +101,7 @@ class Options:
     clip_norm: float | None = 1.0
     ema: float = 0.0
     patience: int | None = None
+    nonfinite: Literal["stop", "skip"] = "stop"
     members: int = 1
     unguided: int = 0
     seed: int = 0
@@ -130,6 +133,8 @@ class Options:
                     "product that it could act on",
                     mend=f"use {option('input_dropout')} or {option('dropout')}",
                 )
+        if self.chrono is not None:
+            chrono_signs(self.cell, self.chrono)
         for name in ("peephole", "zoneout_cell"):
             if getattr(self, name) and self.cell != "lstm":
                 raise UsageError(

@@ -12,6 +12,7 @@ from timesteps.errors import UsageError, option
 from timesteps.runtime.scratch import Scratch
 from timesteps.runtime.sequences import Sequences
 from timesteps.tasks.classify.fitting import member_settings
+from timesteps.tasks.classify.given import kind_of_request
 from timesteps.tasks.classify.large import prepare_spooled
 from timesteps.tasks.classify.options import Options
 from timesteps.tasks.classify.prepare import Prepared, prepare
@@ -43,19 +44,21 @@ def make_ready(request: Request, say: Say, scratch: Scratch | None = None) -> Re
     if scratch is not None:
         return _ready_on_disk(request, say, scratch)
     given = {"vectors": request.vectors is not None, "unlabeled": request.unlabeled is not None}
-    options = choose(request.recipe, "text", request.choices, None, **given)
+    kind = kind_of_request(request)
+    options = choose(request.recipe, kind, request.choices, None, **given)
     member_settings(options, threads=request.threads)  # an option that makes no sense is said before the data is read
     rows = read_rows(request, options.seed, say)
-    options = choose(request.recipe, "text", request.choices, rows.train.texts, **given)
+    if kind == "text":
+        options = choose(request.recipe, kind, request.choices, rows.train.inputs, **given)
     weights = _weights(request, rows)
     prepared = prepare(
-        "text",
-        rows.train.texts,
+        kind,
+        rows.train.inputs,
         options,
         rows.classes,
         targets=rows.train.targets,
         weights=weights,
-        unlabeled=read_unlabeled(request, rows.valid.texts, say),
+        unlabeled=read_unlabeled(request, rows.valid.inputs, say),
     )
     assert isinstance(prepared.train, Sequences)
     return Ready(
@@ -63,7 +66,7 @@ def make_ready(request: Request, say: Say, scratch: Scratch | None = None) -> Re
         rows,
         prepared,
         Examples(prepared.train, rows.train.targets, weights),
-        Examples(prepared.steps(rows.valid.texts), rows.valid.targets),
+        Examples(prepared.steps(rows.valid.inputs), rows.valid.targets),
         _vectors(request, prepared, say),
     )
 
@@ -85,7 +88,7 @@ def _ready_on_disk(request: Request, say: Say, scratch: Scratch) -> Ready:
         texts.sort_classes(rows.classes, len(texts) / (len(rows.classes) * counts))
     prepared = prepare_spooled(texts, options, rows.classes, scratch, say)
     assert isinstance(prepared.train, SpooledExamples)
-    valid = Examples(prepared.steps(rows.valid.texts), rows.valid.targets)
+    valid = Examples(prepared.steps(rows.valid.inputs), rows.valid.targets)
     return Ready(options, rows, prepared, prepared.train, valid, _vectors(request, prepared, say))
 
 

@@ -40,10 +40,10 @@ def write_reports(
         probabilities=result.probabilities,
         baselines=baselines,
         comparison=result.comparison,
-        texts=rows.valid.texts,
+        texts=rows.valid.inputs if session.spec.text is not None else (),
         places=[f"{rows.valid_name}:{line}" for line in rows.valid.lines],
         histories=[history.rows for history in fitted.histories],
-        lengths=_whole_lengths(session, rows.train.texts),
+        lengths=_whole_lengths(session, rows.train.inputs),
         max_length=ready.options.max_length,
         padding_waste=float(np.mean(waste)) if waste else None,
         rows=RowAccount(rows.read, len(rows.train), len(rows.valid), rows.left_out, notes=rows.notes),
@@ -63,13 +63,14 @@ def write_reports(
     write_card(folder, content)
 
 
-def _whole_lengths(session: Session, texts: list[str]) -> NDArray[np.int64]:
-    """Steps of the texts before truncation."""
-    assert session.spec.text is not None
+def _whole_lengths(session: Session, inputs: list[Any]) -> NDArray[np.int64]:
+    """Steps of the rows before truncation."""
+    if session.spec.text is None:
+        return np.array([len(row) for row in inputs], np.int64)
     whole = msgspec.structs.replace(
         session.spec.text, max_length=None, mask=True, truncating="pre", head_length=0, guide=None
     )
-    return TextProcessor.load(whole, session.tensors).steps(texts).lengths
+    return TextProcessor.load(whole, session.tensors).steps(inputs).lengths
 
 
 def _command(request: Request, folder: Path) -> str:
@@ -79,6 +80,11 @@ def _command(request: Request, folder: Path) -> str:
     given: dict[str, Any] = {
         "text_column": request.text_column,
         "label_column": request.label_column,
+        "time": request.time,
+        "group": request.group,
+        "features": None if request.features is None else ",".join(request.features),
+        "missing": request.missing,
+        "window": request.window,
         "encoding": request.encoding,
         "valid": None if request.valid is None else Path(request.valid).name,
         "validation_split": request.validation_split,

@@ -24,6 +24,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     data: str | None = None
     text_column: str | None = None
     label_column: str | None = None
+    time: str | None = None
+    group: str | None = None
+    features: list[str] | None = None
+    missing: Literal["error", "interpolate"] | None = None
+    window: int | None = None
     encoding: str | None = None
     valid: str | None = None
     validation_split: float | None = None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.data.sequence_table import SequenceTable
 from timesteps.data.source import open_source
-from timesteps.data.split import shared_rows, split_rows, without
+from timesteps.data.split import split_groups, without
 from timesteps.data.tables import TextTable
 from timesteps.errors import DataError
+from timesteps.tasks.classify.given import Table, inputs_of, keys_of, open_rows, test_part
 from timesteps.tasks.classify.request import Request
 
 DEFAULT_SPLIT = 0.2
@@ -22,15 +24,15 @@ DEFAULT_SPLIT = 0.2
 
 @dataclass(frozen=True)
 class Part:
-    """Texts with their class numbers and the lines they came from."""
+    """Texts, or sequences of numbers (T, I), with their class numbers and the lines they came from."""
 
-    texts: list[str]
+    inputs: list[Any]
     targets: NDArray[np.int64]
     lines: list[int]
     rows: int | None = None  # how many there are, where memory holds but a sample of them
 
     def __len__(self) -> int:
-        return len(self.texts) if self.rows is None else self.rows
+        return len(self.inputs) if self.rows is None else self.rows
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Rows:
     read: int
     left_out: dict[str, int]  # reason -> rows
     notes: list[str] = field(default_factory=list)
+    features: tuple[str, ...] = ()  # of each step of numbers, where they have names
 
     def to_dict(self) -> dict[str, Any]:
         """What became of every row that was read, as plain values for --json: read = used + all left out."""
@@ -63,57 +66,52 @@ class Rows:
 
 def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
     """Read the data that the request names and split it, saying what was guessed and what was left out."""
-    options: dict[str, Any] = {
-        "text_column": request.text_column,
-        "label_column": request.label_column,
-        "encoding": request.encoding,
-    }
-
-    def opened(given: str | None) -> TextTable:
-        table = open_source(request.place(given), **options)
-        # Wherever a run is resumed, its data bear the name that the first command gave them.
-        return table if request.place(given) == given else replace(table, source=str(given))
-
-    table = opened(request.data)
-    classes = classes_of(Counter(table.labels or []), len(table.texts), table.source)
+    table = open_rows(request, request.data)
+    keys = keys_of(table)
+    classes = classes_of(Counter(table.labels or []), len(table), table.source)
     numbers = {label: number for number, label in enumerate(classes)}
     targets = np.array([numbers[label] for label in table.labels or []], np.int64)
     left_out = Counter(skipped.reason for skipped in table.skipped)
     notes = list(table.notes)
     read = table.rows_read
 
-    def part(of: TextTable, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> Part:
-        return Part([of.texts[i] for i in rows], labels[rows], [of.lines[i] for i in rows])
+    def part(of: Table, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> Part:
+        inputs = inputs_of(of)
+        return Part([inputs[i] for i in rows], labels[rows], [of.lines[i] for i in rows])
 
-    if request.valid is None:
+    judged_on_test = test_part(request) and not request.validation_split and request.choices.get("patience") is None
+    if request.valid is None and not judged_on_test:
         share = request.validation_split or DEFAULT_SPLIT
-        train_rows, valid_rows = split_rows(table.texts, targets, share, seed)
+        what = "the text" if isinstance(table, TextTable) else "the numbers"
+        train_rows, valid_rows = split_groups(keys, targets, share, seed)
         if len(valid_rows) == 0:
             raise DataError(
-                f"{len(table.texts)} rows are too few to hold out {share:.0%} of them for validation",
+                f"{len(table)} rows are too few to hold out {share:.0%} of them for validation",
                 path=table.source,
                 mend="give more rows, or --valid FILE",
             )
         train, valid = part(table, targets, train_rows), part(table, targets, valid_rows)
-        valid_source = f"{share:.0%} of {table.source}, held out by a hash of the text"
+        valid_source = f"{share:.0%} of {table.source}, held out by a hash of {what}"
         valid_name = table.source
     else:
-        other = opened(request.valid)
+        if request.valid is None:
+            other = open_rows(request, request.data, split="test")
+        else:
+            other = open_rows(request, request.valid)
         read += other.rows_read
         left_out.update(skipped.reason for skipped in other.skipped)
         check_labels(other, classes)
-        valid = part(
-            other, np.array([numbers[label] for label in other.labels or []], np.int64), np.arange(len(other.texts))
-        )
-        twice = shared_rows(table.texts, other.texts)
+        valid = part(other, np.array([numbers[label] for label in other.labels or []], np.int64), np.arange(len(other)))
+        held = set(keys_of(other))
+        twice = np.array([row for row, key in enumerate(keys) if key in held], np.int64)
         if len(twice):
             lines = ", ".join(str(table.lines[i]) for i in twice[:3]) + (", …" if len(twice) > 3 else "")
             notes.append(
-                f"{len(twice)} training rows are in the validation file, too, and were left out (lines {lines})"
+                f"{len(twice)} training rows are among the validation rows, too, and were left out (lines {lines})"
             )
             left_out["also in the validation file"] += len(twice)
-        train = part(table, targets, np.setdiff1d(np.arange(len(table.texts)), twice))
-        valid_source = other.source
+        train = part(table, targets, np.setdiff1d(np.arange(len(table)), twice))
+        valid_source = other.source if request.valid is not None else f"the test part of {other.source}"
         valid_name = other.source
     missing = [label for number, label in enumerate(classes) if number not in train.targets]
     if missing:
@@ -124,7 +122,17 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
         say(note)
     say_left_out(left_out, read, table.skipped[0].line if table.skipped else None, say)
     return Rows(
-        train, valid, classes, table.source, valid_source, valid_name, table.sha256, read, dict(left_out), notes
+        train,
+        valid,
+        classes,
+        table.source,
+        valid_source,
+        valid_name,
+        table.sha256,
+        read,
+        dict(left_out),
+        notes,
+        () if isinstance(table, TextTable) else table.features,
     )
 
 
@@ -170,16 +178,16 @@ def _natural(label: str) -> tuple[int, float, str]:
     return (0, value, label) if math.isfinite(value) else (1, 0.0, label)
 
 
-def check_labels(table: TextTable, classes: Iterable[object]) -> None:
+def check_labels(table: Table, classes: Iterable[object]) -> None:
     """`DataError`, with its line, for the first label that is none of the classes that a model was trained on."""
     known = dict.fromkeys(map(str, classes))
     for row, label in enumerate(table.labels or []):
         if label not in known:
             shown = ", ".join(map(repr, list(known)[:10])) + (", …" if len(known) > 10 else "")
-            inside = table.paths is None
+            inside = isinstance(table, SequenceTable) or table.paths is None
             raise DataError(
                 f"label {label!r} does not occur in the training data (it has {shown})",
-                path=table.source if inside else table.where(row),
+                path=table.source if inside or isinstance(table, SequenceTable) else table.where(row),
                 line=table.lines[row] if inside else None,
                 mend="mend the label, or train with rows of that class",
             )

@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.metrics import evaluate
 from timesteps.runtime.scratch import Scratch
+from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
@@ -26,7 +29,8 @@ from timesteps.tasks.classify.result import Result
 from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress
 
-GOLDEN_TEXTS = 4
+GOLDEN_ROWS = 4
+GOLDEN_STEPS = 200  # of a row of numbers: they are written out in the model file
 
 
 def run(request: Request, folder: Path, *, resume: bool, say: Say, progress: Progress) -> Result:
@@ -62,19 +66,21 @@ def _run(request: Request, folder: Path, scratch: Scratch | None, resume: bool, 
     with _clock(seconds, "data"):
         ready = make_ready(request, say, scratch)
     give_back()
+    if ready.rows.features:  # later files may have more columns of numbers
+        request = msgspec.structs.replace(request, features=list(ready.rows.features))
     if not resume:
         clear(folder)
         request.write(folder)
     baselines: list[BaselineResult] = []
     if request.baselines:
         sample = ready.rows.train
-        if len(sample.texts) < len(sample):
-            say(f"baselines need their rows in memory: trained on {len(sample.texts):,} of {len(sample):,}")
+        if len(sample.inputs) < len(sample):
+            say(f"baselines need their rows in memory: trained on {len(sample.inputs):,} of {len(sample):,}")
         with _clock(seconds, "baselines"):
             baselines = fit_baselines(
-                sample.texts,
+                _as_baselines_read(sample.inputs),
                 sample.targets,
-                ready.rows.valid.texts,
+                _as_baselines_read(ready.rows.valid.inputs),
                 sample_weight=ready.train.weights if isinstance(ready.train, Examples) else None,
                 num_classes=len(ready.rows.classes),
                 progress=say,
@@ -105,14 +111,19 @@ def _judge(
 ) -> tuple[Session, Result]:
     """Write the model, load it as a user would, and judge what was loaded on the validation rows."""
     path = folder / modelfile.FILE_NAME
-    golden = ready.rows.valid.texts[:GOLDEN_TEXTS]
+    valid = ready.rows.valid
+    golden = [row[:GOLDEN_STEPS] if isinstance(row, np.ndarray) else row for row in valid.inputs[:GOLDEN_ROWS]]
     modelfile.save(path, with_golden(fitted.spec, fitted.tensors, golden), fitted.tensors)
     session = load(path, verify=True)
-    valid = ready.rows.valid
     evaluations = [evaluate(valid.targets, each.probabilities, ready.rows.classes) for each in baselines]
-    probabilities = session.predict_proba(valid.texts)
+    probabilities = session.predict_proba(valid.inputs)
     evaluation = evaluate(valid.targets, probabilities, ready.rows.classes)
     return session, Result(folder, evaluation, probabilities, baselines, evaluations, ready.rows, seconds)
+
+
+def _as_baselines_read(inputs: list[Any]) -> list[str] | Sequences:
+    numeric = bool(inputs) and not isinstance(inputs[0], str)
+    return Sequences.of(inputs, np.float64) if numeric else inputs
 
 
 def _write_log(folder: Path, fitted: Fitted) -> None:

@@ -35,7 +35,7 @@ def spool_rows(request: Request, seed: int, scratch: Scratch, say: Callable[[str
     }
     flow = Flow(source, **named)
     held, held_rows, left_out = _given(request, named, say)
-    known = {text_key(text) for text in held.texts}
+    known = {text_key(text) for text in held.inputs}
     texts = SpooledTexts(scratch)
     for block in flow:
         kept = [row for row, text in enumerate(block.texts) if not known or text_key(text) not in known]
@@ -58,7 +58,7 @@ def spool_rows(request: Request, seed: int, scratch: Scratch, say: Callable[[str
         assert held_rows is not None
         check_labels(held_rows, classes)
         numbers = {label: number for number, label in enumerate(classes)}
-        held = Part(held.texts, np.array([numbers[label] for label in held_rows.labels or []], np.int64), held.lines)
+        held = Part(held.inputs, np.array([numbers[label] for label in held_rows.labels or []], np.int64), held.lines)
         valid_source = valid_name = held_rows.source
     texts.sort_classes(classes)
     for label in classes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from timesteps.data.catalogue import Dataset
-from timesteps.data.source import open_source, resolve
-from timesteps.tasks.classify.folder import REQUEST
+from timesteps.data.source import resolve
+from timesteps.tasks.classify.given import inputs_of, kind_of_request, open_rows, request_of
 from timesteps.tasks.classify.ready import Say
 from timesteps.tasks.classify.recipes import choose
 from timesteps.tasks.classify.request import Request
@@ -18,9 +18,9 @@ __all__ = ["Judged", "rows_to_judge"]
 
 @dataclass(frozen=True)
 class Judged:
-    """Labelled rows, and where they come from."""
+    """Labelled rows, texts or sequences of numbers, and where they come from."""
 
-    texts: list[str]
+    inputs: list[Any]
     labels: list[str]
     source: str
 
@@ -34,25 +34,17 @@ def rows_to_judge(run: str, data: str | None, classes: tuple[object, ...], say: 
     Raises:
         DataError: data that cannot be used, or labels that the model does not know.
     """
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    request = Request.read(folder) if (folder / REQUEST).is_file() else None
+    request = request_of(run)
     if data is None:
         if request is None:
             return None
         given = {"vectors": request.vectors is not None, "unlabeled": request.unlabeled is not None}
-        seed = choose(request.recipe, "text", request.choices, None, **given).seed
+        seed = choose(request.recipe, kind_of_request(request), request.choices, None, **given).seed
         rows = read_rows(request, seed, say)
         labels = [rows.classes[target] for target in rows.valid.targets.tolist()]
-        return Judged(rows.valid.texts, labels, rows.valid_source)
+        return Judged(rows.valid.inputs, labels, rows.valid_source)
     found = resolve(data)
     split = "test" if isinstance(found, Dataset) and "test" in found.parts else "train"
-    columns = request or Request()
-    table = open_source(
-        data,
-        split=split,
-        text_column=columns.text_column,
-        label_column=columns.label_column,
-        encoding=columns.encoding,
-    )
+    table = open_rows(request or Request(), data, split=split)
     check_labels(table, classes)
-    return Judged(table.texts, [str(label) for label in table.labels or []], table.source)
+    return Judged(inputs_of(table), [str(label) for label in table.labels or []], table.source)

@@ -94,6 +94,7 @@ class LanguageModel(RecurrentModel):
         model = RecurrentModel.load(path)
         new = cls(str(model.spec.training.get("recipe", "small")))
         RecurrentModel.__init__(new, model.spec, model.weights)
+        new.run = model.run
         return new
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -114,7 +115,9 @@ class NgramModel(Ngram):
         Raises:
             ModelError: the file is missing, damaged, or holds another kind of model.
         """
-        return cls._of(Ngram.load(run))
+        model = cls._of(Ngram.load(run))
+        model.run = Path(run)
+        return model
 
     @classmethod
     def from_arpa(cls, path: str | os.PathLike[str], *, units: str = "word") -> Self:

@@ -45,12 +45,14 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss : "mse" for the mean; "mae" for the median; "quantile" for the `quantiles`; "gaussian" and "student_t" for a
-        whole distribution, whose quantiles may be asked for. See `timesteps.runtime.losses`.
+    loss : "mse" for the mean; "mae" for the median; "quantile" for the `quantiles`; "gaussian", "student_t" and, of
+        counts, "negative_binomial" for a whole distribution, whose quantiles may be asked for. See `timesteps.runtime.losses`.
     quantiles : the levels of the loss "quantile", rising, each between 0 and 1.
     missing : what NaN in y means: an "error", or a number to leave out of the loss ("mask").
     cell, hidden_size, num_layers, bidirectional, pool, embedding_size : the network; `num_words` : size of the
         vocabulary of texts.
+    chrono : the longest dependency in steps, for biases that begin with time scales up to it (Tallec and Ollivier
+        2018, arXiv 1804.11188); None: not.
     dropout : before the last layer and between recurrent ones; `input_dropout`, `recurrent_dropout` : fixed over time,
         on inputs and states.
     epochs, batch_size, optimizer, learning_rate, weight_decay, schedule, warmup, clip_norm, ema : training, as in
@@ -58,6 +60,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     patience : stop when the validation loss has not improved for so many epochs; the best weights are restored.
     validation_split : share of the rows held out for it, identical rows together; None holds out 0.1 with a patience,
         else nothing.
+    nonfinite : what to do with a step whose loss or gradient is NaN or infinite: "stop" the training, or "skip" it.
     engine : "auto", "native" or "torch".
     random_state, threads, verbose : seed of everything, threads in training (one by default), progress on standard
         error.
@@ -91,6 +94,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         bidirectional: bool = False,
         pool: PoolName = "mean+max",
         embedding_size: int = 64,
+        chrono: int | None = None,
         num_words: int | None = None,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
@@ -105,6 +109,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         clip_norm: float | None = 1.0,
         ema: float = 0.0,
         patience: int | None = None,
+        nonfinite: Literal["stop", "skip"] = "stop",
         validation_split: float | None = None,
         engine: Literal["auto", "native", "torch"] = "auto",
         random_state: int | None = 0,
@@ -120,6 +125,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.bidirectional = bidirectional
         self.pool = pool
         self.embedding_size = embedding_size
+        self.chrono = chrono
         self.num_words = num_words
         self.dropout = dropout
         self.input_dropout = input_dropout
@@ -134,6 +140,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.clip_norm = clip_norm
         self.ema = ema
         self.patience = patience
+        self.nonfinite = nonfinite
         self.validation_split = validation_split
         self.engine = engine
         self.random_state = random_state
@@ -166,6 +173,8 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
             train, held = split_groups([_key(row) for row in rows], None, share, settings.seed)
         learned = learn_input(kind, [rows[i] for i in train], self._text(), flat)
         mean, scale = scale_of(targets[train], weights[train])
+        if self.loss == "negative_binomial":  # counts are what they are
+            mean, scale = np.zeros_like(mean), np.ones_like(scale)
         tensors = {**learned.tensors, "target.mean": mean, "target.scale": scale}
         spec = self._spec(learned, settings.criterion, shape)
         parts = [
@@ -191,6 +200,7 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 head_dropout=self.dropout,
             ),
             settings,
+            chrono=self.chrono,
             callbacks=callbacks,
             progress=terminal() if self.verbose else quiet(),
             say=partial(print, file=sys.stderr, flush=True) if self.verbose else None,

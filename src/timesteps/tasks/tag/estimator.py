@@ -49,6 +49,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     min_count : how often a token or an n-gram must occur in training to have a vector (of bags).
     ngrams : shortest and longest n-grams of characters in a bag.
     num_words : size of the vocabulary (of ids), the three reserved ids included; None takes all.
+    chrono : the longest dependency in steps, for biases that begin with time scales up to it (Tallec and Ollivier
+        2018, arXiv 1804.11188); None: not.
     cell, hidden_size, num_layers, bidirectional, embedding_size : the network. One that is not bidirectional reads the
         past only, and streams.
     dropout : before the last layer and between recurrent ones; `input_dropout`, `recurrent_dropout` : fixed over time,
@@ -59,6 +61,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     validation_split : share of the rows held out for it, identical rows together; None holds out 0.1 with a patience,
         else nothing.
     class_weight : None, "balanced" or {label: weight}, of the steps.
+    nonfinite : what to do with a step whose loss or gradient is NaN or infinite: "stop" the training, or "skip" it.
     engine : "auto", "native" or "torch".
     random_state, threads, verbose : seed of everything, threads in training (one by default), progress on standard
         error.
@@ -91,6 +94,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         num_layers: int = 1,
         bidirectional: bool = True,
         embedding_size: int = 64,
+        chrono: int | None = None,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -107,6 +111,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         ema: float = 0.0,
         label_smoothing: float = 0.0,
         patience: int | None = None,
+        nonfinite: Literal["stop", "skip"] = "stop",
         validation_split: float | None = None,
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         engine: Literal["auto", "native", "torch"] = "auto",
@@ -124,6 +129,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.embedding_size = embedding_size
+        self.chrono = chrono
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.recurrent_dropout = recurrent_dropout
@@ -140,6 +146,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         self.ema = ema
         self.label_smoothing = label_smoothing
         self.patience = patience
+        self.nonfinite = nonfinite
         self.validation_split = validation_split
         self.class_weight = class_weight
         self.engine = engine
@@ -198,6 +205,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             valid,
             self._regularization(learned),
             settings,
+            chrono=self.chrono,
             callbacks=callbacks,
             progress=terminal() if self.verbose else quiet(),
             say=partial(print, file=sys.stderr, flush=True) if self.verbose else None,

@@ -61,7 +61,7 @@ class NativeExamples:
             mend = 'give targets of steps to a network with pool="none", and of rows to the others'
             raise UsageError(f"targets of {what} for a network with pool={spec.pool!r}", mend=mend)
         wanted = examples.targets.ndim == 2
-        self._values, self._offsets = rows.values, rows.offsets
+        self.examples = examples
         self._kept = [
             None if numeric else _as(rows.values, np.int32),
             _as(rows.values, np.float32) if numeric else None,
@@ -77,12 +77,6 @@ class NativeExamples:
             _as(examples.weights, np.float32),
         ]
         self.core: Any = core.Examples(*map(_address, self._kept))
-
-    def are_finite(self, rows: NDArray[np.int64]) -> bool:
-        """Whether the numbers of these rows are."""
-        if self._values.dtype.kind != "f":
-            return True
-        return all(np.isfinite(self._values[self._offsets[row] : self._offsets[row + 1]]).all() for row in rows)
 
 
 def native_network(spec: NetworkSpec, regularization: Regularization, settings: Settings, moments: Moments) -> Any:

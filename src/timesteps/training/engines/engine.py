@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.training.examples import Examples
+from timesteps.training.nonfinite import Fault
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,19 +25,20 @@ Array = Any
 
 class Step(NamedTuple):
     """What a step tells: its mean loss, the weighted sum of what is measured beside it (right classes or absolute
-    errors), and the weight of all targets."""
+    errors), the weight of all targets, and the norm of the gradients before they were clipped."""
 
     loss: float
     score: float
     weight: float
+    norm: float
 
 
 class BadStepError(Exception):
     """A step met NaN or infinity and was not taken: what became so, its value, and where it shows first."""
 
-    def __init__(self, what: str, value: float, reason: str) -> None:
-        self.what, self.value, self.reason = what, value, reason
-        super().__init__(f"{what} is {value}: {reason}")
+    def __init__(self, what: str, value: float, fault: Fault) -> None:
+        self.what, self.value, self.fault = what, value, fault
+        super().__init__(f"{what} is {value}: {fault.said}")
 
 
 class Rated(Protocol):

@@ -23,6 +23,7 @@ from timesteps.training.engines.engine import Array, BadStepError, EngineName, S
 from timesteps.training.engines.moments import Moments
 from timesteps.training.examples import Examples
 from timesteps.training.measures import measured
+from timesteps.training.nonfinite import Fault, bad_input, too_large
 from timesteps.training.schedules import factor
 from timesteps.training.seeds import step_seed
 from timesteps.training.settings import Settings
@@ -115,9 +116,9 @@ class NativeEngine:
         )  # fmt: skip
         if not taken:
             what, value = ("gradient norm", norm) if np.isfinite(loss) else ("loss", loss)
-            raise BadStepError(what, value, self._culprit(rows))
+            raise BadStepError(what, value, self._culprit(rows, loss))
         self._taken += 1
-        return Step(loss, score, weight)
+        return Step(loss, score, weight, norm)
 
     def use(self, train: Examples) -> None:
         """Learn from these rows from here on."""
@@ -142,24 +143,27 @@ class NativeEngine:
         dense[rows] = values
         return dense
 
-    def _culprit(self, rows: NDArray[np.int64]) -> str:
-        """Where NaN or infinity first shows: in the input, a parameter, the network's answer, or a gradient."""
+    def _culprit(self, rows: NDArray[np.int64], loss: float) -> Fault:
+        """Where NaN or infinity first shows: in the input, a parameter, the answer, the loss, or a gradient."""
         self.settle()
-        if not self._train.are_finite(rows):
-            return "the input of the step is not finite"
+        if (fault := bad_input(self._train.examples.sequences, rows)) is not None:
+            return fault
         for name, weight in self._weights.items():
             if not np.isfinite(weight).all():
-                return f"parameter {name} is not finite"
+                return Fault("parameter", f"parameter {name} is not finite")
         answers = np.empty((self._trainer.answers(), self._spec.outputs), self._dtype)
         self._trainer.logits(answers.size, answers.ctypes.data)
         if not np.isfinite(answers).all():
-            return "the network's logits are not finite"
+            return Fault("logits", "the network's logits are not finite")
+        if not np.isfinite(loss):
+            examples = self._train.examples
+            return too_large(float(np.abs(answers).max()), examples.targets[examples.units(rows)])
         gradients = {name: self._gradient(name) for name in self._weights}
         for name, gradient in gradients.items():
             if not np.isfinite(gradient).all():
-                return f"the gradient of {name} is not finite"
+                return Fault("gradient", f"the gradient of {name} is not finite")
         largest = max(gradients, key=lambda name: float(np.abs(gradients[name]).max(initial=0.0)))
-        return f"the gradients are too large to be summed, that of {largest} most of all"
+        return Fault("norm", f"the gradients are too large to be summed, that of {largest} most of all")
 
     def settle(self) -> None:
         """Make up for the steps that rows of an embedding have missed while no batch used them."""

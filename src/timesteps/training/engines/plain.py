@@ -34,10 +34,15 @@ class PlainNetwork:
 
     @classmethod
     def untrained(
-        cls, spec: NetworkSpec, regularization: Regularization | None = None, *, seed: int = 0
+        cls,
+        spec: NetworkSpec,
+        regularization: Regularization | None = None,
+        *,
+        seed: int = 0,
+        chrono: int | None = None,
     ) -> PlainNetwork:
         """What `timesteps.nn.build` gives for the same seed, up to rounding."""
-        return cls(spec, regularization or Regularization(), initial_weights(spec, seed))
+        return cls(spec, regularization or Regularization(), initial_weights(spec, seed, chrono))
 
     def state_dict(self) -> dict[str, NDArray[np.float32]]:
         """The weights by name; not copies."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,12 +18,15 @@ from timesteps.training.collate import collate
 from timesteps.training.engines.engine import BadStepError, EngineName, Step
 from timesteps.training.examples import Examples
 from timesteps.training.losses import disagreement, loss, score, total_weight
-from timesteps.training.nonfinite import culprit
+from timesteps.training.nonfinite import Fault, bad_input, culprit, too_large
 from timesteps.training.optimizers import Optimizers
 from timesteps.training.predict import device_of, evaluate
 from timesteps.training.randomness import reseed, set_apart
 from timesteps.training.settings import Settings
 from timesteps.training.weights import copy_weights, restore_weights
+
+if TYPE_CHECKING:
+    from timesteps.nn.models import Batch
 
 __all__ = ["TorchEngine"]
 
@@ -87,13 +90,20 @@ class TorchEngine:
             numbers = torch.stack([part.double() for part in (batch_loss, norm, measured, weight)]).tolist()
         if not (math.isfinite(numbers[0]) and math.isfinite(numbers[1])):
             what, value = ("gradient norm", numbers[1]) if math.isfinite(numbers[0]) else ("loss", numbers[0])
-            raise BadStepError(what, value, culprit(self.network, batch, logits))
+            raise BadStepError(what, value, self._culprit(rows, batch, logits, numbers[0]))
         if self._average is not None:
             self._average.before_step()
         self.optimizer.step(step, numbers[1])
         if self._average is not None:
             self._average.after_step()
-        return Step(numbers[0], numbers[2], numbers[3])
+        return Step(numbers[0], numbers[2], numbers[3], numbers[1])
+
+    def _culprit(self, rows: NDArray[np.int64], batch: Batch, logits: Tensor, loss: float) -> Fault:
+        fault = bad_input(self._train.sequences, rows) or culprit(self.network, batch, logits)
+        if fault.kind in ("gradient", "norm") and not math.isfinite(loss):
+            largest = float(logits.detach().abs().max())
+            return too_large(largest, self._train.targets[self._train.units(rows)])
+        return fault
 
     def use(self, train: Examples) -> None:
         """Learn from these rows from here on."""

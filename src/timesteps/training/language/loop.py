@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from timesteps.errors import UsageError, option
 from timesteps.runtime import native
 from timesteps.training.callbacks import History
+from timesteps.training.doctor import Doctor
 from timesteps.training.engines.choice import Choice
 from timesteps.training.engines.engine import BadStepError
 from timesteps.training.language.network import LanguageEngine, LanguageNetwork, LanguageStep
@@ -63,7 +64,8 @@ def train_language(
     Raises:
         UsageError: resuming with other data or settings; the native engine for what it cannot train.
         DataError: fewer tokens than streams.
-        NonFiniteError: a loss or gradient is NaN or infinite; says where.
+        NonFiniteError: a loss, gradient or weight is NaN or infinite; says which, where, and the likely cause. The
+            weights are then the last good ones; see `timesteps.training.loop.train`, and there for "skip".
         Interrupted: Ctrl-C.
     """
     run = _Run(network, train, valid, settings, counts, progress or SilentProgress())
@@ -106,6 +108,8 @@ class _Run:
         self.engine = _engine(choice, network, settings, counts)
         self.history = History()
         self.history.engine = choice
+        self.doctor = Doctor(settings.nonfinite, self.engine.weights, self._restore)
+        self.good: dict[str, NDArray[Any]] = {}  # the weights of the last epoch's end
         self.best: dict[str, NDArray[Any]] = {}
 
     def go(self, folder: Path | None, resume: bool) -> History:
@@ -136,6 +140,10 @@ class _Run:
                 np.copyto(weight, self.best[name])
         return history
 
+    def _restore(self) -> None:
+        for name, weight in self.engine.weights().items():
+            np.copyto(weight, self.good[name])
+
     def _best_epoch(self) -> int:
         return int(np.argmin([row["val_loss"] for row in self.history.rows]))
 
@@ -151,15 +159,23 @@ class _Run:
             return {"loss": total / tokens}
 
         self.engine.begin_epoch()
+        self.doctor.begin_epoch()
+        self.good = {name: weight.copy() for name, weight in self.engine.weights().items()}
         lengths = windows(settings.bptt, settings.variable, settings.seed, epoch)
         rate = settings.rate(epoch, 0.0)
         for index, window in enumerate(self.train.windows(lengths)):
             rate = settings.rate(epoch, window.begin / self.train.steps)
             found = self._step(epoch, window, rate)
+            if found is None:
+                continue
             total += found.loss * window.ids.size
             tokens += window.ids.size
             self.progress.advance(epoch + 1, min(index + 1, steps), window.ids.size, metrics)
-        logs = {**metrics(), "learning_rate": rate}
+        if not tokens:
+            raise self.doctor.empty_epoch(epoch + 1)
+        self.doctor.examine(self.engine.weights(), f"after epoch {epoch + 1}", "no gradient made it so")
+        skipped = {"skipped": float(self.doctor.skipped)} if self.doctor.skipped else {}
+        logs = {**metrics(), "learning_rate": rate, **skipped}
         if self.valid is not None:
             self.progress.stage("validating")
             with self.engine.averaged():
@@ -172,14 +188,18 @@ class _Run:
                     self.best = {name: weight.copy() for name, weight in self.engine.weights().items()}
         self.history.on_epoch_end(epoch, logs)
 
-    def _step(self, epoch: int, window: Window, rate: float) -> LanguageStep:
-        share = len(window.ids) / self.settings.bptt if self.settings.variable else 1.0
+    def _step(self, epoch: int, window: Window, rate: float) -> LanguageStep | None:
+        """One window; None if it was skipped for a number that is not finite."""
+        rate *= len(window.ids) / self.settings.bptt if self.settings.variable else 1.0
+        where = f"epoch {epoch + 1}, tokens {window.begin + 1} to {window.begin + len(window.ids)} of the streams"
         try:
-            return self.engine.step(window, epoch * self.train.steps + window.begin, rate * share)
+            step = self.engine.step(window, epoch * self.train.steps + window.begin, rate)
         except BadStepError as found:
-            where = f"epoch {epoch + 1}, tokens {window.begin + 1} to {window.begin + len(window.ids)} of the streams"
-            mend = f"lower {option('learning_rate')} or {option('clip_norm')}"
-            raise NonFiniteError(f"{found.what} is {found.value} in {where}: {found.reason}", mend=mend) from found
+            self.doctor.met(found, where)
+            self.engine.begin_epoch()  # what the layers remember may be as bad
+            return None
+        self.doctor.passed(step.loss, step.norm, rate, where)
+        return step
 
 
 def _engine(

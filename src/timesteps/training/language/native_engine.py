@@ -20,6 +20,7 @@ from timesteps.training.language.network import LanguageNetwork, LanguageStep
 from timesteps.training.language.sampling import Sampler
 from timesteps.training.language.settings import LanguageSettings
 from timesteps.training.language.streams import Text, Window
+from timesteps.training.nonfinite import Fault
 from timesteps.training.seeds import step_seed
 from timesteps.training.settings import OptimizerName
 
@@ -106,7 +107,7 @@ class NativeLanguageEngine:
             what, value = ("gradient norm", norm) if np.isfinite(loss + penalty) else ("loss", loss + penalty)
             raise BadStepError(what, value, self._culprit())
         self._taken += 1
-        return LanguageStep(loss, penalty)
+        return LanguageStep(loss, penalty, norm)
 
     def gradients(self, window: Window, number: int) -> tuple[LanguageStep, dict[str, NDArray[Any]]]:
         """What a step would learn from, before clipping; those of words that the window lacks are 0."""
@@ -130,16 +131,18 @@ class NativeLanguageEngine:
         steps, streams = window.ids.shape
         return window.ids.ctypes.data, window.targets.ctypes.data, steps, streams, [s.ctypes.data for s in states]
 
-    def _culprit(self) -> str:
+    def _culprit(self) -> Fault:
         """Where NaN or infinity first shows: in a parameter, a state, or a gradient."""
         self._trainer.settle(self._threads)
-        for kind, arrays in (("parameter", self._weights), ("the gradient of", self.moments.gradients)):
-            for name, array in arrays.items():
-                if not np.isfinite(array).all():
-                    return f"{kind} {name} is not finite"
         gradients = self.moments.gradients
+        for name, array in self._weights.items():
+            if not np.isfinite(array).all():
+                return Fault("parameter", f"parameter {name} is not finite")
+        for name, array in gradients.items():
+            if not np.isfinite(array).all():
+                return Fault("gradient", f"the gradient of {name} is not finite")
         largest = max(gradients, key=lambda name: float(np.abs(gradients[name]).max(initial=0.0)))
-        return f"the gradients are too large to be summed, that of {largest} most of all"
+        return Fault("norm", f"the gradients are too large to be summed, that of {largest} most of all")
 
     def evaluate(self, text: Text, bptt: int) -> float:
         """Mean -log P of a text's tokens."""

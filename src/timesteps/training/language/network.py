@@ -53,10 +53,12 @@ def untrained(spec: LanguageSpec, tokens: int, begin: int = -1, seed: int = 0, s
 
 
 class LanguageStep(NamedTuple):
-    """What a step tells: mean -log P of its tokens, and what AR and TAR add."""
+    """What a step tells: mean -log P of its tokens, what AR and TAR add, and the norm of the gradients before they
+    were clipped (NaN where nobody has summed them)."""
 
     loss: float
     penalty: float
+    norm: float = math.nan
 
 
 class LanguageEngine(Protocol):

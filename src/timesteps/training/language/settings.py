@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from timesteps.errors import UsageError, option
-from timesteps.training.settings import EngineChoice, OptimizerName, ScheduleName, Settings
+from timesteps.training.settings import EngineChoice, NonFinitePolicy, OptimizerName, ScheduleName, Settings
 
 __all__ = ["LanguageSettings"]
 
@@ -42,6 +42,7 @@ class LanguageSettings:
         samples: classes drawn for a sampled softmax (Jean et al. 2015, arXiv 1412.2007), by frequency to the power 3/4,
             once a step; 0 is the full softmax, which also measures.
         patience: epochs without a lower validation loss after which training stops; None trains all.
+        nonfinite: as in `Settings`.
         seed: of the initial weights, of dropout and of the lengths of steps.
         threads: of the engine; None takes all cores.
         engine: as in `Settings`.
@@ -78,6 +79,7 @@ class LanguageSettings:
     ema: float = 0.0
     samples: int = 0
     patience: int | None = None
+    nonfinite: NonFinitePolicy = "stop"
     seed: int = 0
     threads: int | None = None
     engine: EngineChoice = "auto"
@@ -113,6 +115,7 @@ class LanguageSettings:
             warmup=self.warmup,
             ema=self.ema,
             patience=self.patience,
+            nonfinite=self.nonfinite,
             seed=self.seed,
             threads=self.threads,
             engine=self.engine,
@@ -139,7 +142,7 @@ class LanguageSettings:
     def identity(self) -> dict[str, Any]:
         """Plain values that a resumed run must share with the run it continues."""
         values = asdict(self) | {"betas": list(self.betas)}
-        del values["threads"], values["engine"]
+        del values["threads"], values["engine"], values["nonfinite"]
         if self.schedule == "constant" and self.warmup == 0.0:
             del values["epochs"]
         return values

@@ -21,6 +21,7 @@ from timesteps.training.language.network import LanguageNetwork, LanguageStep
 from timesteps.training.language.sampling import Sampler
 from timesteps.training.language.settings import LanguageSettings
 from timesteps.training.language.streams import Text, Window
+from timesteps.training.nonfinite import Fault
 from timesteps.training.optimizers import Optimizers
 from timesteps.training.randomness import reseed, set_apart
 
@@ -177,9 +178,10 @@ class TorchLanguageEngine:
         self._optimizers.zero_grad()
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
         norm = float(self._optimizers.gradient_norm())
-        numbers = LanguageStep(loss.item(), penalty.item())
-        if not (math.isfinite(sum(numbers)) and math.isfinite(norm)):
-            what, value = ("gradient norm", norm) if math.isfinite(sum(numbers)) else ("loss", sum(numbers))
+        numbers = LanguageStep(loss.item(), penalty.item(), norm)
+        total = numbers.loss + numbers.penalty
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            what, value = ("gradient norm", norm) if math.isfinite(total) else ("loss", total)
             raise BadStepError(what, value, self._culprit())
         if self._average is not None:
             self._average.before_step()
@@ -197,15 +199,15 @@ class TorchLanguageEngine:
         found = {name: self.module.weight(name).grad for name in self.module.names}
         return LanguageStep(loss.item(), penalty.item()), {n: g.numpy() for n, g in found.items() if g is not None}
 
-    def _culprit(self) -> str:
+    def _culprit(self) -> Fault:
         for name in self.module.names:
             if not self.module.weight(name).isfinite().all():
-                return f"parameter {name} is not finite"
+                return Fault("parameter", f"parameter {name} is not finite")
         gradients = {name: self.module.weight(name).grad for name in self.module.names}
         for name, gradient in gradients.items():
             if gradient is not None and not gradient.isfinite().all():
-                return f"the gradient of {name} is not finite"
-        return "the gradients are too large to be summed"
+                return Fault("gradient", f"the gradient of {name} is not finite")
+        return Fault("norm", "the gradients are too large to be summed")
 
     @torch.no_grad()
     def evaluate(self, text: Text, bptt: int) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class Lexicon:
         self._shares = np.log(self.counts / (self.counts.sum() + 1.0))
 
     @classmethod
-    def fit(cls, texts: Iterable[str], *, min_count: int = 1, distance: int = 2) -> Lexicon:
+    def fit(cls, texts: Iterable[str], *, min_count: int = 1, distance: int = 2) -> Self:
         """The words of texts, punctuation apart, that have a letter in them; the rest as the constructor."""
         units, counter = Units(UnitsSpec("word", apart=True)), Counter[str]()
         for text in texts:
@@ -90,7 +91,7 @@ class Lexicon:
     @classmethod
     def read(
         cls, lines: Iterable[str] | Iterable[tuple[int, str]], *, name: str | None = None, min_count: int = 1
-    ) -> Lexicon:
+    ) -> Self:
         """Of a list, a word and its frequency a line, blanks or a tab between them.
 
         Raises:
@@ -109,6 +110,20 @@ class Lexicon:
         if not counts:
             raise DataError("has no words", path=name, mend="write `word 123`, one word a line")
         return cls(counts, min_count=min_count)
+
+    @classmethod
+    def of_run(cls, run: str | PathLike[str]) -> Self | None:
+        """The list that training left in a run's folder, or beside the model file; None if it left none.
+
+        What occurs once in it is no word: it is often a slip itself.
+        """
+        path = (Path(run) if Path(run).is_dir() else Path(run).parent) / WORDS
+        if not path.is_file():
+            return None
+        try:
+            return cls.read(path.read_text("utf-8").splitlines(), name=str(path), min_count=2)
+        except UnicodeDecodeError as error:
+            raise DataError("is not UTF-8", path=path, mend="train again") from error
 
     def lines(self) -> Iterable[str]:
         """What `read` reads, the most frequent word first."""

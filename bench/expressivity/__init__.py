@@ -1,0 +1,1 @@
+"""What cells compute beyond the lengths that they were trained on."""
