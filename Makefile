@@ -70,10 +70,14 @@ sanitize: $(VENV)/.tested  ## the kernels' and the model file's tests under the 
 	for set in avx512 avx2 baseline; do TIMESTEPS_INSTRUCTIONS=$$set build/asan/recurrent_test 150 || exit 1; done
 	$(BIN)/python tests/runtime/corpus.py build/corpus
 	for set in avx512 avx2 baseline; do TIMESTEPS_INSTRUCTIONS=$$set build/asan/model_file_test build/corpus 300 || exit 1; done
+	mkdir -p build/scratch
+	build/asan/ngram_test 300 build/scratch
+	for set in avx512 avx2 baseline; do TIMESTEPS_INSTRUCTIONS=$$set build/asan/projection_test 100 || exit 1; done
 	cmake -S native -B build/tsan $(TESTS) -DCMAKE_CXX_FLAGS=-fsanitize=thread
 	cmake --build build/tsan
 	build/tsan/recurrent_test 60
 	build/tsan/stages_test
+	build/tsan/projection_test 30
 
 fuzz: $(VENV)/.tested  ## libFuzzer against the model file's reader in C++ and, where atheris is installed, in Python: a minute each
 	$(BIN)/python tests/runtime/corpus.py build/corpus

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from timesteps.data.corpus import corpus_name
+from timesteps.data.source import resolve
 from timesteps.data.streams import is_stdin
 from timesteps.errors import ModelError, UsageError
 from timesteps.runtime import modelfile
@@ -53,10 +55,9 @@ class LanguageRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def place(self, given: str | None) -> str | None:
         """Where a file that the request names lies, wherever the program runs now."""
-        if given is None or is_stdin(given):
+        if given is None or self.directory in ("", str(Path.cwd())) or not isinstance(resolve(given), Path):
             return given
-        there = Path(self.directory, given)
-        return str(there) if there.exists() else given
+        return given if is_stdin(given) else str(Path(self.directory, given))
 
     def write(self, folder: Path) -> None:
         """Keep the request in the run folder."""
@@ -173,7 +174,8 @@ def read_request(
     share = 0.05 if request.validation_split is None else request.validation_split
     if not 0 <= share < 1:
         raise UsageError(f"--validation-split is {share}", mend="give a share of at least 0 and below 1")
-    name, read = named_lines(request.place(request.corpus), request.encoding)
+    _, read = named_lines(request.place(request.corpus), request.encoding)
+    name = corpus_name(request.corpus)
     lines = read if counter is None else counter.through(read)
     other = share if request.valid is None else named_lines(request.place(request.valid), request.encoding, "valid")[1]
     return name, prepare(lines, choices.model, other, name)
