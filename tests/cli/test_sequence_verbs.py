@@ -62,6 +62,9 @@ def test_a_table_with_a_row_a_step(tmp_path: Path, timesteps: Command) -> None:
     answer = timesteps("evaluate", out, test, "--json")
     found = json.loads(answer.out)
     assert found["accuracy"] == 1.0 and found["rows"]["used"] == 10
+    test.write_text(test.read_text().replace("kind", "truth"))
+    assert "there is no column 'kind'" in timesteps("evaluate", out, test).err
+    assert "100.00 %" in timesteps("evaluate", out, test, "--label-column", "truth").out
     answer = timesteps("predict", out, new)
     assert [line.split("\t")[:2] for line in answer.out.splitlines()] == [
         ["s60", "down"], ["s61", "up"], ["s62", "down"], ["s63", "up"],
@@ -137,6 +140,19 @@ def test_other_numbers_than_it_was_trained_on(tmp_path: Path, timesteps: Command
     (tmp_path / "other.ts").write_text("@univariate true\n@classLabel true left\n@data\n1,2:left\n")
     answer = timesteps("evaluate", tmp_path / "run", tmp_path / "other.ts")
     assert answer.code == 3 and "other.ts:4: label 'left' does not occur in the training data" in answer.err
+
+
+def test_the_model_file_alone_reads_ts_files(tmp_path: Path, timesteps: Command) -> None:
+    train = tmp_path / "train.ts"
+    train.write_text(ts_file(ramps(20)))
+    (tmp_path / "train.csv").write_text(long_table(ramps(20)))
+    assert timesteps("train", "classify", train, "--out", tmp_path / "run", "--no-baselines", *SMALL).code == 0
+    alone = tmp_path / "alone.safetensors"
+    (tmp_path / "run" / "model.safetensors").rename(alone)
+    assert timesteps("predict", alone, train).out.count("\n") == 20
+    for verb in ("predict", "evaluate"):
+        answer = timesteps(verb, alone, tmp_path / "train.csv")
+        assert answer.code == 2 and "keep the run folder together, or give a .ts file" in answer.err
 
 
 def test_what_a_request_is() -> None:

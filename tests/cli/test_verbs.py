@@ -152,6 +152,7 @@ def test_data(timesteps: Command) -> None:
         "name", "what", "languages", "rows", "licence", "citation", "from", "download_bytes", "here"
     }  # fmt: skip
     assert "CC0" in timesteps("data", "sample").out
+    assert "target: price, time: date, group: country" in timesteps("data", "house-prices").out
     assert timesteps("data", "nope").code == 2
     assert timesteps("data", "--download").code == 2
 

@@ -104,8 +104,7 @@ def evaluate(
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
-    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_rows, request_of
-    from timesteps.tasks.classify.request import Request
+    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_as_trained
     from timesteps.tasks.classify.rows import check_labels
 
     found = resolve(data)
@@ -123,7 +122,14 @@ def evaluate(
         raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
     if session.spec.numeric is not None:
-        table: Table = open_rows(request_of(run) or Request(), data, split=split or "train")
+        table: Table = open_as_trained(
+            run,
+            data,
+            split=split or "train",
+            text_column=text_column,
+            label_column=label_column,
+            encoding=encoding,
+        )
     else:
         table = open_source(
             data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding
