@@ -55,6 +55,7 @@ bench-peers: $(VENV)/.tested  ## layers, training steps and single steps beside 
 quality: $(VENV)/.tested  ## the long ones: recipes against baselines, both engines, spelling, language models (some hours)
 	$(BIN)/python -m bench.quality
 	$(BIN)/python -m bench.engines
+	$(BIN)/python -m bench.sensors
 	$(BIN)/python -m bench.spelling
 	$(BIN)/python -m bench.language.quality ptb-small shakespeare-char
 	$(BIN)/python -m bench.forecast case-shiller bis stocks etth1-24 etth1-168

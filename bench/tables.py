@@ -20,6 +20,7 @@ from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
+from bench.sensors.tables import sensors
 from bench.spelling.tables import spelling
 from bench.streaming.tables import streaming
 from bench.training.tables import TRAINING_TABLES
@@ -227,6 +228,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "startup": startup,
     "footprint": footprint,
     "engines": engines,
+    "sensors": sensors,
     "streaming": streaming,
     "int8": int8,
     "expressivity": expressivity,

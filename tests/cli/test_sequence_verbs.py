@@ -62,6 +62,9 @@ def test_a_table_with_a_row_a_step(tmp_path: Path, timesteps: Command) -> None:
     answer = timesteps("evaluate", out, test, "--json")
     found = json.loads(answer.out)
     assert found["accuracy"] == 1.0 and found["rows"]["used"] == 10
+    test.write_text(test.read_text().replace("kind", "truth"))
+    assert "there is no column 'kind'" in timesteps("evaluate", out, test).err
+    assert "100.00 %" in timesteps("evaluate", out, test, "--label-column", "truth").out
     answer = timesteps("predict", out, new)
     assert [line.split("\t")[:2] for line in answer.out.splitlines()] == [
         ["s60", "down"], ["s61", "up"], ["s62", "down"], ["s63", "up"],
@@ -78,7 +81,7 @@ def test_ts_files_and_windows(tmp_path: Path, timesteps: Command) -> None:
     words = ["train", "classify", train, "--valid", valid, "--window", "2", "--out", out, "--no-baselines", *SMALL]
     answer = timesteps(*words)
     assert answer.code == 0, answer.err
-    assert "1 training rows are among the validation rows, too" in answer.err
+    assert "1 training rows are in the validation file, too" in answer.err
     assert "input numeric" in (out / "card.md").read_text()
     answer = timesteps("evaluate", out, valid, "--json")
     assert json.loads(answer.out)["accuracy"] > 0.8
@@ -99,7 +102,7 @@ def test_the_known_set_is_judged_on_its_test_part(tmp_path: Path, timesteps: Com
     ("words", "code", "message"),
     [
         (["bad.ts"], 3, r"bad.ts:5: dimension 1, step 2: 'x' is no number"),
-        (["gap.ts"], 3, r"gap.ts:5: 1 numbers are missing in 1 of 2 sequences; .*give --missing interpolate"),
+        (["gap.ts"], 3, r"gap.ts:5: 1 number is missing in 1 of 2 sequences; .*give --missing interpolate"),
         (["good.csv", "--label", "kind", "--time", "t"], 2, r"which column tells the sequences apart\?; give --group"),
         (["good.csv", *LONG[:4]], 3, r"the sequences have no labels; give --label-column"),
         (["good.csv", *LONG, "--text-column", "x"], 2, r"--text-column is for texts, and these are sequences"),

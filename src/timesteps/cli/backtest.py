@@ -52,6 +52,7 @@ def backtest(
         Path | None, typer.Option("--report", metavar="FILE", help="Write the figures as an HTML page, too.")
     ] = None,
     separate: forecasting.Separate = None,
+    target: forecasting.Target = None,
     missing_values: forecasting.Missing = None,
     time_format: forecasting.TimeFormat = None,
     thousands: forecasting.Thousands = None,
@@ -68,12 +69,15 @@ def backtest(
     """
     from timesteps.runtime.display import printable
     from timesteps.runtime.forecast.forecaster import load_forecaster
+    from timesteps.runtime.metrics_forecast import check_levels
     from timesteps.tasks.forecast.continuing import first_unseen_step
     from timesteps.tasks.forecast.judging import judge_data, write_backtest_report
 
+    chosen = forecasting.percentages(levels)
+    check_levels(chosen or ())
     model = load_forecaster(run)
     given = forecasting.reading(separate, missing_values, time_format, thousands, decimal, sort, encoding)
-    found = forecasting.read_series_of(model, run, data, given)
+    found = forecasting.read_series_of(model, run, data, target, given)
     start = [0 if seen else first_unseen_step(model, each) for each in found.series]
     with forecasting.placed(found):
         result = judge_data(
@@ -83,7 +87,7 @@ def backtest(
             horizon=horizon,
             windows=windows,
             stride=stride,
-            levels=forecasting.percentages(levels),
+            levels=chosen,
             classical=classical,
             say=say,
         )

@@ -68,6 +68,7 @@ def evaluate(
     --dynamic, what becomes of the perplexity where a recurrent model learns from the text as it reads it.
     """
     from timesteps.cli.evaluate_text import evaluate_language
+    from timesteps.cli.forecasting import is_forecast_run
     from timesteps.cli.language import is_language_run
     from timesteps.errors import ModelError, UsageError, option
 
@@ -87,6 +88,8 @@ def evaluate(
         )
         evaluate_language(run, data, encoding, split, report, adapting, tune, as_json)
         return
+    if is_forecast_run(run):
+        raise UsageError(f"{run} is a forecaster", mend="timesteps backtest judges it")
     if report is not None:
         raise UsageError(f"{option('report')} is for language models", mend="training writes a classifier's report")
     of_language = (cache or None, cache_size, cache_flatness, cache_share, dynamic or None, dynamic_rate, tune)
@@ -94,6 +97,8 @@ def evaluate(
     for name, given in zip(names, of_language, strict=True):
         if given is not None:
             raise UsageError(f"{option(name)} is for language models", mend="leave it out")
+    import msgspec
+
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
@@ -120,7 +125,10 @@ def evaluate(
         raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
     if session.spec.numeric is not None:
-        table: Table = open_rows(request_of(run) or Request(), data, split=split or "train")
+        given = {"text_column": text_column, "label_column": label_column, "encoding": encoding}
+        changes = {name: value for name, value in given.items() if value is not None}
+        request = msgspec.structs.replace(request_of(run) or Request(), **changes)
+        table: Table = open_rows(request, data, split=split or "train")
     else:
         table = open_source(
             data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding

@@ -38,6 +38,7 @@ def _option(help: str, value: str = "", *flags: str) -> Any:
 
 
 Separate = Annotated[bool | None, _option("Each column of targets is a series of its own.", "", "--separate")]
+Target = Annotated[str | None, _option("With --separate: those columns, commas between.", "NAME[,…]")]
 Missing = Annotated[str | None, _option("Cells that stand for missing numbers, commas between.", "WORDS")]
 TimeFormat = Annotated[str | None, _option("Of times that can be read in two ways, as %d/%m/%Y.", "FORM")]
 Thousands = Annotated[str | None, _option("Mark between thousands.", "MARK")]
@@ -79,14 +80,16 @@ def is_forecast_run(run: str) -> bool:
     return spec.forecast is not None
 
 
-def read_series_of(model: TrainedForecaster, run: str, source: str, given: dict[str, Any]) -> SeriesSet:
+def read_series_of(
+    model: TrainedForecaster, run: str, source: str, target: str | None, given: dict[str, Any]
+) -> SeriesSet:
     """The series that a model is to continue, and on standard error what was guessed and filled in reading them."""
     from timesteps.cli.fetch import fetch
     from timesteps.cli.talk import say
     from timesteps.tasks.forecast.continuing import read_for
 
     fetch(source)
-    found = read_for(model, run, source, **given)
+    found = read_for(model, run, source, names(target), **given)
     for note in found.notes:
         say(note)
     return found

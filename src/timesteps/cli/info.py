@@ -26,10 +26,16 @@ def info(
             typer.echo("\n".join(language_lines(found)))
         return
     from timesteps.inspect.summary import summary
-    from timesteps.runtime.session import load
+    from timesteps.inspect.summary_forecast import forecast_lines, forecast_summary
+    from timesteps.runtime.forecast.forecaster import TrainedForecaster
+    from timesteps.runtime.session import open_network
 
-    result = summary(load(run))
+    session = open_network(run)
+    result = summary(session)
+    forecaster = None if session.spec.forecast is None else TrainedForecaster(session.spec, session.tensors)
     if as_json:
-        print_json(result.to_dict())
-    else:
-        typer.echo(str(result))
+        print_json(result.to_dict() | ({} if forecaster is None else {"forecast": forecast_summary(forecaster)}))
+        return
+    typer.echo(str(result))
+    if forecaster is not None:
+        typer.echo("\n".join(forecast_lines(forecaster)))

@@ -38,6 +38,7 @@ def predict(
     ] = None,
     plot: Annotated[Path | None, _series("Draw the forecasts, too: .png, .svg or .pdf.", "FILE", "--plot")] = None,
     separate: forecasting.Separate = None,
+    target: forecasting.Target = None,
     missing_values: forecasting.Missing = None,
     time_format: forecasting.TimeFormat = None,
     thousands: forecasting.Thousands = None,
@@ -58,11 +59,13 @@ def predict(
     from timesteps.runtime.session import load
 
     given = forecasting.reading(separate, missing_values, time_format, thousands, decimal, sort, None)
-    series = {"horizon": horizon, "levels": levels, "plot": plot, **given}
+    series = {"horizon": horizon, "levels": levels, "plot": plot, "target": target, **given}
     if forecasting.is_forecast_run(run):
         given |= {} if encoding is None else {"encoding": encoding}
         chosen = forecasting.percentages(levels)
-        predict_series(run, file, horizon=horizon, levels=chosen, plot=plot, as_json=as_json, given=given)
+        predict_series(
+            run, file, horizon=horizon, levels=chosen, plot=plot, as_json=as_json, target=target, given=given
+        )
         return
     if named := [name for name, value in series.items() if value is not None]:
         raise UsageError(f"{option(named[0])} is for forecasters, and {run} is none", mend="leave it out")

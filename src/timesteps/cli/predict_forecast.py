@@ -21,6 +21,7 @@ def predict_series(
     levels: Sequence[float] | None,
     plot: Path | None,
     as_json: bool,
+    target: str | None,
     given: Mapping[str, Any],
 ) -> None:
     """Read the series, continue them, print a row a step, series and target."""
@@ -33,7 +34,7 @@ def predict_series(
         check_plot(plot)
     model = load_forecaster(run)
     chosen = check_levels(model.forecasting.levels if levels is None else levels)
-    data = read_series_of(model, run, source, dict(given))
+    data = read_series_of(model, run, source, target, dict(given))
     with placed(data):
         forecasts = model.forecast(data.series, horizon, chosen)
     _write(forecast_table(forecasts, model.columns), as_json)

@@ -201,13 +201,13 @@ def _tell(figures: dict[str, Any], out: Path, data: str | None) -> None:
     from timesteps.runtime.display import printable
 
     folder, source = shlex.quote(str(out)), shlex.quote(data) if data is not None else "house-prices"
-    typer.echo(printable(str(figures["verdict"])))
     if "table" in figures:
-        typer.echo("")
+        said = figures["backtest"]["verdict"]
+        typer.echo(f"{printable(said['headline'])}.\n{printable(said['detail'])}\n")
         for line in figures["table"]:
             typer.echo(printable(line))
         typer.echo(f"\nreport  {out / 'report.html'}")
     else:
-        typer.echo("")
+        typer.echo(f"{printable(str(figures['verdict']))}\n")
     typer.echo(f"next:   timesteps predict {folder} {source} --plot forecast.png")
     typer.echo(f"        timesteps backtest {folder} {source}")

@@ -38,6 +38,15 @@ def build(
     numbers = table.numbers if order is None else table.numbers[order]
     static = _static(table, rows, order)
     _judge_columns(table, numbers, rows, notes)
+    if frequency is not None and (frequency.unit == "step") is not (rows.times.dtype.kind == "i"):
+        found, wanted = (
+            ("no times", f"steps {frequency}") if rows.times.dtype.kind == "i" else ("times", "numbered steps")
+        )
+        raise DataError(
+            f"the rows have {found}, expected are {wanted}",
+            path=table.source,
+            mend="name the column of times as it was",
+        )
     if frequency is None:
         frequency = infer(rows, notes)
         if table.times is None:

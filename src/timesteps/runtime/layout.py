@@ -323,7 +323,7 @@ def _task_contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
     sizes = len(targets.shape) <= 2 and all(1 <= size <= _MAX_SIZE for size in targets.shape)
     return [
         *found,
-        (bool(spec.classes), "classes of numbers"),
+        (bool(spec.classes), "numbers with classes"),
         (not sound, f"targets of the loss {targets.loss}"),
         (not sizes, f"targets of shape {targets.shape}"),
         (loss is not None and network.outputs != loss.outputs(targets.size), f"{network.outputs} outputs, its targets"),

@@ -170,8 +170,8 @@ def test_intervals_are_the_distributions() -> None:
 
 
 def test_conformal_ranks() -> None:
-    scores = np.random.default_rng(1).permutation(np.arange(1.0, 20))[:, None]
-    for level, rank in ((0.5, 10), (0.8, 16), (0.95, 19), (0.99, 19)):
+    scores = np.random.default_rng(1).permutation(np.arange(1.0, 21))[:, None]
+    for level, rank in ((0.5, 11), (0.8, 17), (0.95, 20), (0.99, 20)):
         assert conformal_quantile(scores, level)[0] == rank
     scores[3:] = np.nan
     assert conformal_quantile(scores, 0.5)[0] == np.sort(scores[:3, 0])[1]

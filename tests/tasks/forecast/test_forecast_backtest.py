@@ -194,12 +194,12 @@ def test_the_interval_of_a_difference_covers() -> None:
     generator = np.random.default_rng(9)
     flat = Series(None, np.arange(80), np.zeros((80, 1)))
     inside = 0
-    for _ in range(100):
+    for _ in range(60):
         found = backtest([Noisy(generator, "one")], [flat], horizon=2, baselines=[Noisy(generator, "two")], levels=())
         interval = found.verdict.interval
         assert interval is not None
         inside += interval[0] <= 0 <= interval[1]
-    assert 88 <= inside <= 99
+    assert 51 <= inside <= 60
 
 
 def test_overlapping_windows_do_not_make_a_difference_surer() -> None:
@@ -214,10 +214,8 @@ def test_overlapping_windows_do_not_make_a_difference_surer() -> None:
 
 
 def test_few_windows_say_nothing_of_chance() -> None:
-    assert (
-        backtest([NaiveForecast(LastValue())], [walk(60)], horizon=10, baselines=naive_baselines()).verdict.interval
-        is None
-    )
+    found = backtest([NaiveForecast(LastValue())], [walk(60)], horizon=5, windows=7, baselines=naive_baselines())
+    assert found.verdict.interval is None
 
 
 @pytest.mark.parametrize(
@@ -254,7 +252,8 @@ def test_a_dict_is_json_and_keeps_its_shape() -> None:
         "models",
         "notes",
     }
-    assert set(plain["verdict"]) == {"headline", "model", "metric", "value", "baseline", "bar", "beats", "interval"}
+    verdict = {"headline", "detail", "model", "metric", "value", "baseline", "bar", "beats", "interval"}
+    assert set(plain["verdict"]) == verdict
     first = plain["models"][0]
     assert set(first) == {
         "name",
@@ -268,7 +267,7 @@ def test_a_dict_is_json_and_keeps_its_shape() -> None:
     }
     assert [each["step"] for each in first["by_horizon"]] == [1, 2, 3, 4]
     assert first["by_series"][0]["series"] == "가격" and first["by_series"][1]["mase"] is None
-    assert "MASE is the mean over 20 of 40 numbers: the rest did not change in training" in plain["notes"]
+    assert "MASE is the mean over 36 of 72 numbers: the rest did not change in training" in plain["notes"]
 
 
 def test_some_windows_are_kept_and_the_worst_of_all() -> None:

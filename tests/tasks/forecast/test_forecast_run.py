@@ -117,6 +117,8 @@ def test_errors_name_file_and_line(tmp_path: Path) -> None:
         run(request(path), tmp_path / "run")
     with pytest.raises(DataError, match=r"prices.csv: .*no_such"):
         run(request(path, target=("no_such",)), tmp_path / "run")
+    with pytest.raises(DataError, match=r"prices.csv:92: series b: 10 known steps, and test keeps 40 of them"):
+        run(request(path, test=40), tmp_path / "run")
     with pytest.raises(UsageError, match="test is -1"):
         request(path, test=-1)
     with pytest.raises(UsageError, match="there is no run to resume"):

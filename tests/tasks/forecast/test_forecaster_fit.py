@@ -182,6 +182,10 @@ def test_shares() -> None:
     assert 0.4 < fit_share(2 * truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) < 0.6
     better = 1.1 * truth + 0.5 * random.normal(size=truth.shape)  # a share of 0.8 or so, by less than chance allows
     assert fit_share(better[:40], truth[:40], absolute=True, targets=5) == 1
+    shares = [
+        fit_share(0.2 * random.normal(size=(400, 6)), random.normal(size=(400, 6)), absolute=True) for _ in range(30)
+    ]
+    assert np.mean(np.array(shares) == 0) > 0.6  # of corrections that say nothing, most are left where they are
     truth[::3, 2] = np.nan
     truth[:, 5] = np.nan
     assert fit_share(truth, truth, absolute=True) == 1

@@ -132,7 +132,8 @@ class TrainedForecaster:
         levels = tuple(float(level) for level in levels)
         self._check(horizon, levels)
         for each in series:
-            self._check_series(each, horizon)
+            # Horizons are answered whole, and read all covariates of theirs.
+            self._check_series(each, -(-horizon // self.horizon) * self.horizon)
         found = [self._once(list(series), levels)] if series else []
         while found and sum(part[0].mean.shape[0] for part in found) < horizon:
             found.append(

@@ -225,7 +225,7 @@ class Backtest:
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it; None for what there is no number of."""
         return {
-            "verdict": self.verdict.to_dict(),
+            "verdict": self.verdict.to_dict() | {"detail": self.detail},
             "horizon": self.horizon,
             "stride": self.stride,
             "season": self.season,

@@ -33,7 +33,7 @@ __all__ = ["Drift", "LastValue", "NaiveForecast", "SeasonalNaive", "naive_baseli
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
-_ERRORS = 1000  # the latest origins, whose errors make the intervals: what was long ago is of less worth
+_ERRORS = 500  # the latest origins, whose errors make the intervals: what was long ago is of less worth
 _ENOUGH = 20  # errors that a step of the horizon needs for a quantile of its own
 
 

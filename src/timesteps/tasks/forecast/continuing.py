@@ -10,7 +10,7 @@ import numpy as np
 from timesteps.data.dataset import Dataset
 from timesteps.data.series import SeriesSet, read_series
 from timesteps.data.source import resolve
-from timesteps.errors import DataError
+from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.forecast.forecaster import TrainedForecaster
 from timesteps.runtime.series.series import Columns, Series
 from timesteps.tasks.classify.folder import REQUEST
@@ -19,7 +19,9 @@ from timesteps.tasks.forecast.request import ForecastRequest
 __all__ = ["first_unseen_step", "read_for", "with_place"]
 
 
-def read_for(model: TrainedForecaster, run: str, source: str, **reading: Any) -> SeriesSet:
+def read_for(
+    model: TrainedForecaster, run: str, source: str, target: tuple[str, ...] = (), **reading: Any
+) -> SeriesSet:
     """The series of a file or known set, with the columns and the frequency that the model was trained on.
 
     What the run was told of its own data (columns that are series of their own, how missing numbers are written)
@@ -29,6 +31,7 @@ def read_for(model: TrainedForecaster, run: str, source: str, **reading: Any) ->
         model: that is to continue them.
         run: its folder, or the model file alone.
         source: a path, `-`, or the name of a known set.
+        target: columns that are series of their own, with `separate=True` in `reading`.
         reading: options of `timesteps.data.series.read_series`; None for those that are not given.
 
     Raises:
@@ -40,10 +43,12 @@ def read_for(model: TrainedForecaster, run: str, source: str, **reading: Any) ->
     else:
         asked = _asked(run)
         given = (asked.reading if asked is not None else {}) | given
+        if target and not given.get("separate"):
+            mend = f"leave it out, or add {option('separate')}"
+            raise UsageError(f"{option('target')} is for columns that are series of their own", mend=mend)
         columns: Columns | None = model.columns
         if given.get("separate"):  # the columns of the table are not those of the model
-            columns = None if asked is None else asked.columns
-            columns = columns or Columns((), time=model.columns.time)
+            columns = Columns(target, model.columns.time) if target or asked is None else asked.columns
         found = read_series(source, columns, frequency=model.frequency, **given)
     trained, got = model.columns, found.columns
     for kind in ("targets", "past", "future", "static"):

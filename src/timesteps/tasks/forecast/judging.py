@@ -8,7 +8,7 @@ from typing import Any
 
 from timesteps.data.series import SeriesSet
 from timesteps.runtime.forecast.forecaster import TrainedForecaster
-from timesteps.runtime.series.backtested import Backtest
+from timesteps.runtime.series.backtested import Autocorrelation, Backtest
 from timesteps.tasks.forecast.backtest import backtest
 from timesteps.tasks.forecast.baselines import naive_baselines
 from timesteps.tasks.forecast.baselines_classical import choose_classical
@@ -16,7 +16,7 @@ from timesteps.tasks.forecast.residuals import residual_autocorrelation
 from timesteps.tasks.forecast.windows import plan_windows
 from timesteps.training.report_forecast import ForecastReport, write_forecast_report
 
-__all__ = ["judge_data", "write_backtest_report"]
+__all__ = ["judge_data", "residuals_of", "write_backtest_report"]
 
 
 def judge_data(
@@ -70,11 +70,19 @@ def judge_data(
     )
 
 
+def residuals_of(model: TrainedForecaster, data: SeriesSet, start: Sequence[int]) -> Autocorrelation | None:
+    """Autocorrelation of the model's errors one step ahead, on what it has not seen."""
+    horizon = model.horizon if model.columns.future else 1
+    return residual_autocorrelation(
+        model, data.series, season=model.season, start=start, history=model.context, horizon=horizon
+    )
+
+
 def write_backtest_report(
     path: Path, model: TrainedForecaster, data: SeriesSet, result: Backtest, start: Sequence[int]
 ) -> None:
     """Show a backtest of new data as an HTML page. Raises UsageError where the file cannot be written."""
-    residuals = residual_autocorrelation(model, data.series, season=model.season, start=start, history=model.context)
+    residuals = residuals_of(model, data, start)
     facts = [
         ("source", data.source),
         ("SHA-256", data.sha256),

@@ -133,13 +133,15 @@ def _panel(panel: Any, series: Series, forecast: Forecast, target: int, name: st
     if title:
         panel.set_title(fitted(", ".join(title), 60), fontsize=10, loc="left")
     panel.set_ylabel(fitted(name, 40), fontsize=9, color=_GREY)
+    panel.set_axisbelow(True)
     panel.grid(axis="y", color="#e9e9e4", linewidth=0.8)
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.tick_params(labelsize=8.5, colors=_GREY, length=0)
     panel.margins(x=0.01)
     if series.times.dtype.kind == "M":
-        from matplotlib import dates
+        import matplotlib.dates
 
+        dates: Any = matplotlib.dates
         locator = dates.AutoDateLocator(minticks=3, maxticks=6)
         panel.xaxis.set_major_locator(locator)
         panel.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))

@@ -9,8 +9,8 @@ from typing import Any
 
 from timesteps.errors import DataError
 from timesteps.runtime.series.backtested import Backtest
-from timesteps.tasks.forecast.judging import judge_data
-from timesteps.tasks.forecast.residuals import residual_autocorrelation
+from timesteps.tasks.forecast.baselines_classical import choose_classical
+from timesteps.tasks.forecast.judging import judge_data, residuals_of
 from timesteps.tasks.forecast.run import ForecastRun
 from timesteps.training.report_forecast import ForecastReport, write_forecast_report
 from timesteps.version import __version__
@@ -29,7 +29,11 @@ def judge_run(classical: str, say: Said, command: Sequence[str] = ()) -> Callabl
         classical: see `choose_classical`.
         say: hears what was left out.
         command: what was typed, for the report.
+
+    Raises:
+        UsageError: a classical baseline that is not known or not installed.
     """
+    choose_classical(classical, 0)  # before the training rather than after it
 
     def judge(found: ForecastRun) -> dict[str, Any]:
         if all(end >= each.known for each, end in zip(found.data.series, found.test, strict=True)):
@@ -38,12 +42,10 @@ def judge_run(classical: str, say: Said, command: Sequence[str] = ()) -> Callabl
         try:
             result = judge_data(found.model, found.data, found.test, classical=classical, say=say)
         except DataError as error:
-            return {"verdict": f"Not judged: {error.what}."}
+            return {"verdict": f"Not judged: {DataError(error.what, mend=error.mend)}."}
         for note in result.notes:
             say(note)
-        residuals = residual_autocorrelation(
-            found.model, found.data.series, season=found.model.season, start=found.test, history=found.model.context
-        )
+        residuals = residuals_of(found.model, found.data, found.test)
         report = report_of(found, result, shlex.join(command))
         write_forecast_report(found.folder / REPORT, ForecastReport(**report, residuals=residuals))
         verdict = f"{result.verdict.headline}. {result.detail}"

@@ -93,7 +93,8 @@ def plan_windows(
         apart = f", {stride} apart" if stride != horizon else ""
         behind = "" if start is None else " behind what was trained on"
         what = f"{option('windows')} is {windows}, but {longest} of {horizon} steps{apart} fit{behind}"
-        mend = f"choose {option('windows', longest)}, or a smaller {option('stride')}"
+        closer = f", or a smaller {option('stride')}" if stride > 1 else ""
+        mend = f"choose {option('windows', longest)}{closer}"
         raise DataError(what, path=source, mend=mend)
     return Plan(tuple(found), starts, stride, tuple(_notes(series, found, gaps, longest)))
 
@@ -157,7 +158,9 @@ def _nothing_fits(
         return DataError(what, path=source, mend=f"give a longer series, or a smaller {option('horizon')}")
     behind = max(steps - first, 0)
     what = f"{name} {behind} steps behind what the model was trained on, and a window has {horizon}"
-    return DataError(what, path=source, mend="give newer rows, or train on fewer (see --test)")
+    return DataError(
+        what, path=source, mend=f"give newer rows, or keep more from training with {option('test', horizon)}"
+    )
 
 
 def _notes(series: Sequence[Series], found: Sequence[NDArray[np.int64]], gaps: int, most: int) -> Iterator[str]:
