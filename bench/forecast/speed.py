@@ -27,7 +27,7 @@ from timesteps.training.examples import Examples
 from timesteps.training.loop import train
 
 HIDDEN, CONTEXT, HORIZON = 64, 96, 24
-ROWS = 6400  # of the windows, evenly spread: an epoch of 100 batches
+ROWS = 6400  # of the windows, evenly spread, where steps are many: an epoch of 100 batches
 PARITY_STEPS = 20
 TOLERANCE = 1e-4  # of a loss near 0.3
 #: Cases by name: cell, and hours that the network reads at a time.
@@ -63,7 +63,8 @@ def prepared(case: str) -> tuple[PlainNetwork, Examples, ForecastChoices, int]:
     every = WindowExamples(
         parts.spec, choices.criterion.name, parts.panel, parts.train, parts.mean, parts.scale, parts.unit
     )
-    rows = np.linspace(0, len(every) - 1, ROWS).round().astype(np.int64)
+    count = ROWS if segment == 1 else len(every)
+    rows = np.linspace(0, len(every) - 1, count).round().astype(np.int64)
     network = untrained(model_spec(parts, choices).network, Regularization(), choices.settings(0))
     assert isinstance(network, PlainNetwork)
     return network, every.take(rows), choices, len(every)
@@ -99,7 +100,7 @@ def measure(case: str, rounds: int) -> dict[str, Any]:
     """Seconds of an epoch of both, and the largest difference of the first losses on the same batches."""
     with on_threads(1):
         network, examples, choices, windows = prepared(case)
-        order = torch.from_numpy(np.random.default_rng(0).permutation(ROWS))
+        order = torch.from_numpy(np.random.default_rng(0).permutation(len(examples)))
         batches = torch.split(order, choices.batch_size)
         error = _difference(case, examples, choices, batches)
         if error > TOLERANCE:
@@ -124,7 +125,7 @@ def measure(case: str, rounds: int) -> dict[str, Any]:
     return {
         "seconds": {name: Spread.of(each).median for name, each in seconds.items()},
         "ratio": asdict(ratios(seconds["torch.nn"], seconds["native"])),
-        "rows": ROWS,
+        "rows": len(examples),
         "windows": windows,
         "batch": choices.batch_size,
         "errors": {"loss": error},
