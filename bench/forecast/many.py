@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-COUNTS = (1_000, 3_000, 10_000)
+COUNTS = (1_000, 3_000, 10_000, 30_000)
 STEPS, HORIZON, CONTEXT, EPOCHS = 60, 6, 24, 2
 
 
