@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,7 +101,7 @@ def rehearse(
     """
     text = spec.text
     patient = Patient(
-        spec.network if isinstance(network, PlainNetwork) else network.spec,
+        network.spec,
         arrays_of(network),
         rows.sequences.take(range(min(len(rows), _DIAGNOSED))),
         spec.task,
@@ -113,7 +113,7 @@ def rehearse(
     )
     diagnosis = diagnose_rows(patient)
     first = _first_step(network, rows, settings)
-    once = Settings(**{**vars(settings), "epochs": 1})
+    once = replace(settings, epochs=1)
     train(network, rows, None, once)  # the first batches pay for warming up
     began = time.perf_counter()
     train(network, rows, None, once)

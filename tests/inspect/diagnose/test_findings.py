@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -83,6 +84,14 @@ def test_explosions_are_bound() -> None:
     says = r"gradients of h explode, \S+ times larger 60 steps back; .*clip_norm=1.0"
     assert re.search(says, said(found, "exploding"))
     assert "exploding" not in kinds(diagnose_rows(patient(RNN)))
+    wild = diagnose_rows(patient(relu, weight_hh=lambda weight: 1e4 * np.eye(12)))
+    assert json.loads(json.dumps(wild.to_dict(), allow_nan=False))["flows"][0]["spectral"][-1] > 1e100
+    assert max(map(columns_of, str(wild).splitlines())) <= 80
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ModelError, match=r"layer l0: h grows beyond all numbers within \d+ st"),
+    ):
+        diagnose_rows(patient(relu, weight_hh=lambda weight: 1e10 * np.eye(12)))
 
 
 def test_stuck_gates_are_found_but_memory_is_no_fault() -> None:

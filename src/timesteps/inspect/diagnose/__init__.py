@@ -54,7 +54,8 @@ def diagnose(
 
     Raises:
         DataError: data that the model does not read; no rows with a step.
-        ModelError: a model without recurrent layers (n-grams, mixtures), or of int8 weights; or no model there.
+        ModelError: a model without recurrent layers (n-grams, mixtures), or of int8 weights; one whose states grow
+            beyond all numbers on these rows; or no model there.
         UsageError: `rows` or `lags` below 1, or a layer that the model does not have.
 
     >>> from timesteps.runtime.spec import LayerSpec
@@ -83,7 +84,10 @@ def diagnose_rows(patient: Patient, *, lags: int = 200, layers: Sequence[str] = 
     cut = patient.rows.take(kept)
     within = np.searchsorted(np.cumsum(cut.lengths), _MOST_STEPS, side="right")
     cut = cut.take(range(max(1, int(within))))
-    replayed = replay_network(patient.network, patient.tensors, cut)
+    with np.errstate(over="ignore", invalid="ignore"):  # told below, by layer
+        replayed = replay_network(patient.network, patient.tensors, cut)
+    for layer in replayed:
+        _check_finite(layer)
     chosen = _chosen(replayed, layers)
     with _BLAS.limit(limits=1, user_api="blas"):  # threads would wait for each other longer than a product takes
         flows = tuple(each for layer in chosen for each in flow(layer, most=lags))
@@ -103,6 +107,15 @@ def diagnose_rows(patient: Patient, *, lags: int = 200, layers: Sequence[str] = 
     )
     found = tuple(findings(subject, flows, activities, given))
     return Diagnosis(patient.about, patient.data, flows, activities, given, found)
+
+
+def _check_finite(layer: Replay) -> None:
+    for state, values in zip(layer.states, layer.before, strict=True):
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad):
+            step = int(layer.steps.time[bad].min())
+            mend = f"lower the weights, or choose {option('nonlinearity', 'tanh')}"
+            raise ModelError(f"layer {layer.name}: {state} grows beyond all numbers within {step} steps", mend=mend)
 
 
 def _chosen(replayed: list[Replay], names: Sequence[str]) -> list[Replay]:

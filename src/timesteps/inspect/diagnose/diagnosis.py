@@ -41,8 +41,11 @@ class Diagnosis:
         lines = [
             fitted(f"model     {printable(self.about)}", 80),
             fitted(f"data      {printable(self.data)}", 80),
-            f"rows      {given.rows:,}{seen}, {_count(given.steps, 'step')}, median {given.median:,}, longest "
-            f"{given.longest:,}",
+            fitted(
+                f"rows      {given.rows:,}{seen}, {_count(given.steps, 'step')}, median {given.median:,}, longest "
+                f"{given.longest:,}",
+                80,
+            ),
             "",
             "Gradient flow: the largest singular value of the Jacobian of a state with",
             f"respect to that state k steps before, median of {_count(self.flows[0].steps, 'place')} in the data.",

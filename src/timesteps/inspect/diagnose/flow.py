@@ -20,6 +20,7 @@ _MOST_LAGS = 40  # whose spectral norm is taken
 _ALL_LAGS = 24  # up to here each lag is one of them
 _FADED = 0.01
 _NUMBERS = 1 << 16  # of gradients of gates that are pulled back together: more fall out of the cache
+_LARGEST = math.log(1e290)  # what is larger is told as this
 _SCALED = 8  # steps after which gradients are scaled: they cannot leave a float's range in so few
 
 
@@ -167,7 +168,7 @@ def _norms(
         gradients = tuple(each / largest[:, None, None] for each in gradients)
         logs += np.log(largest)
         if lag in wanted:
-            scale = np.exp(logs)
+            scale = np.exp(np.minimum(logs, _LARGEST))
             spectral[:, wanted[lag]] = scale * _largest_singular(gradients[part])
             squares = np.einsum("pij,pij->p", gradients[part], gradients[part])
             frobenius[:, wanted[lag]] = scale * np.sqrt(squares / size)
