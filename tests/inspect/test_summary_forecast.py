@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from timesteps.inspect.summary_forecast import forecast_lines, forecast_summary
 from typer.testing import CliRunner
 
 from timesteps import Forecaster
 from timesteps.cli.app import app
-from timesteps.inspect.summary_forecast import forecast_lines, forecast_summary
 from timesteps.inspect.verification import verify
 
 
