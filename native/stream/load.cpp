@@ -98,8 +98,9 @@ NetworkParts parts_of(const NetworkSpec& network, const std::string& prefix, Wei
 
 /// Models that are sound, and more than this engine runs.
 void refuse_unsupported(const ModelSpec& spec) {
-    const auto refuse = [](const std::string& what) {
-        throw Refused("cannot run in C: " + what + "; Python's timesteps.load runs it", true);
+    const std::string opener = spec.forecast ? "timesteps.load_forecaster" : "timesteps.load";
+    const auto refuse = [&](const std::string& what) {
+        throw Refused("cannot run in C: " + what + "; Python's " + opener + " runs it", true);
     };
     if (spec.forecast) refuse("its windows are cut out of series");
     if (spec.targets) refuse("its answers are numbers on a scale of their own");

@@ -142,6 +142,19 @@ def test_other_numbers_than_it_was_trained_on(tmp_path: Path, timesteps: Command
     assert answer.code == 3 and "other.ts:4: label 'left' does not occur in the training data" in answer.err
 
 
+def test_the_model_file_alone_reads_ts_files(tmp_path: Path, timesteps: Command) -> None:
+    train = tmp_path / "train.ts"
+    train.write_text(ts_file(ramps(20)))
+    (tmp_path / "train.csv").write_text(long_table(ramps(20)))
+    assert timesteps("train", "classify", train, "--out", tmp_path / "run", "--no-baselines", *SMALL).code == 0
+    alone = tmp_path / "alone.safetensors"
+    (tmp_path / "run" / "model.safetensors").rename(alone)
+    assert timesteps("predict", alone, train).out.count("\n") == 20
+    for verb in ("predict", "evaluate"):
+        answer = timesteps(verb, alone, tmp_path / "train.csv")
+        assert answer.code == 2 and "keep the run folder together, or give a .ts file" in answer.err
+
+
 def test_what_a_request_is() -> None:
     assert kind_of_request(Request()) == kind_of_request(Request(data="reviews.csv")) == "text"
     assert (

@@ -221,6 +221,8 @@ def test_both_readers_take_the_same_files(tmp_path: Path, name: str) -> None:
     assert core is not None
     runs_in_c = name not in ("text", "guided", "tokens", "numbers", "forecast", "stepped forecast")
     assert core.read_model(content)[1] == (0 if runs_in_c else 5)
+    if name.endswith("forecast"):
+        assert core.read_model(content)[2].endswith("Python's timesteps.load_forecaster runs it")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused = 0
     for number in range(ROUNDS // len(MODELS)):

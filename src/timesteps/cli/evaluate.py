@@ -97,8 +97,6 @@ def evaluate(
     for name, given in zip(names, of_language, strict=True):
         if given is not None:
             raise UsageError(f"{option(name)} is for language models", mend="leave it out")
-    import msgspec
-
     from timesteps.cli.fetch import fetch
     from timesteps.data.catalogue import Dataset
     from timesteps.data.source import open_source, resolve
@@ -106,8 +104,7 @@ def evaluate(
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
-    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_rows, request_of
-    from timesteps.tasks.classify.request import Request
+    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_as_trained
     from timesteps.tasks.classify.rows import check_labels
 
     found = resolve(data)
@@ -125,10 +122,14 @@ def evaluate(
         raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
     if session.spec.numeric is not None:
-        given = {"text_column": text_column, "label_column": label_column, "encoding": encoding}
-        changes = {name: value for name, value in given.items() if value is not None}
-        request = msgspec.structs.replace(request_of(run) or Request(), **changes)
-        table: Table = open_rows(request, data, split=split or "train")
+        table: Table = open_as_trained(
+            run,
+            data,
+            split=split or "train",
+            text_column=text_column,
+            label_column=label_column,
+            encoding=encoding,
+        )
     else:
         table = open_source(
             data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding

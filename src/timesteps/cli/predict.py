@@ -87,16 +87,12 @@ def predict(
 
 def _sequences(session: Session, run: str, file: str, encoding: str | None, as_json: bool) -> None:
     """Sequences of numbers, in the columns that the run was trained on."""
-    import msgspec
-
     from timesteps.cli.talk import say as tell
     from timesteps.data.sequence_table import SequenceTable
     from timesteps.runtime.display import printable
-    from timesteps.tasks.classify.given import check_width, inputs_of, open_rows, request_of
-    from timesteps.tasks.classify.request import Request
+    from timesteps.tasks.classify.given import check_width, inputs_of, open_as_trained
 
-    request = request_of(run) or Request()
-    table = open_rows(msgspec.structs.replace(request, encoding=encoding or request.encoding), file, labelled=False)
+    table = open_as_trained(run, file, labelled=False, encoding=encoding)
     assert isinstance(table, SequenceTable)
     check_width(table, session.spec)
     for note in table.notes:

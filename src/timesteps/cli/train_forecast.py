@@ -188,7 +188,8 @@ def _typed(context: typer.Context) -> list[str]:
         value = context.params.get(name)
         if name in ("data", "as_json", "resume") or value is None or not parameter.opts[0].startswith("--"):
             continue
-        if context.get_parameter_source(name) is None or context.get_parameter_source(name).name == "DEFAULT":  # type: ignore[union-attr]
+        source = context.get_parameter_source(name)
+        if source is None or source.name == "DEFAULT":
             continue
         if isinstance(value, bool):
             words.append(parameter.opts[0] if value else parameter.secondary_opts[0])

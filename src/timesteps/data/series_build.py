@@ -38,15 +38,10 @@ def build(
     numbers = table.numbers if order is None else table.numbers[order]
     static = _static(table, rows, order)
     _judge_columns(table, numbers, rows, notes)
-    if frequency is not None and (frequency.unit == "step") is not (rows.times.dtype.kind == "i"):
-        found, wanted = (
-            ("no times", f"steps {frequency}") if rows.times.dtype.kind == "i" else ("times", "numbered steps")
-        )
-        raise DataError(
-            f"the rows have {found}, expected are {wanted}",
-            path=table.source,
-            mend="name the column of times as it was",
-        )
+    numbered = rows.times.dtype.kind == "i"
+    if frequency is not None and (frequency.unit == "step") is not numbered:
+        has = f"no times, expected are steps {frequency}" if numbered else "times, expected are numbered steps"
+        raise DataError(f"the rows have {has}", path=table.source, mend="name the column of times as it was")
     if frequency is None:
         frequency = infer(rows, notes)
         if table.times is None:

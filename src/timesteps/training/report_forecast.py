@@ -251,8 +251,8 @@ def _residuals(report: ForecastReport) -> str:
     expected = f"{0.05 * len(found.values):.0f}"
     said = f"{len(outside)} of {len(found.values)} lags are outside; chance alone would put about {expected} there."
     if outside:
-        said += f" They are {', '.join(map(str, outside[:12]))}{', …' if len(outside) > 12 else ''}."
-    mean = f" Mean over {found.series} series." if found.series > 1 else ""
+        said += f" They are {', '.join(map(str, outside[:12]))}{' and more' if len(outside) > 12 else ''}."
+    mean = f" Mean over {found.series} series or targets." if found.series > 1 else ""
     about = (
         "Errors one step ahead should not tell those to come. The grey band holds 95 of 100 autocorrelations of "
         f"{found.n} errors of which nothing can be told.{mean}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from timesteps.runtime.forecast.panel import Panel
 from timesteps.runtime.forecast.windows import rows_of
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
+from timesteps.runtime.spec import CellName
 from timesteps.tasks.forecast.calibrating import fit_share
 from timesteps.tasks.forecast.choices import choose
 from timesteps.tasks.forecast.examples import WindowExamples, in_memory
@@ -265,3 +266,15 @@ def test_an_autoregressive_model_learns_waves_and_counts() -> None:
     past = [replace(each, past=np.ones((200, 1))) for each in counts]
     with pytest.raises(UsageError, match="p is not known of the steps to come"):
         fit_series(past, Columns(("y",), past=("p",)), Frequency("step"), choose(**SMALL, model="autoregressive"))
+
+
+@pytest.mark.parametrize("model", ["direct", "autoregressive"])
+@pytest.mark.parametrize("cell", get_args(CellName))
+def test_every_cell_forecasts_and_is_loaded_as_it_was(cell: Any, model: Any, tmp_path: Path) -> None:
+    found = fitted(waves(), cell=cell, model=model, num_layers=2, members=2, epochs=1, dropout=0.1).model
+    found.save(tmp_path / "model.safetensors")
+    loaded = load_forecaster(tmp_path, verify=True)
+    for a, b in zip(found.forecast(waves(), 9, (50, 95)), loaded.forecast(waves(), 9, (50, 95)), strict=True):
+        assert np.isfinite(a.mean).all() and (a.lower <= a.mean).all() and (a.mean <= a.upper).all()
+        for field in ("mean", "lower", "upper", "times"):
+            np.testing.assert_array_equal(getattr(a, field), getattr(b, field))

@@ -191,7 +191,7 @@ class Backtest:
             said.append(f"covered: {', '.join(covered)}")
         verdict = self.verdict
         if verdict.interval is not None:
-            low, high = (f"{end:+.3g}".replace("-", "−") for end in verdict.interval)
+            low, high = (f"{end:+.3g}".replace("-", "−") if end else "0" for end in verdict.interval)
             said.append(f"95 % interval of the difference {low} to {high}")
         return "; ".join(said) + "."
 
