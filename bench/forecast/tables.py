@@ -112,6 +112,7 @@ def many(read: Read) -> str:
         "seconds of 2 epochs",
         "per 1,000 series",
         "peak memory, MiB",
+        "before the fit",
         "of the data",
     ]
     rows = []
@@ -119,9 +120,10 @@ def many(read: Read) -> str:
         count, found = each["case"]["series"], each["measured"]
         row = [f"{count:,}", f"{found['steps']:,}", f"{found['windows']:,}", f"{found['seconds']:.1f}"]
         row += [f"{1000 * found['seconds'] / count:.2f}", f"{found['peak_bytes'] / 2**20:,.0f}"]
+        row += [f"{found['peak_before_bytes'] / 2**20:,.0f}"]
         rows.append([*row, f"{found['data_bytes'] / 2**20:.1f}"])
     if not rows:
-        rows.append([UNMEASURED, *[""] * 6])
+        rows.append([UNMEASURED, *[""] * 7])
     return table(head, rows) + _provenance(read, "many")
 
 
