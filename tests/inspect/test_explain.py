@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from timesteps.inspect import explain
 from timesteps.inspect.explain_reading import read_row
 from timesteps.runtime import native
 from timesteps.runtime.session import Session
+from timesteps.runtime.text.processor import TextProcessor
 
 NUMBERS = np.random.default_rng(3).normal(size=(9, 3))
 needs_core = pytest.mark.skipif(native.core is None, reason="gradients are the core's")
@@ -122,6 +124,14 @@ def test_the_n_grams_of_the_linear_model_go_with_their_step() -> None:
     session = Session(spec, tensors)
     found = explain(session, "재미 재미 영화", target="positive")
     reading = found.reading
+    processor = TextProcessor.load(spec.text, tensors)
+    grams = processor.guide.find(processor.units(["재미 재미 영화"], spec.text.guide))
+    ends = grams.bags.offsets[:: grams.longest]
+    at = [set(grams.bags.ids[begin:end].tolist()) for begin, end in pairwise(ends.tolist())]
+    for step, own in enumerate(at):
+        others = set().union(*(at[:step] + at[step + 1 :]))
+        lost = sum(float(tensors["guide.weight"][gram, 0]) for gram in own - others)
+        assert reading.alone[step, 0] == pytest.approx(lost, abs=1e-6)
     np.testing.assert_allclose(found.left_out, reading.alone[:, 0], atol=1e-5)
     assert reading.linear.sum() == pytest.approx(reading.steps.linear[0, 0] - 1.0, abs=1e-5)  # the bias is 1
     if native.core is not None:
@@ -148,7 +158,9 @@ def test_it_says_what_truncation_cuts() -> None:
     assert reading.names == tuple("2" if k > 10 else str(k) for k in range(2, 10)) and "the first 2" in reading.cut
     guided = models.guided_model()
     long = explain(Session(*guided), text)
-    assert long.integrated if native.core is None else long.integrated.elsewhere != 0
+    if native.core is not None:
+        it = long.integrated
+        assert it.elsewhere != 0 and abs(it.residual) <= 0.01 * abs(it.score - it.baseline)
 
 
 def test_names_stand_as_in_the_text() -> None:

@@ -148,8 +148,8 @@ class Recurrent(RecurrentStack):
         PackedSequence as a padded batch, rows first), zero on padding; without gradients. The arguments are those of
         `forward`, whose result is `output`.
 
-        It takes at most half as long again as the call itself where the compiled kernels run it. A cell of one's own
-        shows its states, and the gates that its `gates_at` names.
+        The compiled kernels keep all of that for backward, so it costs a call and a copy. A cell of one's own shows its
+        states, and the gates that its `gates_at` names.
 
         Example:
             >>> import torch

@@ -230,7 +230,7 @@ class Session:
 
     def trace(self, inputs: Iterable[Any]) -> Trace:
         """Every gate and state on the way to the logits, by member, layer and direction; beside them what the first
-        layers read, and what pooling took. It takes hardly more time than `logits`, and memory for all of it.
+        layers read, and what pooling took. It costs the time of `logits` and of a copy, and memory for all of it.
 
         Errors as `logits`.
         """
