@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "../projection/projection.h"
 #include "../recurrent/run.h"
 #include "masks.h"
 #include "network.h"
 #include "optimizer.h"
+#include "sampled.h"
 
 namespace timesteps::training {
 
@@ -38,15 +38,6 @@ struct Streams {
     Index steps, batch;
 
     Index positions() const { return steps * batch; }
-};
-
-/// Classes that stand for all in a step's softmax: sorted, no two alike, and of each class of the vocabulary the
-/// logarithm of how many times it is expected among them, by which its score is lower.
-template <class T>
-struct Sample {
-    const Index* classes = nullptr;
-    Index count = 0;
-    const T* expected = nullptr;
 };
 
 struct LanguageStep {
@@ -111,7 +102,7 @@ public:
         if (sample_.count == 0)
             projection_.run(p, threads);
         else
-            run_sampled(p, threads);
+            sampled_.run(projection_, p, sample_, threads);
         LanguageStep step{0, 0, 0, false};
         for (Index n = 0; n < rows; ++n) step.loss -= double(p.log_probs[n]);
         step.loss /= double(rows);
@@ -220,44 +211,6 @@ private:
         for (Index n = 0; n < sample_.count; ++n) use(classes, sample_.classes[n]);
         for (Index n = 0; n < streams.positions() && sample_.count > 0; ++n) use(classes, streams.targets[n]);
         close(classes);
-    }
-
-    /// The softmax over the sample, and each row's own class beside it where it is not in it.
-    void run_sampled(ProjectionProblem<T>& p, int threads) {
-        constexpr std::int32_t apart = ProjectionProblem<T>::kApart;
-        const Index rows = p.rows, size = p.size, count = sample_.count;
-        const std::int32_t* const classes = p.targets;
-        places_.resize(static_cast<std::size_t>(spec_.vocabulary), apart);
-        T *const bias = sampled_.take(2 * count), *const dbias = bias + count;
-        for (Index n = 0; n < count; ++n) {
-            const Index id = sample_.classes[n];
-            places_[static_cast<std::size_t>(id)] = static_cast<std::int32_t>(n);
-            bias[n] = p.bias[id] - sample_.expected[id];
-        }
-        targets_.resize(static_cast<std::size_t>(rows));
-        T* const own = own_.take(rows);
-        for (Index n = 0; n < rows; ++n) {
-            const Index id = classes[n];
-            targets_[static_cast<std::size_t>(n)] = places_[static_cast<std::size_t>(id)];
-            if (targets_[static_cast<std::size_t>(n)] != apart) continue;
-            own[n] = p.bias[id] - sample_.expected[id];
-            for (Index k = 0; k < size; ++k) own[n] += p.h[n * size + k] * p.weight[id * size + k];
-        }
-        for (Index n = 0; n < count; ++n) places_[static_cast<std::size_t>(sample_.classes[n])] = apart;
-        p.classes = count, p.chosen = sample_.classes, p.targets = targets_.data(), p.own = own;
-        p.bias = bias, p.dbias = dbias;
-        projection_.run(p, threads);
-        std::fill_n(bias_->grad, spec_.vocabulary, T(0));
-        for (Index n = 0; n < count; ++n) bias_->grad[sample_.classes[n]] = dbias[n];
-        for (Index n = 0; n < rows; ++n) {
-            if (targets_[static_cast<std::size_t>(n)] != apart) continue;
-            const Index id = classes[n];
-            bias_->grad[id] += own[n];
-            for (Index k = 0; k < size; ++k) {
-                p.dh[n * size + k] += own[n] * p.weight[id * size + k];
-                p.dweight[id * size + k] += own[n] * p.h[n * size + k];
-            }
-        }
     }
 
     static Index stream_of(std::size_t k, Index of) { return kStreamsOfLayer * static_cast<Index>(k) + of; }
@@ -439,11 +392,11 @@ private:
     std::vector<Layer> layers_;
     Rows of_table_, of_head_;
     Sample<T> sample_;
+    SampledSoftmax<T> sampled_;
     Projection<T> projection_;
     std::vector<unsigned char> touched_;
-    std::vector<std::int32_t> places_, targets_;  // of classes in the sample; of rows
     Buffer<Index> key_;
-    Buffer<T> dropped_, dx_, log_probs_, mask_, sampled_, own_;
+    Buffer<T> dropped_, dx_, log_probs_, mask_;
     const Index* keys_ = nullptr;
     Index shared_key_ = 0;
 };

@@ -24,9 +24,11 @@ class Sampler:
         samples: n, draws a step.
         seed: of the run.
 
-    >>> sampler = Sampler(np.array([0, 1, 100, 10_000]), 2, seed=0)
-    >>> sampler.draw(0).tolist(), sampler.log_expected.round(2).tolist()[1:]
-    ([3], [-6.23, -2.79, -0.29])
+    >>> sampler = Sampler(np.array([0, 100, 100, 200]), 2, seed=0)  # the shares of the others: 0.27, 0.27, 0.46
+    >>> [sampler.draw(number).tolist() for number in range(3)]
+    [[1, 3], [3], [2, 3]]
+    >>> np.exp(sampler.log_expected).round(2).tolist()
+    [0.0, 0.47, 0.47, 0.7]
     """
 
     def __init__(self, counts: NDArray[np.int64], samples: int, seed: int) -> None:
@@ -35,7 +37,7 @@ class Sampler:
         self._samples, self._seed = samples, seed
         self._sums: NDArray[np.float64] = shares.cumsum()
         self._sums /= self._sums[-1]
-        self.log_expected: NDArray[Any] = np.log(-np.expm1(samples * np.log1p(-shares.clip(1e-12, 0.5))))
+        self.log_expected: NDArray[Any] = np.log(-np.expm1(samples * np.log1p(-shares.clip(1e-12, 1 - 1e-12))))
         """(V,) logarithms of how many times each class is expected."""
 
     def draw(self, number: int) -> NDArray[np.int64]:

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from timesteps.inspect.summary_forecast import forecast_lines, forecast_summary
 from typer.testing import CliRunner
 
 from timesteps import Forecaster
 from timesteps.cli.app import app
 from timesteps.inspect.verification import verify
+from timesteps.runtime.forecast.summary import forecast_lines, forecast_summary
 
 
 def test_info_and_verify(tmp_path: Path) -> None:
