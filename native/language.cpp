@@ -77,6 +77,10 @@ void bind_trainer(nb::module_& module, const char* name) {
                  }
                  return std::make_tuple(r.loss, r.penalty, r.norm, r.taken);
              })
+        .def("sample",
+             [](Self& self, Address classes, Index count, Address expected) {
+                 self.trainer->sample({at<const Index>(classes), count, at<const T>(expected)});
+             })
         .def("settle",
              [](Self& self, int threads) {
                  const nb::gil_scoped_release unlocked;

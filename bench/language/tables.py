@@ -57,6 +57,13 @@ def language(read: Read) -> str:
         memory = found["peak memory, MiB"]
         row("its peak memory beside torch's", f"{memory['ratio']:.2f}×", "≤ 0.6×", memory["ratio"] <= 0.6)
         sources.append(f"steps {recurrent['commit']}")
+    if sampled := read("sampled_softmax"):
+        for size, engines in sampled["results"]["seconds of a step"].items():
+            mine, torchs = engines["native"], engines["torch"]
+            what = f"a step of it, {int(size.split()[0]):,} words, 4,000 samples: beside all classes; torch's"
+            times = [f"{engine['all'] / engine['4000']:.1f}×" for engine in (mine, torchs)]
+            rows.append([what, f"{times[0]} ({1000 * mine['4000']:.0f} ms); {times[1]}", ""])
+        sources.append(f"samples {sampled['commit']}")
     if quality := read("language_quality"):
         for called, run in quality["results"].items():
             name, _, otherwise = called.partition(", ")

@@ -48,6 +48,11 @@ struct ProjectionProblem {
     const T *h, *weight, *bias;  // (rows, size), (classes, size), (classes) or null
     const std::int32_t* targets;
     T* log_probs;  // (rows): log P of the targets
+    // Of a sampled softmax: class n is this row of `weight` and `dweight`; null: row n. A row of h whose target is
+    // kApart has it beside the classes, with the score in `own` (rows), in whose place that score's gradient comes.
+    const std::int64_t* chosen = nullptr;
+    T* own = nullptr;
+    static constexpr std::int32_t kApart = -2;
     // Gradients of -scale times the sum of log_probs; dh null: none is wanted.
     T scale = 0;
     T *dh = nullptr, *dweight = nullptr, *dbias = nullptr;
@@ -60,8 +65,9 @@ public:
         p_ = problem, threads_ = threads;
         weights_.resize(p_.classes), grads_.resize(p_.classes);
         for (Index c = 0; c < p_.classes; ++c) {
-            weights_[c] = p_.weight + c * p_.size;
-            grads_[c] = p_.dweight + c * p_.size;
+            const Index row = p_.chosen == nullptr ? c : p_.chosen[c];
+            weights_[c] = p_.weight + row * p_.size;
+            grads_[c] = p_.dweight + row * p_.size;
         }
         chunks_ = (p_.classes + kClasses - 1) / kClasses;
         const Index lanes = k_.lanes, together = std::max<Index>(1, kScores / (p_.classes * lanes));
@@ -141,20 +147,29 @@ private:
     void judge(Index panel) {
         const Index lanes = k_.lanes;
         for (Index lane = 0; lane < lanes; ++lane) {
+            const Index row = first_ + panel * lanes + lane;
+            const bool real = panel * lanes + lane < count_;
+            const bool apart = real && p_.targets[row] == ProjectionProblem<T>::kApart;
             T most = peak_[place(0, panel) + lane], all = 0;
+            if (apart) most = std::max(most, p_.own[row]);
             for (Index chunk = 1; chunk < chunks_; ++chunk) most = std::max(most, peak_[place(chunk, panel) + lane]);
             for (Index chunk = 0; chunk < chunks_; ++chunk) {
                 T& peak = peak_[place(chunk, panel) + lane];
                 peak = std::exp(peak - most);
                 all += sum_[place(chunk, panel) + lane] * peak;
             }
-            const Index row = first_ + panel * lanes + lane;
-            const bool counts = panel * lanes + lane < count_ && p_.targets[row] >= 0;
+            if (apart) {
+                const T mine = std::exp(p_.own[row] - most);
+                all += mine;
+                p_.log_probs[row] = p_.own[row];
+                p_.own[row] = p_.scale * (mine / all - T(1));
+            }
+            const bool counts = apart || (real && p_.targets[row] >= 0);
             for (Index chunk = 0; chunk < chunks_; ++chunk)
                 peak_[place(chunk, panel) + lane] *= counts ? p_.scale / all : T(0);
             if (counts)
                 p_.log_probs[row] -= most + std::log(all);
-            else if (panel * lanes + lane < count_)
+            else if (real)
                 p_.log_probs[row] = 0;
         }
     }

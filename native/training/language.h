@@ -40,6 +40,15 @@ struct Streams {
     Index positions() const { return steps * batch; }
 };
 
+/// Classes that stand for all in a step's softmax: sorted, no two alike, and of each class of the vocabulary the
+/// logarithm of how many times it is expected among them, by which its score is lower.
+template <class T>
+struct Sample {
+    const Index* classes = nullptr;
+    Index count = 0;
+    const T* expected = nullptr;
+};
+
 struct LanguageStep {
     double loss, penalty, norm;  // mean -log P; what AR and TAR add; of the gradients
     bool taken;
@@ -63,9 +72,12 @@ public:
     LanguageTrainer(const LanguageTrainer&) = delete;
     LanguageTrainer& operator=(const LanguageTrainer&) = delete;
 
-    /// log P (steps, batch) of the targets; `states` go on.
+    /// What the softmax of the steps to come is over; no classes: all. The caller keeps them.
+    void sample(const Sample<T>& sample) { sample_ = sample; }
+
+    /// log P (steps, batch) of the targets, over all classes; `states` go on.
     void answer(const Streams& streams, T* const* states, T* log_probs, int threads) {
-        if (!spec_.tied) settle(threads);
+        settle(threads);
         forward(streams, states, false, threads);
         ProjectionProblem<T> p = problem(streams, layers_.back().y.get());
         p.log_probs = log_probs;
@@ -76,7 +88,12 @@ public:
     LanguageStep gradients(const Streams& streams, T* const* states, std::uint64_t seed, bool drops, int threads) {
         draw_keys(streams.batch, seed, drops);
         find_used(streams);
-        if (!spec_.tied) deferred_.settle(optimizer_, *table_, used_.data(), Index(used_.size()), threads);
+        for (const Slot<T>* slot : {table_, head_}) {
+            Rows* const rows = sparse(slot);
+            if (rows == nullptr) continue;
+            rows->deferred.settle(optimizer_, *slot, rows->used.data(), Index(rows->used.size()), threads);
+            for (const Index row : rows->used) std::fill_n(slot->grad + row * slot->width, slot->width, T(0));
+        }
         forward(streams, states, true, threads);
         const Index rows = streams.positions(), size = spec_.outputs();
         const T *const y = layers_.back().y.get(), *h = y;
@@ -91,7 +108,10 @@ public:
         p.scale = T(1) / static_cast<T>(rows);
         p.dh = layers_.back().dy.take(rows * size);
         p.dweight = head_->grad, p.dbias = bias_->grad;
-        projection_.run(p, threads);
+        if (sample_.count == 0)
+            projection_.run(p, threads);
+        else
+            run_sampled(p, threads);
         LanguageStep step{0, 0, 0, false};
         for (Index n = 0; n < rows; ++n) step.loss -= double(p.log_probs[n]);
         step.loss /= double(rows);
@@ -112,8 +132,8 @@ public:
         const double scale = optimizer_.clip(result.norm);
         for (const Slot<T>& slot : slots_) {
             const DenseStep<T> plan = optimizer_.plan(slot, rate, scale, count);
-            if (&slot == table_ && !spec_.tied)
-                deferred_.step(optimizer_, slot, used_.data(), Index(used_.size()), plan, threads);
+            if (Rows* const rows = sparse(&slot))
+                rows->deferred.step(optimizer_, slot, rows->used.data(), Index(rows->used.size()), plan, threads);
             else
                 optimizer_.dense(slot, plan, threads);
         }
@@ -121,14 +141,21 @@ public:
         return result;
     }
 
-    /// Brings all weights up to date; steps leave rows of an embedding behind that no text has used.
+    /// Brings all weights up to date; steps leave rows behind that they have not used.
     void settle(int threads) {
-        if (!spec_.tied) deferred_.settle_all(optimizer_, *table_, threads);
+        of_table_.deferred.settle_all(optimizer_, *table_, threads);
+        of_head_.deferred.settle_all(optimizer_, *head_, threads);
     }
 
     AverageClock& clock() { return optimizer_.clock; }
 
 private:
+    /// A tensor of which a step uses some rows only.
+    struct Rows {
+        std::vector<Index> used;
+        DeferredRows<T> deferred;
+    };
+
     struct Layer {
         const Slot<T> *w_ih, *w_hh, *b_ih, *b_hh;
         Buffer<T> input, y, dy, saved, h0, c0, hn, cn, weight, keep;
@@ -172,13 +199,65 @@ private:
         keys_ = keys, shared_key_ = keys[batch];
     }
 
+    /// Of a tensor most of whose rows have no gradient, those that have one; null for any other.
+    Rows* sparse(const Slot<T>* slot) {
+        if (slot == table_ && (!spec_.tied || sample_.count > 0)) return &of_table_;
+        return slot == head_ && sample_.count > 0 ? &of_head_ : nullptr;
+    }
+
     void find_used(const Streams& streams) {
         touched_.resize(static_cast<std::size_t>(spec_.vocabulary));
-        used_.clear();
-        for (Index n = 0; n < streams.positions(); ++n)
-            if (std::exchange(touched_[static_cast<std::size_t>(streams.ids[n])], 1) == 0)
-                used_.push_back(streams.ids[n]);
-        for (const Index id : used_) touched_[static_cast<std::size_t>(id)] = 0;
+        of_table_.used.clear(), of_head_.used.clear();
+        std::vector<Index>& classes = spec_.tied ? of_table_.used : of_head_.used;
+        const auto use = [this](std::vector<Index>& used, Index id) {
+            if (std::exchange(touched_[static_cast<std::size_t>(id)], 1) == 0) used.push_back(id);
+        };
+        const auto close = [this](const std::vector<Index>& used) {
+            for (const Index id : used) touched_[static_cast<std::size_t>(id)] = 0;
+        };
+        for (Index n = 0; n < streams.positions(); ++n) use(of_table_.used, streams.ids[n]);
+        if (!spec_.tied) close(of_table_.used);
+        for (Index n = 0; n < sample_.count; ++n) use(classes, sample_.classes[n]);
+        for (Index n = 0; n < streams.positions() && sample_.count > 0; ++n) use(classes, streams.targets[n]);
+        close(classes);
+    }
+
+    /// The softmax over the sample, and each row's own class beside it where it is not in it.
+    void run_sampled(ProjectionProblem<T>& p, int threads) {
+        constexpr std::int32_t apart = ProjectionProblem<T>::kApart;
+        const Index rows = p.rows, size = p.size, count = sample_.count;
+        const std::int32_t* const classes = p.targets;
+        places_.resize(static_cast<std::size_t>(spec_.vocabulary), apart);
+        T *const bias = sampled_.take(2 * count), *const dbias = bias + count;
+        for (Index n = 0; n < count; ++n) {
+            const Index id = sample_.classes[n];
+            places_[static_cast<std::size_t>(id)] = static_cast<std::int32_t>(n);
+            bias[n] = p.bias[id] - sample_.expected[id];
+        }
+        targets_.resize(static_cast<std::size_t>(rows));
+        T* const own = own_.take(rows);
+        for (Index n = 0; n < rows; ++n) {
+            const Index id = classes[n];
+            targets_[static_cast<std::size_t>(n)] = places_[static_cast<std::size_t>(id)];
+            if (targets_[static_cast<std::size_t>(n)] != apart) continue;
+            own[n] = p.bias[id] - sample_.expected[id];
+            for (Index k = 0; k < size; ++k) own[n] += p.h[n * size + k] * p.weight[id * size + k];
+        }
+        for (Index n = 0; n < count; ++n) places_[static_cast<std::size_t>(sample_.classes[n])] = apart;
+        p.classes = count, p.chosen = sample_.classes, p.targets = targets_.data(), p.own = own;
+        p.bias = bias, p.dbias = dbias;
+        projection_.run(p, threads);
+        std::fill_n(bias_->grad, spec_.vocabulary, T(0));
+        for (Index n = 0; n < count; ++n) bias_->grad[sample_.classes[n]] = dbias[n];
+        for (Index n = 0; n < rows; ++n) {
+            if (targets_[static_cast<std::size_t>(n)] != apart) continue;
+            const Index id = classes[n];
+            bias_->grad[id] += own[n];
+            for (Index k = 0; k < size; ++k) {
+                p.dh[n * size + k] += own[n] * p.weight[id * size + k];
+                p.dweight[id * size + k] += own[n] * p.h[n * size + k];
+            }
+        }
     }
 
     static Index stream_of(std::size_t k, Index of) { return kStreamsOfLayer * static_cast<Index>(k) + of; }
@@ -299,11 +378,9 @@ private:
         scatter(streams);
     }
 
-    /// Into the rows of the embedding; where it is tied, on top of the softmax's gradient.
+    /// Into the rows of the embedding, on top of the softmax's gradient where it is tied; of an untied one they are 0.
     void scatter(const Streams& streams) {
         const Index E = spec_.embedding_size;
-        if (!spec_.tied)
-            for (const Index id : used_) std::fill_n(table_->grad + id * E, E, T(0));
         for (Index n = 0; n < streams.positions(); ++n) {
             const Index id = streams.ids[n];
             const T factor = word_factor(id);
@@ -334,11 +411,11 @@ private:
         return share * sum;
     }
 
-    double norm(int threads) const {
+    double norm(int threads) {
         double sum = 0;
         for (const Slot<T>& slot : slots_) {
-            if (&slot == table_ && !spec_.tied) {
-                for (const Index id : used_) sum += squares(slot.grad + id * slot.width, slot.width);
+            if (const Rows* const rows = sparse(&slot)) {
+                for (const Index id : rows->used) sum += squares(slot.grad + id * slot.width, slot.width);
                 continue;
             }
             const Index parts = (slot.size() + kPart - 1) / kPart;
@@ -360,12 +437,13 @@ private:
     const std::vector<Slot<T>> slots_;
     const Slot<T> *table_, *head_, *bias_;
     std::vector<Layer> layers_;
-    DeferredRows<T> deferred_;
+    Rows of_table_, of_head_;
+    Sample<T> sample_;
     Projection<T> projection_;
     std::vector<unsigned char> touched_;
-    std::vector<Index> used_;
+    std::vector<std::int32_t> places_, targets_;  // of classes in the sample; of rows
     Buffer<Index> key_;
-    Buffer<T> dropped_, dx_, log_probs_, mask_;
+    Buffer<T> dropped_, dx_, log_probs_, mask_, sampled_, own_;
     const Index* keys_ = nullptr;
     Index shared_key_ = 0;
 };

@@ -136,6 +136,12 @@ public:
         return s;
     }
 
+    /// Whether numbers without a gradient stay as they are.
+    bool rests(const Slot<T>& slot) const {
+        const bool decays = slot.decays && spec_.weight_decay != 0;
+        return spec_.method == Method::kSgd && slot.first == nullptr && slot.average == nullptr && !decays;
+    }
+
     /// `count` numbers of a dense tensor from the `begin`-th on, whose gradients are `grad`.
     void update(const Slot<T>& slot, Index begin, Index count, const T* grad, const DenseStep<T>& s) const {
         const auto at = [&](T* numbers) { return numbers == nullptr ? nullptr : numbers + begin; };
@@ -211,7 +217,7 @@ class DeferredRows {
 public:
     /// Makes up for what these rows have missed.
     void settle(const Optimizer<T>& optimizer, const Slot<T>& slot, const Index* rows, Index count, int threads) {
-        if (steps_.empty()) return;
+        if (steps_.empty() || optimizer.rests(slot)) return;
         if (seen_.empty()) seen_.assign(static_cast<std::size_t>(slot.rows), 0);
         zeros_.assign(static_cast<std::size_t>(slot.width), T(0));
         parallel(count, 32 * slot.width * Index(sizeof(T)), threads, [&](Index first, Index last) {

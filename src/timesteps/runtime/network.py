@@ -26,7 +26,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import NetworkSpec, PoolName
 from timesteps.runtime.trace import LayerTrace, NetworkTrace, activate, empty_layers
 
-__all__ = ["Network"]
+__all__ = ["Network", "why_in_numpy"]
 
 _CHUNK = 2**24  # numbers that the input and the outputs of a layer may take for one chunk of rows
 _ROWS = 512  # of a chunk: more do not make the products faster, and fall out of the cache
@@ -106,15 +106,7 @@ class Network:
 
     def why_not_native(self, any_dtype: bool = False) -> str | None:
         """Why its recurrent layers run in numpy; None if the compiled kernels run them, or could in any precision."""
-        if native.core is None:
-            return native.explain()
-        if self.dtype != np.float32 and not any_dtype:  # there the kernels are exact and plain, and slower than numpy
-            return "numpy is faster in double precision"
-        for number, layer in enumerate(self.spec.layers):
-            reason = why_not_native(layer, number == 0 and self.spec.input == "one_hot")
-            if reason is not None:
-                return f"layer rnn.l{number}: {reason}"
-        return None
+        return why_in_numpy(self.spec, np.dtype(np.float32) if any_dtype else self.dtype)
 
     def logits(self, sequences: Sequences) -> Array:
         """Logits (R, outputs); without pooling (N, outputs), of all steps of all rows, end to end.
@@ -285,6 +277,19 @@ def _kept_scan(cell: Cell, gates: Gates, trace: LayerTrace, steps: Steps, places
     if "c" in trace.states:
         trace.states["c"][visited] = kept[1]
     return outputs
+
+
+def why_in_numpy(spec: NetworkSpec, dtype: np.dtype[Any]) -> str | None:
+    """Why the recurrent layers of a network run in numpy; None if the compiled kernels run them."""
+    if native.core is None:
+        return native.explain()
+    if dtype != np.float32:  # there the kernels are exact and plain, and slower than numpy
+        return "numpy is faster in double precision"
+    for number, layer in enumerate(spec.layers):
+        reason = why_not_native(layer, number == 0 and spec.input == "one_hot")
+        if reason is not None:
+            return f"layer rnn.l{number}: {reason}"
+    return None
 
 
 def _ending(weights: Mapping[str, Array], end: str) -> dict[str, Array]:

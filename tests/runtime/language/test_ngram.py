@@ -94,9 +94,8 @@ def test_stopping_and_going_on_changes_nothing(model: NgramModel, words: list[in
 def test_a_state_is_a_value_as_the_tuple_of_its_tokens(model: NgramModel, words: list[int]) -> None:
     _, state = model.log_probs(model.empty(), words)
     same = tuple(state)
-    assert (
-        state == same and same == state and not state != same and hash(state) == hash(same) and len(state) == len(same)
-    )
+    assert state == same and same == state and hash(state) == hash(same) and len(state) == len(same)
+    assert (state != same) is False
     assert state != (*same, 0) and state != (1, *same) and state != list(same) and repr(state) == f"NgramState{same}"
     for copied in (pickle.loads(pickle.dumps(state)), copy.deepcopy(state)):
         assert copied == state and type(copied) is type(state)

@@ -200,9 +200,14 @@ def _word(word: str, line: int) -> str:
     return unit
 
 
+def _as_written(row: str) -> str:
+    """A row of a stranger's file, shortened, with the backslashes that it has."""
+    return shorten(row).replace("\\\\", "\\")
+
+
 def _expect(lines: _Lines, row: str | None, expected: str) -> None:
     if row != expected:
-        what = "the file ends" if row is None else shorten(row)
+        what = "the file ends" if row is None else _as_written(row)
         raise Wrong(f"{what} where {expected} should be: wrong counts, or orders out of order", lines.number)
 
 
@@ -214,7 +219,7 @@ def _logs(fields: list[str], n: int, highest: bool, lines: _Lines) -> tuple[floa
         weight = 0.0 if highest else math.nan
     else:
         most = n + 1 if highest else n + 2
-        what = shorten(" ".join(fields)) if fields[0][:1] == "\\" else f"{len(fields)} fields"
+        what = _as_written(" ".join(fields)) if fields[0][:1] == "\\" else f"{len(fields)} fields"
         raise Wrong(f"{what} in the section of {n}-grams, whose lines have {most}", lines.number)
     log = _number(fields[0], lines)
     if log > 0:

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from timesteps.data.corpus import corpus_name
+from timesteps.data.source import resolve
 from timesteps.data.streams import is_stdin
 from timesteps.errors import ModelError, UsageError
 from timesteps.runtime import modelfile
@@ -29,7 +31,7 @@ from timesteps.training.language.loop import choose_language_engine
 from timesteps.training.progress import Progress
 from timesteps.training.report_language import LanguageReport, write_language_report
 
-__all__ = ["LanguageRequest", "RunResult", "run"]
+__all__ = ["LanguageRequest", "RunResult", "read_request", "run"]
 
 _REQUEST, _LAST = "request.json", "card.md"
 _ORDER = 5  # of the n-gram model that stands beside
@@ -53,10 +55,9 @@ class LanguageRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def place(self, given: str | None) -> str | None:
         """Where a file that the request names lies, wherever the program runs now."""
-        if given is None or is_stdin(given):
+        if given is None or self.directory in ("", str(Path.cwd())) or not isinstance(resolve(given), Path):
             return given
-        there = Path(self.directory, given)
-        return str(there) if there.exists() else given
+        return given if is_stdin(given) else str(Path(self.directory, given))
 
     def write(self, folder: Path) -> None:
         """Keep the request in the run folder."""
@@ -107,7 +108,7 @@ def run(
     request = msgspec.structs.replace(request, directory=request.directory or str(Path.cwd()))
     began = time.monotonic()
     counter = None if choices.model.units == "word" else WordCounter()  # `correct` needs words
-    name, prepared = _prepare(request, choices, counter)
+    name, prepared = read_request(request, choices, counter)
     request.write(folder)
     vocabulary, train = prepared.vocabulary, prepared.train
     held = "nothing held out" if prepared.valid is None else f"{len(prepared.valid)} held out"
@@ -164,13 +165,17 @@ def _report(
     write_language_report(folder / "report.html", report)
 
 
-def _prepare(request: LanguageRequest, choices: Choices, counter: WordCounter | None) -> tuple[str, Prepared]:
+def read_request(
+    request: LanguageRequest, choices: Choices, counter: WordCounter | None = None
+) -> tuple[str, Prepared]:
+    """What the text is called, and its tokens."""
     if request.valid is not None and request.validation_split is not None:
         raise UsageError("--valid and --validation-split were both given", mend="choose one")
     share = 0.05 if request.validation_split is None else request.validation_split
     if not 0 <= share < 1:
         raise UsageError(f"--validation-split is {share}", mend="give a share of at least 0 and below 1")
-    name, read = named_lines(request.place(request.corpus), request.encoding)
+    _, read = named_lines(request.place(request.corpus), request.encoding)
+    name = corpus_name(request.corpus)
     lines = read if counter is None else counter.through(read)
     other = share if request.valid is None else named_lines(request.place(request.valid), request.encoding, "valid")[1]
     return name, prepare(lines, choices.model, other, name)

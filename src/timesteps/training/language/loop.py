@@ -78,8 +78,6 @@ def choose_language_engine(settings: LanguageSettings) -> Choice:
     reason = None
     if native.core is None:
         reason = f"there is no compiled core ({native.explain()})"
-    elif settings.samples:
-        reason = "the native engine has no sampled softmax"
     if settings.engine != "torch" and reason is None:
         return Choice("native", "the model is plain" if settings.engine == "auto" else "it was asked for")
     if settings.engine == "native":
@@ -210,7 +208,7 @@ def _engine(
     if choice.name == "native":
         from timesteps.training.language.native_engine import NativeLanguageEngine
 
-        return NativeLanguageEngine(network, settings)
+        return NativeLanguageEngine(network, settings, counts)
     from timesteps.training.language.torch_engine import TorchLanguageEngine
 
     return TorchLanguageEngine(network, settings, counts)

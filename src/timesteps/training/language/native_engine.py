@@ -17,6 +17,7 @@ from timesteps.runtime.native_scan import equation
 from timesteps.training.engines.engine import Array, BadStepError, EngineName
 from timesteps.training.engines.moments import Moments
 from timesteps.training.language.network import LanguageNetwork, LanguageStep
+from timesteps.training.language.sampling import Sampler
 from timesteps.training.language.settings import LanguageSettings
 from timesteps.training.language.streams import Text, Window
 from timesteps.training.nonfinite import Fault
@@ -33,12 +34,15 @@ class NativeLanguageEngine:
 
     Args:
         network: what is trained; all float32, or all float64 for the check of gradients.
-        settings: how; `samples` must be 0.
+        settings: how.
+        counts: how often each token occurs; for `samples`.
     """
 
     name: EngineName = "native"
 
-    def __init__(self, network: LanguageNetwork, settings: LanguageSettings) -> None:
+    def __init__(
+        self, network: LanguageNetwork, settings: LanguageSettings, counts: NDArray[np.int64] | None = None
+    ) -> None:
         core = native.core
         assert core is not None
         self._network, self._settings = network, settings
@@ -71,6 +75,11 @@ class NativeLanguageEngine:
             plain.ema, plain.nesterov,
         )  # fmt: skip
         self._trainer.begin(model, optimizer)
+        self._sampler: Sampler | None = None
+        if settings.samples:
+            assert counts is not None
+            self._sampler = Sampler(counts, settings.samples, settings.seed)
+            self._expected = np.ascontiguousarray(self._sampler.log_expected, self._dtype)
         self.begin_epoch()
 
     @contextmanager
@@ -89,6 +98,7 @@ class NativeLanguageEngine:
 
     def step(self, window: Window, number: int, rate: float) -> LanguageStep:
         """One window, forward, backward and into the weights."""
+        self._sample(number)
         loss, penalty, norm, taken = self._trainer.step(
             *self._call(window, self._states), step_seed(self._settings.seed, number), self._settings.drops, rate,
             self._taken + 1, self._threads,
@@ -102,13 +112,20 @@ class NativeLanguageEngine:
     def gradients(self, window: Window, number: int) -> tuple[LanguageStep, dict[str, NDArray[Any]]]:
         """What a step would learn from, before clipping; those of words that the window lacks are 0."""
         gradients = self.moments.gradients
-        if not self._network.spec.tied:
-            gradients["embedding.weight"][:] = 0
+        for gradient in gradients.values():
+            gradient[:] = 0
+        self._sample(number)
         loss, penalty, _ = self._trainer.gradients(
             *self._call(window, self._states), step_seed(self._settings.seed, number), self._settings.drops,
             self._threads,
         )  # fmt: skip
         return LanguageStep(loss, penalty), gradients
+
+    def _sample(self, number: int) -> None:
+        """The classes of the step, which are kept as long as the core looks at them."""
+        if self._sampler is not None:
+            self._drawn = self._sampler.draw(number)
+            self._trainer.sample(self._drawn.ctypes.data, len(self._drawn), self._expected.ctypes.data)
 
     def _call(self, window: Window, states: list[NDArray[Any]]) -> tuple[Any, ...]:
         steps, streams = window.ids.shape

@@ -40,7 +40,7 @@ class LanguageSettings:
         slowness: TAR, times the mean square of the outputs' changes from token to token.
         ema: decay of an exponential moving average of the weights, as in `Settings`; 0 is off.
         samples: classes drawn for a sampled softmax (Jean et al. 2015, arXiv 1412.2007), by frequency to the power 3/4,
-            once a step; 0 is the full softmax. PyTorch's engine only.
+            once a step; 0 is the full softmax, which also measures.
         patience: epochs without a lower validation loss after which training stops; None trains all.
         nonfinite: as in `Settings`.
         seed: of the initial weights, of dropout and of the lengths of steps.

@@ -18,12 +18,12 @@ from timesteps.runtime.spec import LayerSpec
 from timesteps.training.averages import WeightAverage
 from timesteps.training.engines.engine import Array, BadStepError, EngineName
 from timesteps.training.language.network import LanguageNetwork, LanguageStep
+from timesteps.training.language.sampling import Sampler
 from timesteps.training.language.settings import LanguageSettings
 from timesteps.training.language.streams import Text, Window
 from timesteps.training.nonfinite import Fault
 from timesteps.training.optimizers import Optimizers
 from timesteps.training.randomness import reseed, set_apart
-from timesteps.training.seeds import step_seed
 
 __all__ = ["LanguageModule", "TorchLanguageEngine"]
 
@@ -103,7 +103,7 @@ def _run(layer: LayerSpec, x: Tensor, state: States, weights: list[Tensor]) -> t
 
 
 class TorchLanguageEngine:
-    """Trains a language model in place: the reference of the native engine, and a sampled softmax.
+    """Trains a language model in place: the reference of the native engine.
 
     Args:
         network: what is trained.
@@ -120,11 +120,10 @@ class TorchLanguageEngine:
         self.module = LanguageModule(network, settings)
         self._optimizers = Optimizers(self.module, settings.plain(), 1)
         self._average = WeightAverage(self._optimizers.dense, {}, settings.ema) if settings.ema else None
-        self._shares: NDArray[np.float64] | None = None
+        self._sampler: Sampler | None = None
         if settings.samples:
             assert counts is not None
-            powers = np.maximum(counts, 0).astype(np.float64) ** 0.75
-            self._shares = powers / powers.sum()
+            self._sampler = Sampler(counts, settings.samples, settings.seed)
         self.begin_epoch()
 
     @contextmanager
@@ -164,16 +163,10 @@ class TorchLanguageEngine:
 
     def _cross_entropy(self, h: Tensor, targets: Tensor, number: int) -> Tensor:
         head, bias = self.module.head, self.module.weight("head.bias")
-        if self._shares is None:
+        if self._sampler is None:
             return functional.cross_entropy(functional.linear(h, head, bias), targets)
-        # The classes drawn stand for all: each score less the logarithm of how many times its class is expected.
-        random = np.random.default_rng([step_seed(self._settings.seed, number)])
-        drawn = random.choice(len(self._shares), self._settings.samples, p=self._shares)
-        samples = torch.from_numpy(np.unique(drawn))
-        expected = torch.from_numpy(
-            np.log(-np.expm1(self._settings.samples * np.log1p(-self._shares.clip(1e-12, 0.5))))
-        )
-        expected = expected.to(h.dtype)
+        samples = torch.from_numpy(self._sampler.draw(number))
+        expected = torch.from_numpy(self._sampler.log_expected).to(h.dtype)
         right = (h * head[targets]).sum(1) + bias[targets] - expected[targets]
         others = functional.linear(h, head[samples], bias[samples]) - expected[samples]
         others = others.masked_fill(samples == targets[:, None], -math.inf)
