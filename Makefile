@@ -32,6 +32,7 @@ speed: $(VENV)/.tested  ## layers, whole training steps, language models, memory
 	$(BIN)/python -m bench.layers
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.language
+	$(BIN)/python -m bench.forecast speed many
 	$(BIN)/python -m bench.ngram
 	$(BIN)/python -m bench.int8
 	$(BIN)/python -m bench.footprint
@@ -41,20 +42,23 @@ bench-peers: $(VENV)/.tested  ## layers, training steps and single steps beside 
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	    > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
-	for peer in jax tensorflow-cpu 'onnxruntime onnx' ai-edge-litert openvino; do \
+	for peer in jax tensorflow-cpu 'onnxruntime onnx' ai-edge-litert openvino statsforecast; do \
 	    $(PEERS)/bin/pip install --disable-pip-version-check --quiet $$peer || echo "$$peer: cannot be installed here"; \
 	done
 	$(PEERS)/bin/python -m bench.layers.peers
 	$(PEERS)/bin/python -m bench.training.peers keras
 	$(PEERS)/bin/python -m bench.training.peers jax
 	$(PEERS)/bin/python -m bench.streaming
+	$(PEERS)/bin/python -m bench.forecast.peers case-shiller bis stocks
 	$(BIN)/python -m bench.tables
 
 quality: $(VENV)/.tested  ## the long ones: recipes against baselines, both engines, spelling, language models (some hours)
 	$(BIN)/python -m bench.quality
 	$(BIN)/python -m bench.engines
+	$(BIN)/python -m bench.sensors
 	$(BIN)/python -m bench.spelling
 	$(BIN)/python -m bench.language.quality ptb-small shakespeare-char
+	$(BIN)/python -m bench.forecast case-shiller bis stocks etth1-24 etth1-168
 	$(BIN)/python -m bench.tables
 
 TESTS := -G Ninja -DTIMESTEPS_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo

@@ -13,12 +13,14 @@ from statistics import fmean
 from typing import Any
 
 from bench.expressivity.tables import expressivity
+from bench.forecast.tables import FORECAST_TABLES
 from bench.int8.tables import int8
 from bench.language.tables import language
 from bench.layers.tables import LAYER_TABLES
 from bench.markdown import UNMEASURED, Read, machine_of, table
 from bench.quality.recipes import BEST, RECIPES, Owed, Recipe
 from bench.record import read
+from bench.sensors.tables import sensors
 from bench.spelling.tables import spelling
 from bench.streaming.tables import streaming
 from bench.training.tables import TRAINING_TABLES
@@ -226,6 +228,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "startup": startup,
     "footprint": footprint,
     "engines": engines,
+    "sensors": sensors,
     "streaming": streaming,
     "int8": int8,
     "expressivity": expressivity,
@@ -234,6 +237,7 @@ TABLES: dict[str, Callable[[Read], str]] = {
     "provenance": provenance,
     **LAYER_TABLES,
     **TRAINING_TABLES,
+    **FORECAST_TABLES,
 }
 
 

@@ -60,9 +60,7 @@ def language(read: Read) -> str:
     if sampled := read("sampled_softmax"):
         for size, engines in sampled["results"]["seconds of a step"].items():
             mine, torchs = engines["native"], engines["torch"]
-            what = (
-                f"a step of the same model, {int(size.split()[0]):,} words, 4,000 samples: beside all classes; torch's"
-            )
+            what = f"a step of it, {int(size.split()[0]):,} words, 4,000 samples: beside all classes; torch's"
             times = [f"{engine['all'] / engine['4000']:.1f}×" for engine in (mine, torchs)]
             rows.append([what, f"{times[0]} ({1000 * mine['4000']:.0f} ms); {times[1]}", ""])
         sources.append(f"samples {sampled['commit']}")

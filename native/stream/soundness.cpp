@@ -317,7 +317,7 @@ std::vector<Expected> expected_tensors(const ModelSpec& spec) {
                 expected.push_back(
                     {name, false, TensorType::kFloat64, {count(forecast.levels), forecast.horizon, targets}});
         for (const char* name : {"forecast.centre", "forecast.scale"})
-            if (forecast.scaling != "window")
+            if (forecast.scaling == "series" || forecast.scaling == "all")
                 expected.push_back(
                     {name, false, TensorType::kFloat64, {std::max<std::int64_t>(count(forecast.series), 1), targets}});
     }

@@ -220,7 +220,7 @@ ForecastSpec forecast_of(const Json& json) {
     fields.boolean("independent", forecast.independent), fields.boolean("differences", flag);
     fields.word("base", word, {"last", "seasonal", "drift", "mean", "none"});
     fields.word("transform", word, {"none", "log", "log1p", "return"});
-    fields.word("scaling", forecast.scaling, {"window", "series", "all"});
+    fields.word("scaling", forecast.scaling, {"window", "series", "all", "none"});
     fields.word("centre", word, {"last", "mean"});
     if (const Json* calendar = fields.find("calendar"))
         for (const std::string& name : fields.strings("calendar", *calendar))

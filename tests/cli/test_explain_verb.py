@@ -15,6 +15,8 @@ from commands import SMALL, Answer, reviews
 from test_without_torch import RUN
 
 from timesteps.runtime import modelfile
+from timesteps.runtime.language.loading import load_language
+from timesteps.runtime.language.scoring import score
 from timesteps.runtime.layout import model_tensors
 from timesteps.runtime.session import load
 from timesteps.runtime.spec import LayerSpec, ModelSpec, NetworkSpec, NumericSpec
@@ -114,11 +116,18 @@ def test_numbers_from_the_line_and_from_a_file(timesteps: Command, tmp_path: Pat
     refused(timesteps("explain", numbers, ";"), 3, "there are no numbers")
 
 
-def test_a_language_model_is_named_another_verb(timesteps: Command, tmp_path: Path) -> None:
-    text = tmp_path / "text.txt"
-    text.write_text("a b c\nb c a\n" * 20, "utf-8")
-    assert timesteps("train", "ngram", text, "--out", tmp_path / "ngram", "--order", "2").code == 0
-    refused(timesteps("explain", tmp_path / "ngram", "a b"), 4, "timesteps score")
+def test_of_a_language_model_it_is_the_surprise_of_each_token(timesteps: Command, tmp_path: Path) -> None:
+    text, run, page = tmp_path / "text.txt", tmp_path / "ngram", tmp_path / "page.html"
+    text.write_text("a b c\nb c a\n가 나 다\n" * 20, "utf-8")
+    assert timesteps("train", "ngram", text, "--out", run, "--order", "2").code == 0
+    found = json.loads(timesteps("explain", run, "가 b <zebra>", "--json", "--out", page).out)
+    scored = score(load_language(run), "가 b <zebra>")
+    np.testing.assert_allclose(found["bits"], -scored.log_probs / np.log(2))
+    assert found["units"] == [*scored.units[:-1], "(end)"] and found["perplexity"] == pytest.approx(scored.perplexity)
+    written = page.read_text("utf-8")
+    assert "<script" not in written and "<zebra>" not in written and "가" in written and "<svg" in written
+    refused(timesteps("explain", run, "a b", "--unit", "h.1"), 2, "--unit is not for language models")
+    refused(timesteps("explain", run, " "), 3, "without any token")
 
 
 def test_torch_is_not_needed(trained: Path, tmp_path: Path) -> None:

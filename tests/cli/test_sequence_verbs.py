@@ -62,6 +62,9 @@ def test_a_table_with_a_row_a_step(tmp_path: Path, timesteps: Command) -> None:
     answer = timesteps("evaluate", out, test, "--json")
     found = json.loads(answer.out)
     assert found["accuracy"] == 1.0 and found["rows"]["used"] == 10
+    test.write_text(test.read_text().replace("kind", "truth"))
+    assert "there is no column 'kind'" in timesteps("evaluate", out, test).err
+    assert "100.00 %" in timesteps("evaluate", out, test, "--label-column", "truth").out
     answer = timesteps("predict", out, new)
     assert [line.split("\t")[:2] for line in answer.out.splitlines()] == [
         ["s60", "down"], ["s61", "up"], ["s62", "down"], ["s63", "up"],
@@ -78,7 +81,7 @@ def test_ts_files_and_windows(tmp_path: Path, timesteps: Command) -> None:
     words = ["train", "classify", train, "--valid", valid, "--window", "2", "--out", out, "--no-baselines", *SMALL]
     answer = timesteps(*words)
     assert answer.code == 0, answer.err
-    assert "1 training rows are among the validation rows, too" in answer.err
+    assert "1 training rows are in the validation file, too" in answer.err
     assert "input numeric" in (out / "card.md").read_text()
     answer = timesteps("evaluate", out, valid, "--json")
     assert json.loads(answer.out)["accuracy"] > 0.8
@@ -99,7 +102,7 @@ def test_the_known_set_is_judged_on_its_test_part(tmp_path: Path, timesteps: Com
     ("words", "code", "message"),
     [
         (["bad.ts"], 3, r"bad.ts:5: dimension 1, step 2: 'x' is no number"),
-        (["gap.ts"], 3, r"gap.ts:5: 1 numbers are missing in 1 of 2 sequences; .*give --missing interpolate"),
+        (["gap.ts"], 3, r"gap.ts:5: 1 number is missing in 1 of 2 sequences; .*give --missing interpolate"),
         (["good.csv", "--label", "kind", "--time", "t"], 2, r"which column tells the sequences apart\?; give --group"),
         (["good.csv", *LONG[:4]], 3, r"the sequences have no labels; give --label-column"),
         (["good.csv", *LONG, "--text-column", "x"], 2, r"--text-column is for texts, and these are sequences"),
@@ -137,6 +140,19 @@ def test_other_numbers_than_it_was_trained_on(tmp_path: Path, timesteps: Command
     (tmp_path / "other.ts").write_text("@univariate true\n@classLabel true left\n@data\n1,2:left\n")
     answer = timesteps("evaluate", tmp_path / "run", tmp_path / "other.ts")
     assert answer.code == 3 and "other.ts:4: label 'left' does not occur in the training data" in answer.err
+
+
+def test_the_model_file_alone_reads_ts_files(tmp_path: Path, timesteps: Command) -> None:
+    train = tmp_path / "train.ts"
+    train.write_text(ts_file(ramps(20)))
+    (tmp_path / "train.csv").write_text(long_table(ramps(20)))
+    assert timesteps("train", "classify", train, "--out", tmp_path / "run", "--no-baselines", *SMALL).code == 0
+    alone = tmp_path / "alone.safetensors"
+    (tmp_path / "run" / "model.safetensors").rename(alone)
+    assert timesteps("predict", alone, train).out.count("\n") == 20
+    for verb in ("predict", "evaluate"):
+        answer = timesteps(verb, alone, tmp_path / "train.csv")
+        assert answer.code == 2 and "keep the run folder together, or give a .ts file" in answer.err
 
 
 def test_what_a_request_is() -> None:

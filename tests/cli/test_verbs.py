@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from commands import SMALL, Answer, finish, reviews, spawn
 
+from timesteps.data.catalogue import DATASETS
 from timesteps.version import __version__
 
 Command = Callable[..., Answer]
@@ -63,7 +64,7 @@ def test_dry_run_writes_nothing(timesteps: Command, data: Path, tmp_path: Path) 
     answer = timesteps(*words)
     assert answer.code == 0 and "Nothing was trained or written" in answer.out and "MiB" in answer.out
     found = json.loads(timesteps(*words, "--json").out)
-    assert set(found) == {"rows", "classes", "steps", "model", "options", "estimate"}
+    assert set(found) == {"rows", "classes", "steps", "model", "options", "estimate", "first_batch", "diagnosis"}
     assert found["rows"]["train"] + found["rows"]["valid"] == found["rows"]["read"] == 200
     assert found["options"]["hidden_size"] == 8 and found["estimate"]["seconds"] > 0
     assert sum(found["classes"].values()) == found["rows"]["train"]
@@ -143,17 +144,15 @@ def test_info(timesteps: Command, trained: Path) -> None:
 
 def test_data(timesteps: Command) -> None:
     answer = timesteps("data")
-    assert answer.code == 0 and [line.split()[0] for line in answer.out.splitlines()] == [
-        "imdb",
-        "nsmc",
-        "sample",
-        "shakespeare",
-    ]
+    assert answer.code == 0 and [line.split()[0] for line in answer.out.splitlines()] == list(DATASETS)
+    assert list(DATASETS)[:5] == ["imdb", "nsmc", "sample", "shakespeare", "house-prices"]
+    assert "\nstocks " in answer.out and "(here)" in answer.out
     found = json.loads(timesteps("data", "nsmc", "--json").out)
     assert set(found) == {
         "name", "what", "languages", "rows", "licence", "citation", "from", "download_bytes", "here"
     }  # fmt: skip
     assert "CC0" in timesteps("data", "sample").out
+    assert "target: price, time: date, group: country" in timesteps("data", "house-prices").out
     assert timesteps("data", "nope").code == 2
     assert timesteps("data", "--download").code == 2
 

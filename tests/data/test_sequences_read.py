@@ -65,7 +65,7 @@ BAD = {
     "infinity": (HEADER + "@data\n1,inf:3,4:up\n", ":8: dimension 1, step 2 is infinite"),
     "missing": (
         HEADER + "@data\n1,?:3,4:up\n",
-        ":8: 1 numbers are missing in 1 of 1 sequences; .*missing='interpolate'",
+        ":8: 1 number is missing in 1 of 1 sequences; .*missing='interpolate'",
     ),
     "missing unannounced": (HEADER + "@missing false\n@data\n1,?:3,4:up\n", ":9: a number is missing, but @missing is"),
     "empty": ("", "has no line @data"),
@@ -118,7 +118,7 @@ def test_tables_with_a_row_a_step(tmp_path):
         (LONG, SequenceColumns("id", "t", "kind", ("x", "kind")), "column 'kind' cannot be"),
         (LONG, SequenceColumns("id", "t", "x", ("kind",)), ":2: column kind: 'u' is text"),
         ("id,kind\na,u\nb,d\n", SequenceColumns("id", None, "kind"), "no column of numbers is left"),
-        (LONG.replace(",6,", ",,"), SequenceColumns("id", "t", "kind"), ":2: 1 numbers are missing in 1 of 2"),
+        (LONG.replace(",6,", ",,"), SequenceColumns("id", "t", "kind"), ":2: 1 number is missing in 1 of 2"),
     ],
 )
 def test_bad_tables(tmp_path, content, columns, message):

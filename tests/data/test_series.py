@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from timesteps.data import blocks
 from timesteps.data.series import SeriesSet, read_series
 from timesteps.errors import DataError, UsageError
 from timesteps.runtime.series.frequency import Frequency
@@ -177,6 +178,13 @@ def test_a_given_frequency_is_held_to(read):
         read(text, frequency=Frequency("hour", 4))
 
 
+def test_numbered_steps_are_no_times(read):
+    with pytest.raises(DataError, match="the rows have times, expected are numbered steps"):
+        read(table(days(3)), frequency=Frequency("step"))
+    with pytest.raises(DataError, match="the rows have no times, expected are steps every day"):
+        read("date,price\n1,2\n2,3\n", frequency=Frequency("day"))
+
+
 def test_wide_tables(read):
     text = "date,x,y,z\n2024-01,1,0.000,10\n2024-02,2,0,20\n2024-03,3,5,30\n2024-04,4,6,\n"
     columns = Columns(("x", "y"), "date", past=("z",))
@@ -185,6 +193,7 @@ def test_wide_tables(read):
     assert any("never zero again: y; where that means that it had not begun yet" in note for note in found.notes)
     apart = read(text, columns, separate=True, missing_values=["0"])
     assert [series.name for series in apart] == ["x", "y"] and apart.columns.targets == ("value",)
+    assert "column y: 2 cells 0 count as missing" in apart.notes
     assert apart.series[1].targets.ravel().tolist() == [5, 6] and apart.lines[1].tolist() == [4, 5]
     assert apart.series[1].past.ravel()[0] == 30 and any("1 of 2 series begin later" in note for note in apart.notes)
 
@@ -194,6 +203,22 @@ def test_no_times_are_steps(read):
     np.testing.assert_array_equal(found.series[0].targets.ravel(), [1, np.nan, 3])
     assert found.series[0].times.tolist() == [0, 1, 2] and found.frequency == Frequency("step")
     assert read("t,price\n10,1\n20,2\n40,3\n", Columns(("price",), "t")).series[0].times.tolist() == [10, 20, 30, 40]
+
+
+def test_quotes_blank_lines_and_blocks(read, monkeypatch):
+    """Whatever is in the first thousand rows, quotes may come later."""
+    monkeypatch.setattr(blocks, "_BLOCK", 3)
+    rows = ["note,date,price", *(f"n,{day},{number}" for number, day in enumerate(days(8)))]
+    expected = read("\n".join(rows))
+    for place in (1, 2, 5, 8):
+        quoted = [*rows]
+        quoted[place] = quoted[place].replace("n,", '"a, b\n\nc",', 1)
+        found = read("\n\n".join(quoted) + "\n\n")
+        assert (found.series[0].targets == expected.series[0].targets).all() and len(found.series[0]) == 8
+    with pytest.raises(DataError, match=r"csv:8: 4 fields where the first line has 3"):
+        read("\n".join([*rows[:7], "n,1,2,3"]))
+    with pytest.raises(DataError, match=r"csv:8: 4 fields where the first line has 3"):
+        read("\n".join([*rows[:7], 'n,1,2,"3"']))
 
 
 def test_columns_by_number_and_without_a_header(read):

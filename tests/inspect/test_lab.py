@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,18 @@ def test_everything_is_json() -> None:
         found = json.loads(json.dumps(lab(name).to_dict(), allow_nan=False))
         assert found["lab"] == name and found["trained"] is None
         assert len(found["steps"]) == len(lab(name).followed)
+
+
+def test_neither_hand_set_nor_learned_networks_need_torch() -> None:
+    code = "import sys; from timesteps.inspect.lab import lab; lab('count').svg(); lab('parity', None, 'lstm').lines()"
+    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(("name", "text"), [("parity", "0101101011"), ("count", "1100011101")])
+def test_the_pictures_of_the_docs_are_what_is_drawn(name: str, text: str) -> None:
+    committed = (Path(__file__).parents[2] / "docs" / "images" / f"lab-{name}.svg").read_text("utf-8")
+    assert lab(name, text).svg() == committed, f"run `timesteps lab {name} {text} --svg docs/images/lab-{name}.svg`"
+    assert len(committed) < 20_000
 
 
 def test_what_cannot_be() -> None:

@@ -12,11 +12,11 @@ import pytest
 import timesteps
 from timesteps import Classifier, Regressor, Tagger
 from timesteps.errors import ModelError
-from timesteps.inspect.summary import summary
 from timesteps.inspect.verification import Replay, verify
 from timesteps.runtime import modelfile, native
 from timesteps.runtime.display import columns_of
 from timesteps.runtime.session import Session, with_golden
+from timesteps.runtime.summary import summary
 
 TEXTS = ["좋은 영화", "나쁜 영화", "아주 좋은 이야기", "너무 나쁜 good film", "good film", "bad film !"] * 6
 LABELS = ["up", "down", "up", "down", "up", "down"] * 6

@@ -74,7 +74,6 @@ def randomized(model: Any) -> Any:
 KINDS: dict[str, Any] = {
     "SimpleRNN": lambda **more: L.SimpleRNN(5, **more),
     "relu": lambda **more: L.SimpleRNN(5, activation="relu", **more),
-    "linear": lambda **more: L.SimpleRNN(5, activation="linear", **more),
     "LSTM": lambda **more: L.LSTM(5, **more),
     "GRU": lambda **more: L.GRU(5, **more),
     "GRU before": lambda **more: L.GRU(5, reset_after=False, **more),
@@ -173,6 +172,17 @@ def test_an_adapted_normalization_and_fixed_shapes(tmp_path: Path) -> None:
         imported = from_keras(source)
         assert np.allclose(imported.session.tensors["scaler.mean"], 3, atol=0.5)
         assert imported.check.largest is not None
+
+
+def test_a_linear_rnn() -> None:
+    """With small weights: nothing else holds its states, and so the rounding, back."""
+    cell = L.Bidirectional(L.SimpleRNN(5, activation="linear"))
+    model = randomized(keras.Sequential([keras.Input((None, 3)), cell, L.Dense(2)]))
+    cell.set_weights([0.3 * weight for weight in cell.get_weights()])
+    found = from_keras(model)
+    assert found.session.spec.network.layers[0].nonlinearity == "linear"
+    values = np.random.default_rng(0).normal(size=(4, 7, 3)).astype(np.float32)
+    np.testing.assert_allclose(found.session.logits(values), answer(model, values), rtol=1e-5, atol=1e-5)
 
 
 def test_an_activation_of_its_own_at_the_end() -> None:

@@ -17,8 +17,9 @@ from user_cells import PooledCell
 from timesteps.nn import Cell, ElmanCell, GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell, scan
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.dropout import chosen_at, draw_keys
+from timesteps.nn.dropped import Dropped
 from timesteps.nn.padding import read_steps
-from timesteps.nn.scan import Dropped, scan_steps
+from timesteps.nn.scan import scan_steps
 from timesteps.nn.zoneout import Zoneout
 from timesteps.runtime import native
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime.int8 import quantize_rows
-from timesteps.runtime.layout import int8_scales, member_network, member_prefix, network_tensors
+from timesteps.runtime.layout import forecast_tensors, int8_scales, member_network, member_prefix, network_tensors
 from timesteps.runtime.losses import Loss
 from timesteps.runtime.sequences import Bags, Sequences
 from timesteps.runtime.spec import (
     BagSpec,
+    ForecastSpec,
     GuideSpec,
     InputKind,
     LayerSpec,
@@ -208,6 +209,43 @@ def regression_model(
     scales = {"target.mean": np.arange(width) + 5.0, "target.scale": np.arange(width) + 0.5}
     scaler = {"scaler.mean": np.zeros(3), "scaler.scale": np.ones(3)}
     return spec, {**scaler, **scales, **_members(net, members, 0)}
+
+
+def forecast_model(model: str = "direct") -> tuple[ModelSpec, dict[str, NDArray[Any]]]:
+    """A forecaster of two targets together."""
+    direct = model == "direct"
+    forecast = ForecastSpec(
+        model="direct" if direct else "autoregressive",
+        horizon=2,
+        context=4,
+        segment=2 if direct else 1,
+        season=2,
+        time="day",
+        targets=("a", "b"),
+        future=("c",),
+        static=("d",),
+        vocabularies=(("x", "y"),),
+        unit="business day",
+        independent=False,
+        calendar=("year",),
+        missing=True,
+        means=(0.5,),
+        rates=(0.1, 0.2, 0.3),
+        scaling="series",
+        series=("one", "two"),
+        levels=(80.0, 95.0),
+        until="2024-01-02",
+    )
+    targets = TargetSpec(loss="gaussian", shape=(2, 2) if direct else (2,))
+    outputs = 8 if direct else 4
+    pool: PoolName = "last" if direct else "none"
+    net = network("lstm", input="numeric", input_size=3, pool=pool, outputs=outputs)
+    spec = ModelSpec(
+        task="forecast", classes=(), targets=targets, forecast=forecast, numeric=NumericSpec(features=3), network=net
+    )
+    around = {name: np.full(shape, 0.5) for name, shape in forecast_tensors(forecast).items()}
+    around |= {"target.mean": np.zeros(2), "target.scale": np.ones(2)}
+    return spec, {**around, "scaler.mean": np.zeros(3), "scaler.scale": np.ones(3), **_members(net, 1, 0)}
 
 
 def model_of_options() -> tuple[ModelSpec, dict[str, NDArray[Any]]]:

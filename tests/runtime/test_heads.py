@@ -112,7 +112,7 @@ def test_numbers_come_in_their_own_units(loss: Any, shape: tuple[int, ...], pool
     assert found.keys() == raw.keys()
     for name, part in raw.items():
         part = part.reshape(answers, *(shape or (1,)))
-        expected = part if name == "df" else part * scale if name == "scale" else part * scale + mean
+        expected = part if name in ("df", "dispersion") else part * scale if name == "scale" else part * scale + mean
         np.testing.assert_allclose(found[name], expected.reshape(answers, *shape), rtol=1e-12)
     centre = found[plain.parameters[plain.centre]]
     predicted = session.predict(ROWS)

@@ -25,7 +25,8 @@ NAMES = [each.name for each in NUMBERS]
 
 def drawn(criterion: Loss, rows: int = 40, numbers: int = 3) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     random = np.random.default_rng(5)
-    return random.normal(0, 2, (rows, criterion.outputs(numbers))), random.normal(0, 2, (rows, numbers))
+    z, y = random.normal(0, 2, (rows, criterion.outputs(numbers))), random.normal(0, 2, (rows, numbers))
+    return z, np.floor(np.exp(y)) if criterion.name == "negative_binomial" else y
 
 
 def outside(criterion: Loss, z: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -43,6 +44,8 @@ def outside(criterion: Loss, z: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -
         ]  # fmt: skip
         return np.array(each)
     scale = special.log1p(np.exp(parts[..., 1])) + MIN_SCALE
+    if criterion.name == "negative_binomial":
+        return -stats.nbinom.logpmf(y, 1 / scale, 1 / (1 + scale * np.exp(parts[..., 0])))
     if criterion.name == "gaussian":
         return -stats.norm.logpdf(y, parts[..., 0], scale)
     return -stats.t.logpdf(y, special.log1p(np.exp(parts[..., 2])) + MIN_DF, parts[..., 0], scale)
@@ -110,6 +113,23 @@ def test_quantiles_are_scipys(name: Any, frozen: Any) -> None:
     expected = np.stack([frozen.ppf(q, *degrees, read["mean"], read["scale"]) for q in levels], axis=-1)
     np.testing.assert_allclose(criterion.quantiles_of(z, levels), expected, rtol=1e-8, atol=1e-8)
     assert criterion.predictions(z) == pytest.approx(read["mean"])
+
+
+def test_quantiles_of_counts_are_scipys() -> None:
+    criterion = Loss("negative_binomial")
+    z = np.random.default_rng(0).normal(1, 2, (200, 4))
+    z[0], z[1] = [-30.0, 40.0, 12.0, -40.0], [20.0, 1.0, 22.0, 0.0]
+    read = criterion.read(z)
+    levels = (0.025, 0.1, 0.5, 0.9, 0.999)
+    rate, share = 1 / read["dispersion"], 1 / (1 + read["dispersion"] * read["mean"])
+    expected = np.stack([stats.nbinom.ppf(level, rate, share) for level in levels], axis=-1)
+    found = criterion.quantiles_of(z, levels)
+    few = expected < 1e6
+    np.testing.assert_array_equal(found[few], expected[few])
+    gamma = stats.gamma.ppf(levels, rate[..., None], scale=(read["dispersion"] * read["mean"])[..., None])
+    many = expected >= 1e9  # there counts are a gamma distribution, and scipy's search is inexact
+    np.testing.assert_allclose(found[many], gamma[many], rtol=1e-6)
+    assert criterion.read(np.array([[40.0, 0.0]]))["mean"] == np.exp(30.0)
 
 
 @given(st.floats(1e-4, 1 - 1e-4), st.floats(1, 1e6))

@@ -36,9 +36,11 @@ MODELS: dict[str, Callable[[], Any]] = {
     "tagger": models.tagger_model,
     "tokens": models.token_model,
     "numbers": lambda: models.regression_model("quantile"),
+    "forecast": models.forecast_model,
+    "stepped forecast": lambda: models.forecast_model("autoregressive"),
     "guided": lambda: models.guided_model(members=2, outputs=3),
 }
-_NUMERIC = ("numeric", "ensemble", "linear", "options", "int8", "tagger", "numbers")
+_NUMERIC = ("numeric", "ensemble", "linear", "options", "int8", "tagger", "numbers", "forecast", "stepped forecast")
 INPUTS: dict[str, Any] = {name: [np.ones((2, 3))] for name in _NUMERIC} | {
     "ids": [[1, 5, 400]],
     "int8 ids": [[1, 5, 400]],
@@ -113,6 +115,39 @@ def overlapped(header: dict[str, Any], data: bytes, rng: random.Random) -> bytes
     return data[: end - shared]
 
 
+def change_forecast(forecast: dict[str, Any], rng: random.Random) -> None:
+    """One field of a forecast part, of the right kind or the wrong one."""
+    values: dict[str, list[Any]] = {
+        "model": ["direct", "autoregressive", "both"],
+        "segment": [1, 2, 3, 4, 0, -1],
+        "horizon": [1, 2, 3, 0, 10**7],
+        "context": [4, 5, 6, 8, 0],
+        "season": [1, 12, 0, 10**7],
+        "every": [1, 30, 0],
+        "time": ["t", None, 3],
+        "targets": [["a"], ["a", "b"], [], ["a", 1]],
+        "past": [[], ["z"], "z"],
+        "static": [[], ["d"], ["d", "e"]],
+        "vocabularies": [[[]], [["x"]], [], [["x", 1]], [None]],
+        "unit": ["hour", "business day", "fortnight", None],
+        "independent": [True, False, None],
+        "base": ["drift", "none", "best"],
+        "transform": ["log", "return", "root"],
+        "scaling": ["window", "series", "all", "none", "some"],
+        "calendar": [[], ["hour", "day"], ["moon"], "hour"],
+        "missing": [True, False],
+        "means": [[], [0.0], [1e400], [0.0, 1.0]],
+        "rates": [[], [0.1, 0.2, 0.3], [0.1, 0.0, 0.3], [-1.0, 1.0, 1.0]],
+        "series": [[], ["one", "two"], ["one", "one"], ["one"]],
+        "levels": [[80, 95], [80.0], [], [95, 80], [0, 50], [50, 100], [80.0, 80.0]],
+        "until": ["", "2024", None],
+    }
+    name = rng.choice(sorted(values))
+    forecast[name] = rng.choice(values[name])
+    if rng.random() < 0.1:
+        del forecast[name]
+
+
 def damaged(content: bytes, rng: random.Random) -> bytes:
     (length,) = struct.unpack("<Q", content[:8])
     header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
@@ -136,7 +171,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
         return built(header, text[:place] + odd + text[place + rng.choice([0, 0, 1, 4]) :], data)
     if action == 6:
         layers = spec["network"]["layers"]
-        change = rng.randrange(10)
+        change = rng.choice([*range(10), 9, 9, 10])
         if change == 0 and len(layers) > 1:
             del layers[rng.randrange(len(layers))]
         elif change == 1:
@@ -152,7 +187,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
             rng.choice(layers)[rng.choice(["zoneout", "zoneout_cell"])] = rng.choice(rates)
         elif change == 6:
             spec["network"]["pool"] = rng.choice(["none", "last", "attention"])
-            spec["task"] = rng.choice(["tag", "classify", "regress", "sort"])
+            spec["task"] = rng.choice(["tag", "classify", "regress", "forecast", "sort"])
         elif change == 7:
             targets = {"loss": rng.choice(["mse", "gaussian", "student_t", "quantile", "cross_entropy", "huber"])}
             if rng.random() < 0.7:
@@ -164,6 +199,8 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
             spec["targets"] = rng.choice([targets, {**(spec.get("targets") or {}), **targets}, None, []])
         elif change == 8:
             spec["network"]["weights"] = rng.choice(["int8", "float", "int4", None])
+        elif change == 9 and spec.get("forecast"):
+            change_forecast(spec["forecast"], rng)
         else:
             spec["members"] = rng.choice([0, 1, 2, 4, 1000, 1001])
         return built(header, spec, data)
@@ -182,7 +219,7 @@ def test_both_readers_take_the_same_files(tmp_path: Path, name: str) -> None:
     content = path.read_bytes()
     core, rng = native.core, random.Random(f"readers of {name}")
     assert core is not None
-    runs_in_c = name not in ("text", "guided", "tokens", "numbers")
+    runs_in_c = name not in ("text", "guided", "tokens", "numbers", "forecast", "stepped forecast")
     assert core.read_model(content)[1] == (0 if runs_in_c else 5)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused = 0

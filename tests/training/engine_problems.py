@@ -38,6 +38,7 @@ LOSSES: dict[str, tuple[float, ...]] = {
     "quantile": (0.1, 0.4, 0.9),
     "gaussian": (),
     "student_t": (),
+    "negative_binomial": (),
 }
 VOCABULARY, NUMBERS, CHANNELS, BAGS = 12, 3, 2, 9
 
@@ -104,12 +105,13 @@ def rows_of(
     soft: bool = False,
     full: bool = False,
     numbers: int = 0,
+    loss: str = "",
     per_step: bool = False,
     seed: int = 0,
 ) -> Examples:
     """Rows of 0 to `longest` steps (all as long with `full`), with weights that float32 adds exactly.
 
-    With `numbers`, so many numbers are to be predicted, a fifth of which are missing.
+    With `numbers`, so many numbers are to be predicted, a fifth of which are missing; counts for a `loss` of counts.
     """
     random = np.random.default_rng(seed)
     lengths = np.full(rows, longest) if full else random.integers(0, longest + 1, rows)
@@ -134,6 +136,8 @@ def rows_of(
     classes, units = 2 if outputs == 1 else outputs, steps if per_step else rows
     if numbers:
         targets: Any = random.normal(size=(units, numbers)).astype(np.float32)
+        if loss == "negative_binomial":
+            targets = np.floor(np.exp(targets))
         targets[random.random(targets.shape) < 0.2] = np.nan
         weights = random.integers(1, 9, rows) / 4
         return Examples(sequences, targets, weights, kind="numbers", per_step=per_step, missing="mask")

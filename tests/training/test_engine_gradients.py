@@ -85,7 +85,7 @@ def test_every_cross_entropy(pool: Any, outputs: int, soft: bool) -> None:
 def test_every_loss_of_numbers(pool: Any, name: Any) -> None:
     options = Settings(loss=name, quantiles=LOSSES[name])
     for kind, numbers in (("ids", 1), ("numeric", 6), ("wide", 2)):
-        rows = rows_of(kind, numbers=numbers, per_step=pool == "none")
+        rows = rows_of(kind, numbers=numbers, loss=name, per_step=pool == "none")
         spec = spec_of(kind, "lstm", pool, outputs=options.criterion.outputs(numbers), bidirectional=True)
         agree(network_of(spec, DROPOUTS), rows, options)
 

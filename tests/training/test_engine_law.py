@@ -89,7 +89,7 @@ def test_the_same_losses_for_200_steps(kind: str, cell: str, pool: Any, name: st
 def test_the_losses_of_numbers(name: Any, pool: Any) -> None:
     options = replace(OPTIONS["adamw"], loss=name, quantiles=LOSSES[name])
     spec = spec_of("numeric", "gru", pool, outputs=options.criterion.outputs(4))
-    same(spec, DROPOUTS, rows_of("numeric", numbers=4, per_step=pool == "none"), options)
+    same(spec, DROPOUTS, rows_of("numeric", numbers=4, loss=name, per_step=pool == "none"), options)
 
 
 @pytest.mark.parametrize("name", ["plain", "consistency", "tables"])

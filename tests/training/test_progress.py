@@ -75,6 +75,16 @@ def test_a_resumed_run_counts_only_what_is_left(clock: list[float]) -> None:
     ]
 
 
+def test_more_steps_than_were_expected_leave_no_time(clock: list[float]) -> None:
+    stream = io.StringIO()
+    progress = PlainProgress(stream, interval=0.0)
+    progress.begin(rows=4, epochs=1, steps=2, done=0)
+    for step in (1, 2, 3):
+        clock[0] += 10.0
+        progress.advance(1, step, 1, dict)
+    assert stream.getvalue().splitlines()[-1] == "epoch 1/1 · step 3/3 · 0 tokens/s · ETA 0:00"
+
+
 def test_live_line(clock: list[float]) -> None:
     stream = io.StringIO()
     progress = LiveProgress(Console(file=stream, force_terminal=True, width=100))

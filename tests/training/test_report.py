@@ -16,9 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from timesteps.errors import UsageError
-from timesteps.inspect.summary import summary
 from timesteps.runtime.metrics import compare, evaluate
 from timesteps.runtime.spec import BagSpec, LayerSpec, ModelSpec, NetworkSpec, TextSpec
+from timesteps.runtime.summary import summary
 from timesteps.training.report import Baseline, ReportContent, RowAccount, write_card, write_report
 from timesteps.training.report_card import card
 from timesteps.training.report_charts import Line, clean, histogram, line_chart, ticks

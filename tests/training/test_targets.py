@@ -112,7 +112,7 @@ def test_native_gradients_are_numerically_right(name: Any, pool: Any) -> None:
     numbers = 0 if name == "cross_entropy" else 2
     options = Settings(loss=name, quantiles=LOSSES.get(name, ()), label_smoothing=0.0 if numbers else 0.1)
     outputs = options.criterion.outputs(numbers) if numbers else 3
-    rows = rows_of("numeric", 6, outputs=outputs, numbers=numbers, longest=4, per_step=pool == "none")
+    rows = rows_of("numeric", 6, outputs=outputs, numbers=numbers, loss=name, longest=4, per_step=pool == "none")
     network = network_of(spec_of("numeric", "lstm", pool, outputs=outputs)).double()
     weights = {key: part.numpy() for key, part in network.state_dict().items()}
     engine = NativeEngine(network.spec, network.regularization, weights, rows, options, 1)

@@ -1,6 +1,7 @@
 // Cells whose recurrence is linear, pointwise: h' = a ∘ h + b, with a and b functions of the input side alone. An
 // equation has kGates slots; it says what a and b are, and how their gradients become those of the slots. Forward keeps
-// the slots as the product with x left them, so that backward finds them all.
+// the slots as the product with x left them, so that backward finds them all; with option 1 they are kept activated, for
+// who only looks at them.
 #pragma once
 
 #include "../vectors.h"
@@ -20,8 +21,8 @@ struct Linear {
     static constexpr int recurrent_gate(int v) { return v; }
 
     [[gnu::noinline]] static void forward(const ForwardStep<T>& s) {
-        const T *gates = s.gates, *before = s.h_in;
-        T* h = s.h_out;
+        T *gates = s.gates, *h = s.h_out;
+        const T* before = s.h_in;
         for (Index row = 0; row < s.rows; ++row, gates += S * W, before += s.h_stride, h += s.h_stride) {
             V slots[S], a, b;
             for (int n = 0; n < S; ++n) slots[n] = load<V>(gates + n * W);
@@ -29,6 +30,9 @@ struct Linear {
             const V output = a * load<V>(before) + b;
             store(h, output);
             store_some(s.y[row] + s.unit, output, s.units);
+            if (s.option == 0 || !s.keep) continue;
+            Equation::activate(slots);
+            for (int n = 0; n < S; ++n) store(gates + n * W, slots[n]);
         }
     }
 
@@ -55,6 +59,8 @@ struct Given {
 
     TIMESTEPS_ALWAYS void coefficients(const V* slots, V& a, V& b) { a = slots[0], b = slots[1]; }
 
+    TIMESTEPS_ALWAYS void activate(V*) {}
+
     TIMESTEPS_ALWAYS void gradients(const V*, const V&, const V& da, const V& db, V* dslots) {
         dslots[0] = da, dslots[1] = db;
     }
@@ -70,6 +76,8 @@ struct MinGru {
         const V z = sigmoid<W>(slots[0]);
         a = 1 - z, b = z * slots[1];
     }
+
+    TIMESTEPS_ALWAYS void activate(V* slots) { slots[0] = sigmoid<W>(slots[0]); }
 
     TIMESTEPS_ALWAYS void gradients(const V* slots, const V& a, const V& da, const V& db, V* dslots) {
         const V z = sigmoid<W>(slots[0]);
@@ -99,6 +107,10 @@ struct MinLstm {
         V input;
         shares(slots, a, input);
         b = input * slots[2];
+    }
+
+    TIMESTEPS_ALWAYS void activate(V* slots) {
+        slots[0] = sigmoid<W>(slots[0]), slots[1] = sigmoid<W>(slots[1]);
     }
 
     TIMESTEPS_ALWAYS void gradients(const V* slots, const V&, const V& da, const V& db, V* dslots) {

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from timesteps.cli import (
+    backtest,
     bench,
     choose,
     correct,
@@ -23,6 +24,7 @@ from timesteps.cli import (
     predict,
     score,
     stream,
+    summary,
     train,
     verify,
 )
@@ -58,6 +60,7 @@ def options(
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("backtest")(backtest.backtest)
 app.command("stream")(stream.stream)
 app.command("score")(score.score)
 app.command("choose")(choose.choose)
@@ -65,6 +68,7 @@ app.command("correct")(correct.correct)
 app.command("generate")(generate.generate)
 app.command("mix")(mix.mix)
 app.command("info")(info.info)
+app.command("summary")(summary.summary)
 app.command("diagnose")(diagnose.diagnose)
 app.command("explain")(explain.explain)
 app.command("lab", context_settings={"ignore_unknown_options": True})(lab.lab)  # an input may begin with -1

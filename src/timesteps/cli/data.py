@@ -43,19 +43,25 @@ def data(
         print_json(facts)
         return
     for key, value in facts.items():
+        if value == []:
+            continue
         shown = ", ".join(f"{part} {n:,}" for part, n in value.items()) if isinstance(value, dict) else value
         typer.echo(f"{key:<15} {', '.join(shown) if isinstance(shown, list) else shown}")
 
 
 def _facts(dataset: Any) -> dict[str, Any]:
     from timesteps.data.catalogue import locate
+    from timesteps.data.series_columns import described
 
     folder = locate(dataset.name)
+    form = dataset.series
+    columns = {} if form is None else {"columns": described(form.columns), "horizon": form.horizon}
     return {
         "name": dataset.name,
         "what": dataset.what,
         "languages": list(dataset.languages),
         "rows": dict(dataset.rows),
+        **columns,
         "licence": dataset.licence,
         "citation": dataset.citation,
         "from": dataset.home,

@@ -68,6 +68,7 @@ def evaluate(
     --dynamic, what becomes of the perplexity where a recurrent model learns from the text as it reads it.
     """
     from timesteps.cli.evaluate_text import evaluate_language
+    from timesteps.cli.forecasting import is_forecast_run
     from timesteps.cli.language import is_language_run
     from timesteps.errors import ModelError, UsageError, option
 
@@ -87,6 +88,8 @@ def evaluate(
         )
         evaluate_language(run, data, encoding, split, report, adapting, tune, as_json)
         return
+    if is_forecast_run(run):
+        raise UsageError(f"{run} is a forecaster", mend="timesteps backtest judges it")
     if report is not None:
         raise UsageError(f"{option('report')} is for language models", mend="training writes a classifier's report")
     of_language = (cache or None, cache_size, cache_flatness, cache_share, dynamic or None, dynamic_rate, tune)
@@ -101,8 +104,7 @@ def evaluate(
     from timesteps.runtime.display import printable
     from timesteps.runtime.metrics import Evaluation
     from timesteps.runtime.session import load
-    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_rows, request_of
-    from timesteps.tasks.classify.request import Request
+    from timesteps.tasks.classify.given import Table, check_width, inputs_of, open_as_trained
     from timesteps.tasks.classify.rows import check_labels
 
     found = resolve(data)
@@ -120,7 +122,14 @@ def evaluate(
         raise ModelError("this model predicts numbers", path=run, mend="use Session.evaluate in Python")
     fetch(data)
     if session.spec.numeric is not None:
-        table: Table = open_rows(request_of(run) or Request(), data, split=split or "train")
+        table: Table = open_as_trained(
+            run,
+            data,
+            split=split or "train",
+            text_column=text_column,
+            label_column=label_column,
+            encoding=encoding,
+        )
     else:
         table = open_source(
             data, split=split or "train", text_column=text_column, label_column=label_column, encoding=encoding

@@ -67,17 +67,23 @@ def explain(
 ) -> None:
     """Write a page: what each step contributes to the answer, every gate and state, and what pooling took.
 
-    Contributions are integrated gradients, and the answer without each step.
+    Contributions are integrated gradients, and the answer without each step. Of a language model: the surprise of each
+    token.
     """  # fmt: skip
     from timesteps.cli.language import is_language_run
-    from timesteps.errors import ModelError, UsageError
+    from timesteps.errors import UsageError, option
     from timesteps.inspect.explanation import explain
     from timesteps.runtime.session import load
 
-    if is_language_run(run):
-        raise ModelError("is a language model", path=run, mend="use `timesteps score`, which shows its surprise")
     if as_json and out == "-":
         raise UsageError("--json and --out - both want standard output", mend="give the page a file")
+    if is_language_run(run):
+        named = {"target": target, "step": step, "unit": unit, "layer": layer, "data": data}
+        for name, value in named.items():
+            if value is not None:
+                raise UsageError(f"{option(name)} is not for language models", mend="leave it out")
+        _explain_language(run, sys.stdin.read() if row == "-" else row, out, as_json)
+        return
     session = load(run)
     given = sys.stdin.read() if row == "-" else row
     found = explain(
@@ -102,6 +108,23 @@ def explain(
         return
     path = found.save(out or "explain.html")
     say(f"{found.chosen.answer}: {found.chosen.name} is {found.chosen.value:.4g}")
+    say(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB); open it in a browser")
+
+
+def _explain_language(run: str, text: str, out: str | None, as_json: bool) -> None:
+    """What surprises a language model."""
+    from timesteps.cli.language import open_language
+    from timesteps.inspect.explain_language import surprise
+
+    found = surprise(open_language(run), text.strip("\n"), Path(run).resolve().name)
+    if as_json:
+        print_json(found.to_dict())
+        if out is None:
+            return
+    if out == "-":
+        sys.stdout.write(found.to_html())
+        return
+    path = found.save(out or "explain.html")
     say(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB); open it in a browser")
 
 

@@ -17,7 +17,7 @@ def info(
     from timesteps.cli.language import is_language_run, open_language
 
     if is_language_run(run):
-        from timesteps.inspect.summary_language import language_lines, language_summary
+        from timesteps.runtime.language.summary import language_lines, language_summary
 
         found = language_summary(open_language(run))
         if as_json:
@@ -25,11 +25,17 @@ def info(
         else:
             typer.echo("\n".join(language_lines(found)))
         return
-    from timesteps.inspect.summary import summary
-    from timesteps.runtime.session import load
+    from timesteps.runtime.forecast.forecaster import TrainedForecaster
+    from timesteps.runtime.forecast.summary import forecast_lines, forecast_summary
+    from timesteps.runtime.session import open_network
+    from timesteps.runtime.summary import summary
 
-    result = summary(load(run))
+    session = open_network(run)
+    result = summary(session)
+    forecaster = None if session.spec.forecast is None else TrainedForecaster(session.spec, session.tensors)
     if as_json:
-        print_json(result.to_dict())
-    else:
-        typer.echo(str(result))
+        print_json(result.to_dict() | ({} if forecaster is None else {"forecast": forecast_summary(forecaster)}))
+        return
+    typer.echo(str(result))
+    if forecaster is not None:
+        typer.echo("\n".join(forecast_lines(forecaster)))

@@ -108,6 +108,7 @@ def _compare(cells: list[str] | None, tasks: list[str] | None, seed: int, as_jso
     if as_json:
         print_json([one.to_dict() for one in found])
         return
+    say(f"percent of steps answered rightly, by the length of the sequences; trained on up to {found[0].trained_to}")
     for reason in dict.fromkeys(one.theory for one in found):
         if reason is not None:
             say(reason)
@@ -120,7 +121,7 @@ def _say_row(one: Expressivity, first: bool) -> None:
         return f"  {name:<10}" + "".join(f"{_floored(share):>8}" for share in shares.values()) + end
 
     if first:
-        typer.echo(f"{one.task.name}: {one.task.what} % of steps right, trained on up to {one.trained_to} steps")
+        typer.echo(f"{one.task.name}: {one.task.what}")
         typer.echo(f"  {'steps':<10}" + "".join(f"{length:>8,}" for length in one.accuracy) + "   learned")
         typer.echo(line("guess", one.chance))
     typer.echo(line(one.cell, one.accuracy, "   yes" if one.can else "   no"))

@@ -10,14 +10,17 @@ import typer
 
 from timesteps.cli import options, train_ngram
 from timesteps.cli.fetch import fetch
-from timesteps.cli.talk import print_json, say
+from timesteps.cli.talk import flag, print_json, say
+from timesteps.cli.train_forecast import train_forecast
 from timesteps.cli.train_language import train_language
 from timesteps.cli.train_tag import train_tag
 
 if TYPE_CHECKING:  # msgspec would cost every --help some milliseconds
     from timesteps.tasks.classify.request import Request
 
-app = typer.Typer(no_args_is_help=True, help="Train a model: classify, tag, ngram, language.", add_completion=False)
+app = typer.Typer(
+    no_args_is_help=True, help="Train a model: classify, tag, forecast, ngram, language.", add_completion=False
+)
 
 
 @app.command("classify")
@@ -143,7 +146,7 @@ def _plan(request: Request, as_json: bool) -> None:
     if as_json:
         print_json(estimate.to_dict())
     else:
-        typer.echo(str(estimate))
+        typer.echo(estimate.text(flag))
 
 
 def _run(request: Request, out: Path, resume: bool, as_json: bool) -> None:
@@ -165,5 +168,6 @@ def _run(request: Request, out: Path, resume: bool, as_json: bool) -> None:
 
 
 app.command("tag")(train_tag)
+app.command("forecast")(train_forecast)
 app.command("ngram")(train_ngram.ngram)
 app.command("language")(train_language)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from timesteps.cli import options
 from timesteps.cli.fetch import fetch
-from timesteps.cli.talk import print_json, say
+from timesteps.cli.talk import flag, print_json, say
+
+if TYPE_CHECKING:
+    from timesteps.tasks.language.run import LanguageRequest
 
 _MODEL, _REG, _FIT = "Model", "Regularisation", "Training"
 
@@ -96,6 +99,7 @@ def train_language(
     out: options.Out = Path("run"),
     threads: Annotated[int | None, _option("Run", "CPU threads. Default: all.", "N")] = None,
     resume: options.Resume = False,
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Train a recurrent language model: perplexity on what is held out, and a run folder.
@@ -110,11 +114,16 @@ def train_language(
     of_text = ("corpus", "valid", "validation_split", "encoding", "baseline", "recipe")
     data = {name: given[name] for name in of_text if name in given}
     choices = {
-        name: value for name, value in given.items() if name not in (*data, "out", "threads", "resume", "as_json")
+        name: value
+        for name, value in given.items()
+        if name not in (*data, "out", "threads", "resume", "dry_run", "as_json")
     }
     request = LanguageRequest(**data, choices=choices)
     for source in () if resume else (corpus, valid):
         fetch(source)
+    if dry_run:
+        _plan(request, resume, threads, as_json)
+        return
     try:
         progress = quiet() if as_json else terminal()
         result = run(request, out, resume=resume, threads=threads, say=say, progress=progress)
@@ -127,3 +136,16 @@ def train_language(
         print_json(result.figures | {"folder": str(out)})
     else:
         typer.echo(result.card, nl=False)
+
+
+def _plan(request: LanguageRequest, resume: bool, threads: int | None, as_json: bool) -> None:
+    from timesteps.errors import UsageError
+    from timesteps.tasks.language.plan import rehearse_language
+
+    if resume:
+        raise UsageError("--dry-run and --resume were both given", mend="choose one")
+    found = rehearse_language(request, threads=threads, say=say)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(found.text(flag))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from timesteps.cli import options
-from timesteps.cli.talk import print_json, say
+from timesteps.cli.talk import flag, print_json, say
 
 
 def train_tag(
@@ -46,20 +46,30 @@ def train_tag(
     learning_rate: options.LearningRate = None,
     table_learning_rate: options.TableLearningRate = None,
     schedule: options.Schedule = None,
+    clip_norm: options.ClipNorm = None,
     nonfinite: options.Nonfinite = None,
     engine: options.Engine = None,
     seed: options.Seed = None,
     threads: options.Threads = None,
     out: options.Out = Path("run"),
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Train a tagger, judge it beside the most frequent tag of each token, and leave model and log in a run folder."""
-    from timesteps.tasks.tag.run import run_tagger
+    from timesteps.tasks.tag.run import rehearse_tagger, run_tagger
 
-    own = {"data", "valid", "validation_split", "encoding", "seed", "out", "as_json"}
-    given = {name: value for name, value in context.params.items() if name not in own and value is not None}
+    own = {"data", "valid", "validation_split", "encoding", "seed", "out", "dry_run", "as_json"}
+    chosen = {name: value for name, value in context.params.items() if name not in own and value is not None}
+    given = {name: None if value == "none" else value for name, value in chosen.items()}
     if seed is not None:
         given["random_state"] = seed
+    if dry_run:
+        found = rehearse_tagger(data, given, valid=valid, validation_split=validation_split, encoding=encoding, say=say)
+        if as_json:
+            print_json(found.to_dict())
+        else:
+            typer.echo(found.text(flag))
+        return
     result = run_tagger(
         data,
         out,

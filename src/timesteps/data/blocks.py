@@ -18,7 +18,7 @@ from timesteps.errors import DataError
 
 __all__ = ["Block", "blocks_of"]
 
-_BLOCK = 50_000  # rows
+_BLOCK = 20_000  # rows
 _SAMPLE = 50
 _MEND = "a field that holds the delimiter needs quotes around it"
 
@@ -60,24 +60,27 @@ def blocks_of(reader: LineReader, source: str | PathLike[str], notes: list[str])
 
 
 def _delimited(lines: Iterator[tuple[int, str]], delimiter: str, name: str) -> Iterator[Block]:
-    width = 0
+    width = 0  # of the rows so far
     while block := list(islice(lines, _BLOCK)):
-        if any('"' in line for _, line in block):
+        numbers, texts = zip(*block, strict=True)
+        joined = delimiter.join(texts)
+        if '"' in joined:
             yield from _quoted(chain(block, lines), delimiter, name, width)
             return
-        first = next((line for _, line in block if line), None)
-        if first is None:
-            continue
-        width = width or first.count(delimiter) + 1
-        kept = block if width == 1 else [line for line in block if line[1]]  # in one column, nothing is a missing cell
-        texts = list(map(itemgetter(1), kept))
-        if {text.count(delimiter) + 1 for text in texts} != {width}:
+        found = {text.count(delimiter) + 1 for text in texts if text}
+        width = width or next((text.count(delimiter) + 1 for text in texts if text), 0)
+        if width > 1 and "" in texts:  # in one column, nothing is a missing cell
+            block = [line for line in block if line[1]]
+            numbers, texts = zip(*block, strict=True) if block else ((), ())
+            joined = delimiter.join(texts)
+        if not found <= {width}:
             header = (0, [""] * width)
-            fault = ragged([header, *((number, text.split(delimiter)) for number, text in kept)], name, _MEND)
+            fault = ragged([header, *((number, text.split(delimiter)) for number, text in block)], name, _MEND)
             assert fault is not None
             raise fault
-        cells = delimiter.join(texts).split(delimiter)
-        yield Block(None, [cells[i::width] for i in range(width)], list(map(itemgetter(0), kept)), {})
+        if texts and width:
+            cells = joined.split(delimiter)
+            yield Block(None, [cells[i::width] for i in range(width)], numbers, {})
 
 
 def _quoted(lines: Iterator[tuple[int, str]], delimiter: str, name: str, width: int) -> Iterator[Block]:

@@ -7,17 +7,14 @@ from timesteps.runtime.series.series import Columns
 
 __all__ = ["SERIES"]
 
-#: The columns that are 100 in January 2000, as the index is by definition; the others are shifted in time.
-_CITIES = (
-    "CA-Los Angeles", "CA-San Francisco", "CO-Denver", "DC-Washington", "GA-Atlanta", "IL-Chicago", "MA-Boston",
-    "MI-Detroit", "MN-Minneapolis", "NC-Charlotte", "NY-New York", "OH-Cleveland", "TX-Dallas", "WA-Seattle",
-    "Composite-10", "National-US",
-)  # fmt: skip
+#: Columns of the Case-Shiller file that are 100 in January 2000, as each index is by definition; the others are shifted
+#: in time. Its header does not fit, so they go by their places after the date.
+_IN_TIME = tuple(f"index {place}" for place in (2, 4, 5, 6, 9, 10, 11, 12, 13, 14, 16, 17, 19, 20, 21, 23))
 _BIS = "Bank for International Settlements, selected residential property prices, real index 2010 = 100"
 _BIS_LICENCE = "free use with the source named (BIS)"
 _CASE_SHILLER = (
-    "case-shiller: the source's column names do not fit its columns, each of which is the index of some city or total; "
-    "of its 23, the 16 that are 100 in January 2000 are read, the others are shifted in time"
+    "case-shiller: the source's header does not fit its columns, which are numbered here; of the 23, the 16 that are "
+    "100 in January 2000 are read, the others are shifted in time"
 )
 _AEON = "https://www.timeseriesclassification.com"
 
@@ -64,7 +61,7 @@ SERIES: tuple[Dataset, ...] = (
     ),
     Dataset(
         name="case-shiller",
-        what="16 indices of house prices in American cities by month, 1987 to 2011, bundled",
+        what="16 indices of house prices in American cities (which, is not known) by month, 1987 to 2011, bundled",
         languages=(),
         licence="ODC-PDDL 1.0",
         citation="S&P/Case-Shiller home price indices, not seasonally adjusted",
@@ -73,7 +70,13 @@ SERIES: tuple[Dataset, ...] = (
         parts={"train": (Stored("house_prices_us_pddl_month.csv.gz", note=_CASE_SHILLER),)},
         kind="series",
         # A city whose index begins later has 0.000, or nothing, in the months before.
-        series=SeriesForm(Columns(_CITIES, "Date"), 12, separate=True, missing_values=("0",)),
+        series=SeriesForm(
+            Columns(_IN_TIME, "Date"),
+            12,
+            separate=True,
+            missing_values=("0",),
+            header=("Date", *(f"index {place}" for place in range(1, 24))),
+        ),
         bundled=True,
     ),
     Dataset(

@@ -58,6 +58,7 @@ class NumberColumn:
         self._words = _MISSING | {word.strip().lower() for word in cells.missing_values}
         self._numbers = [number for word in cells.missing_values if (number := _plain(word)) is not None]
         self._blocks: list[NDArray[np.float64]] = []
+        self.taken_out = 0  # numbers that stand for a missing one
 
     def add(self, cells: Sequence[str | None], lines: Sequence[int]) -> None:
         """Reads some more. Errors: `DataError` that names the line of text or of an infinite number."""
@@ -86,7 +87,9 @@ class NumberColumn:
             shown = "an infinite number" if cells is None else f"{(cells[row] or '').strip()!r}"
             raise self._error(f"{shown} is infinite", lines[row], "write a number, or nothing where it is missing")
         if self._numbers:
-            values[np.isin(values, self._numbers)] = np.nan
+            marked = np.isin(values, self._numbers)
+            self.taken_out += int(marked.sum())
+            values[marked] = np.nan
         self._blocks.append(values)
 
     def _read(self, cell: str | None, line: int) -> float:

@@ -50,6 +50,7 @@ class SeriesForm:
     horizon: int  # steps
     separate: bool = False  # each column of targets is a series of its own
     missing_values: tuple[str, ...] = ()
+    header: tuple[str, ...] | None = None  # what the columns are called, where the file's own header is wrong
 
 
 @dataclass(frozen=True)

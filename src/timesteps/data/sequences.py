@@ -103,7 +103,9 @@ def _complete(table: SequenceTable, missing: Missing) -> SequenceTable:
     holes = [(row, int(count)) for row, x in enumerate(table.rows) if (count := np.isnan(x).sum())]
     if not holes:
         return table
-    found = f"{sum(count for _, count in holes):,} numbers are missing in {len(holes):,} of {len(table):,} sequences"
+    total = sum(count for _, count in holes)
+    numbers = "1 number is" if total == 1 else f"{total:,} numbers are"
+    found = f"{numbers} missing in {len(holes):,} of {len(table):,} sequences"
     if missing == "error":
         raise DataError(
             found,

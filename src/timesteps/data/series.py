@@ -123,7 +123,9 @@ def read_series(
         columns = columns or known.series.columns
         missing_values = known.series.missing_values if missing_values is None else missing_values
         source = path
-    table = read_table(source, columns, Cells(tuple(missing_values or ()), thousands, decimal), time_format, encoding)
+    cells = Cells(tuple(missing_values or ()), thousands, decimal)
+    header = None if known is None or known.series is None else known.series.header
+    table = read_table(source, columns, cells, time_format, encoding, header)
     if known is not None:
         check_recorded(path, table.sha256)
         table = replace(table, source=known.name)

@@ -38,6 +38,10 @@ def build(
     numbers = table.numbers if order is None else table.numbers[order]
     static = _static(table, rows, order)
     _judge_columns(table, numbers, rows, notes)
+    numbered = rows.times.dtype.kind == "i"
+    if frequency is not None and (frequency.unit == "step") is not numbered:
+        has = f"no times, expected are steps {frequency}" if numbered else "times, expected are numbered steps"
+        raise DataError(f"the rows have {has}", path=table.source, mend="name the column of times as it was")
     if frequency is None:
         frequency = infer(rows, notes)
         if table.times is None:

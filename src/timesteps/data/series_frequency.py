@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from timesteps.errors import DataError
 from timesteps.runtime.series.frequency import Frequency, Unit
+from timesteps.runtime.series.series import Series
 
-__all__ = ["Rows", "infer", "shown"]
+__all__ = ["Rows", "frequency_of", "infer", "shown"]
 
 _UNITS: tuple[tuple[int, Unit], ...] = (
     (604_800_000_000, "week"),
@@ -85,6 +86,19 @@ def infer(rows: Rows, notes: list[str]) -> Frequency:
     if step == _DAY and _only_business_days(rows):
         frequency = Frequency("business day")
     return _checked(rows, frequency, notes)
+
+
+def frequency_of(series: Sequence[Series]) -> Frequency:
+    """The frequency of series that came from no table. Errors: those of `infer`.
+
+    >>> times = np.array(["2024-01-31", "2024-02-29", "2024-04-30"], "datetime64[us]")
+    >>> str(frequency_of([Series("a", times, np.ones((3, 1)))]))
+    'every month'
+    """
+    starts = np.append(0, np.cumsum([len(each) for each in series]))
+    times = np.concatenate([each.times for each in series])
+    lines = np.concatenate([np.arange(1, len(each) + 1) for each in series])
+    return infer(Rows(times, starts, [each.name for each in series], lines, "series"), [])
 
 
 def _monthly(rows: Rows) -> NDArray[np.int64] | None:

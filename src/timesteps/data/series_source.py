@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,17 @@ __all__ = ["known_series", "read_table"]
 
 
 def read_table(
-    source: Any, columns: Columns | Chooser | None, cells: Cells, time_format: str | None, encoding: str | None
+    source: Any,
+    columns: Columns | Chooser | None,
+    cells: Cells,
+    time_format: str | None,
+    encoding: str | None,
+    header: Sequence[str] | None = None,
 ) -> SeriesTable:
-    """The table of a file, of standard input, of a data frame or of arrays. Errors: those of `read_series`."""
+    """The table of a file, of standard input, of a data frame or of arrays. Errors: those of `read_series`.
+
+    A `header` takes the place of a text file's own.
+    """
     if isinstance(source, str | PathLike):
         path = Path(source)
         if not is_stdin(source) and not path.exists():
@@ -35,7 +44,7 @@ def read_table(
                 mend=f"check the name; known sets of series: {', '.join(known_series())}",
             )
         if is_stdin(source) or by_suffix(path) != "parquet":
-            return read_series_table(source, columns, cells, time_format, encoding)
+            return read_series_table(source, columns, cells, time_format, encoding, header)
         with ByteSource(source) as stream:
             return frame_table(parquet_table(stream), columns, cells, time_format, stream.name, stream.sha256)
     if isinstance(source, np.ndarray | list | tuple):

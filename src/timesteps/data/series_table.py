@@ -62,6 +62,11 @@ class Filling:
             raise DataError("has a header line and no rows", path=self.path, mend="add rows, one for each step")
         columns = [column.values() for column in self.numbers.values()]
         times = None if self.time is None else self.time.times(lines)
+        taken_out = [
+            f"column {name}: {column.taken_out:,} cells {' or '.join(column.cells.missing_values)} count as missing"
+            for name, column in self.numbers.items()
+            if column.taken_out
+        ]
         return SeriesTable(
             source=self.path,
             sha256=sha256,
@@ -72,7 +77,7 @@ class Filling:
             names=[] if self.group is None else self.group.words,
             numbers=np.stack(columns, axis=1) if columns else np.zeros((len(lines), 0)),
             static=tuple((column.codes(), column.words) for column in self.static.values()),
-            notes=[*notes, *([] if self.time is None else self.time.notes)],
+            notes=[*notes, *([] if self.time is None else self.time.notes), *taken_out],
         )
 
     def _wanted(self) -> dict[str, StampColumn | WordColumn | NumberColumn]:
@@ -90,8 +95,12 @@ def read_series_table(
     cells: Cells,
     time_format: str | None,
     encoding: str | None,
+    header: Sequence[str] | None = None,
 ) -> SeriesTable:
-    """The table of a CSV, TSV or JSON lines file. Errors: `DataError` that names file and line."""
+    """The table of a CSV, TSV or JSON lines file; a `header` takes the place of its own.
+
+    Errors: `DataError` that names file and line.
+    """
     reader = LineReader(source, encoding)
     notes: list[str] = []
     filling: Filling | None = None
@@ -100,6 +109,7 @@ def read_series_table(
     for block in blocks_of(reader, Path(source), notes):
         if filling is None:
             names, block = _header(block, columns, notes)
+            names = names if header is None else list(header)
             found, places = choose(columns, names, _numeric(block, reader.name, cells), reader.name, notes)
             filling = Filling(reader.name, found, cells, time_format)
         elif block.names is not None and block.names != names:

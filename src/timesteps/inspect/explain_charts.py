@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from timesteps.training.report_charts import label, svg, ticks
 
-__all__ = ["contribution_chart", "pooling_chart"]
+__all__ = ["bar_chart", "contribution_chart"]
 
 _W, _H, _LEFT, _RIGHT, _TOP, _BOTTOM = 940.0, 230.0, 64.0, 14.0, 18.0, 42.0
 _MOST_BARS = 1000
@@ -17,12 +17,14 @@ _NAMED = 8
 _LONGEST_NAME = 12
 
 
-def contribution_chart(name: str, title: str, values: NDArray[np.floating], names: Sequence[str]) -> str:
-    """Bars up and down, the longest with the names of their steps."""
+def contribution_chart(name: str, title: str, values: NDArray[np.floating], names: Sequence[str], unit: str) -> str:
+    """Bars up and down, in the given unit, the longest with the names of their steps."""
     shown = np.nan_to_num(values)
     bars, per = _bars(shown)
     low, high = min(0.0, float(bars.min())), max(0.0, float(bars.max()))
-    parts = [_frame(low, high, len(values), "contribution")]
+    room = 0.09 * (high - low)  # for names
+    low, high = low - room * (low < 0), high + room * (high > 0)
+    parts = [_frame(low, high, len(values), f"contribution, {unit}")]
     parts += _drawn(bars, low, high, ("up", "down"))
     if per == 1:
         taken: list[float] = []
@@ -38,7 +40,7 @@ def contribution_chart(name: str, title: str, values: NDArray[np.floating], name
     return svg(f"{name}-chart", title, f"{title}: {len(values)} steps.", "".join(parts), _W, _H)
 
 
-def pooling_chart(name: str, title: str, values: NDArray[np.floating], unit: str, factor: float) -> str:
+def bar_chart(name: str, title: str, values: NDArray[np.floating], unit: str, factor: float) -> str:
     """Bars from zero on."""
     bars, _ = _bars(np.asarray(values, np.float64) * factor)
     high = float(bars.max()) or 1.0

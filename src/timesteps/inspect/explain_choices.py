@@ -35,6 +35,7 @@ class Chosen:
         name: what the score is, in words.
         value: the score, mean over the members.
         score: how it follows from logits.
+        unit: of the score.
     """
 
     answer: str
@@ -43,6 +44,7 @@ class Chosen:
     name: str
     value: float
     score: Score
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def choose_score(session: Session, reading: Reading, target: Any, step: int | No
         said = f"logit of “{name}” above the mean of the others"
     at = "" if step is None else f" at step {step + 1}, “{reading.names[step]}”"
     score = Score(weights, step)
-    return Chosen(str(spec.classes[best]), float(row[best]), name, said + at, score.of(logits), score)
+    return Chosen(str(spec.classes[best]), float(row[best]), name, said + at, score.of(logits), score, "logits")
 
 
 def _number(session: Session, logits: Any, target: Any, step: int | None) -> Chosen:
@@ -108,7 +110,7 @@ def _number(session: Session, logits: Any, target: Any, step: int | None) -> Cho
     name = f"predicted {kind}" + (f" of number {wanted}" if size > 1 else "")
     at = "" if step is None else f" at step {step + 1}"
     said = f"{name}{at}, in units of the target, from its mean in training"
-    return Chosen(f"{found:.6g}", None, name, said, score.of(logits), score)
+    return Chosen(f"{found:.6g}", None, name, said, score.of(logits), score, "units of the target")
 
 
 def _class(classes: tuple[Any, ...], target: Any) -> int:

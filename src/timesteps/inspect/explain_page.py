@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timesteps.inspect.explain_charts import contribution_chart, pooling_chart
+from timesteps import __version__
+from timesteps.inspect.explain_charts import bar_chart, contribution_chart
 from timesteps.inspect.explain_maps import PALETTE, HeatMap, heat_map, order_of_units
 from timesteps.inspect.explain_row import bounds_of, every_of, step_section
 from timesteps.inspect.explain_script import SCRIPT, SCRIPT_HASH, STEP_STYLE
@@ -15,7 +16,6 @@ from timesteps.runtime.trace import LayerTrace
 from timesteps.training.report_charts import clean
 from timesteps.training.report_markup import facts, figure, section, table
 from timesteps.training.report_style import STYLE
-from timesteps.version import __version__
 
 if TYPE_CHECKING:
     from timesteps.inspect.explanation import Explanation
@@ -134,7 +134,7 @@ def _contributions(it: Explanation) -> str:
         )
         values = found.steps
         title = "Contribution of each step, by integrated gradients"
-        parts.append(figure(contribution_chart("integrated", title, values, names), title))
+        parts.append(figure(contribution_chart("integrated", title, values, names, it.chosen.unit), title))
         if found.features is not None and found.features.shape[1] > 1:
             title = "Contribution of each feature at each step"
             bounds = bounds_of("contribution", found.features)
@@ -148,7 +148,7 @@ def _contributions(it: Explanation) -> str:
             ("points of the integral", f"{found.points}"),
         ]
     title = "By how much the score falls without the step"
-    parts.append(figure(contribution_chart("left-out", title, it.left_out, names), title))
+    parts.append(figure(contribution_chart("left-out", title, it.left_out, names, it.chosen.unit), title))
     strongest = np.argsort(-np.abs(np.nan_to_num(values)), kind="stable")[:_WORDS]
     rows = [
         [
@@ -177,13 +177,13 @@ def _pooling(it: Explanation) -> str:
     about = f"Pooling “{trace.pool}” makes one vector of all steps, which the dense layer reads."
     if trace.pool == "attention" and trace.weights is not None:
         title = "Attention of each step"
-        charts.append(figure(pooling_chart("weights", title, trace.weights, "weight, %", 100), title))
+        charts.append(figure(bar_chart("weights", title, trace.weights, "weight, %", 100), title))
     elif trace.weights is not None:
         about += f" In the mean each step weighs 1 / {len(it.reading)}."
     if trace.taken is not None:
         counts = np.bincount(trace.taken[0], minlength=len(it.reading)).astype(np.float64)
         title = "Features whose maximum lies at the step"
-        charts.append(figure(pooling_chart("taken", title, counts, "features", 1), title))
+        charts.append(figure(bar_chart("taken", title, counts, "features", 1), title))
     return section("Pooling", about, *charts) if charts else section("Pooling", "", f"<p>{clean(about)}</p>")
 
 

@@ -68,7 +68,7 @@ def step_section(it: Explanation, scripted: dict[str, Any]) -> str:
     controls = (
         f'<div class="controls"><label>colour by<select id="what">{first_choices}{groups}</select></label>'
         f'<label id="units"{hidden}>unit<select id="unit">{units}</select></label>'
-        f'<span class="legend"><span id="shown">{clean(shown)}</span>: '
+        f'<span class="legend"><span id="shown">{clean(shown)}</span>'
         f'<span class="t" id="least" style="{colour(low, low, high)}">{low:.2g}</span> to '
         f'<span class="t" id="most" style="{colour(high, low, high)}">{high:.2g}</span></span></div>'
     )

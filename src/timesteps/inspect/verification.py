@@ -19,7 +19,7 @@ from timesteps.runtime import native
 from timesteps.runtime.engine import engine_of
 from timesteps.runtime.golden import agrees, golden_row
 from timesteps.runtime.layout import member_network, member_prefix
-from timesteps.runtime.session import Session, load
+from timesteps.runtime.session import Session, open_network
 from timesteps.runtime.streamable import why_not_streamed
 
 __all__ = ["Replay", "Verification", "verify"]
@@ -113,7 +113,7 @@ def verify(model: Session | str | os.PathLike[str]) -> Verification:
     (True, ['native', 'stream', 'numpy', 'torch', 'onnxruntime'])
     """
     path = None if isinstance(model, Session) else model
-    session = model if isinstance(model, Session) else load(model)
+    session = model if isinstance(model, Session) else open_network(model)
     if not session.spec.golden:
         raise ModelError(
             "no golden vectors in the file",

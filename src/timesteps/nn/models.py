@@ -22,6 +22,7 @@ from timesteps.nn.stack import Layer, RecurrentStack
 from timesteps.runtime.layout import LINEAR
 from timesteps.runtime.regularization import Regularization as Regularization
 from timesteps.runtime.spec import LayerSpec, NetworkSpec
+from timesteps.runtime.summary import Summary, summary
 
 _WORD_STREAM, _HEAD_STREAM, _FEATURE_STREAM = -1, -2, -3  # the layers' streams are 0 and up
 
@@ -96,6 +97,10 @@ class Network(nn.Module):
         self.word_dropout = WordDropout(rates.word_dropout, stream=_WORD_STREAM)
         self.head_dropout = Dropout(rates.head_dropout, stream=_HEAD_STREAM)
         self.head = nn.Linear(spec.width, spec.outputs)
+
+    def summary(self) -> Summary:
+        """The layers with their shapes, parameters and costs; `print` it."""
+        return summary(self.spec)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Logits (B, outputs) or, without pooling, (N, outputs): of all steps, row after row.

@@ -117,11 +117,17 @@ def rows_of(tensor: Tensor | None) -> tuple[Tensor, int, int] | None:
 
 
 def forward(
-    equation: Equation, inputs: Inputs, reverse: bool, keep: bool, steps_first: bool = False, recompute: int = 0
+    equation: Equation,
+    inputs: Inputs,
+    reverse: bool,
+    keep: bool,
+    steps_first: bool = False,
+    recompute: int = 0,
+    memory: Callable[[int, Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Outputs (B, T, H), final states (B, H), and what `backward` needs; `steps_first` is a layout of the outputs.
 
-    With `recompute`, that is the state at every so many steps only.
+    With `recompute`, that is the state at every so many steps only. `memory` gives the place for it.
     """
     core = native.core
     assert core is not None
@@ -132,7 +138,8 @@ def forward(
         saved = x.new_empty(marked_size(equation, rows, steps, hidden, recompute))
     elif keep:
         each, once = saved_by(equation, inputs)
-        saved = x.new_empty(rows * steps * each + once)
+        size_of_all = rows * steps * each + once
+        saved = x.new_empty(size_of_all) if memory is None else memory(size_of_all, x)
     y = x.new_empty_strided((rows, steps, size), _strides(rows, steps, size, steps_first))
     hn = x.new_empty(rows, size)
     cn = x.new_empty(rows, hidden) if equation.has_cells else None

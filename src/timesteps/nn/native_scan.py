@@ -17,7 +17,9 @@ from timesteps.nn.native_kernels import (
     Replay,
     Scan,
     forward,
+    rows_of,
     rows_side_by_side,
+    shape_of,
     time_first,
 )
 from timesteps.nn.native_operators import recurrent
@@ -169,10 +171,26 @@ def run_native(
     if record is None:
         y, hn, cn = _run(equation, inputs, reverse, replay, recompute if recomputes(cell, bool(zoneout)) else 0)
     else:
-        y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x))
-        assert saved is not None
-        recorded(record, equation, inputs, reverse, y, saved, steps)
+        y, hn, cn = _run_recorded(equation, inputs, reverse, steps, record)
     return y, (hn,) if cn is None else (hn, cn)
+
+
+def _run_recorded(
+    equation: Equation, inputs: Inputs, reverse: bool, steps: Steps, record: ScanRecord
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The call without gradients, and what it kept of gates and states."""
+    core = native.core
+    assert core is not None
+    if equation.kind in (kinds.MIN_GRU, kinds.MIN_LSTM):
+        equation = equation._replace(option=1)  # which keeps the gates activated
+    y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x), memory=record.recorder.memory)
+
+    def show(places: Tensor, results: tuple[Tensor | None, ...]) -> None:
+        core.recurrent_kept(shape_of(equation, inputs, reverse, 0), inputs[1:], saved, rows_of(y), places, results)
+
+    padded = None if steps.mask is None else ~steps.mask
+    recorded(record, equation.kind, (inputs.output_size, inputs.hidden_size), y, padded, show)
+    return y, hn, cn
 
 
 def _parameter(cell: Cell, name: str, projected: bool) -> Tensor | None:

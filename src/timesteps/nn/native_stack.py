@@ -20,6 +20,7 @@ from timesteps.nn.native_kernels import Equation, differentiated, marked_size, r
 from timesteps.nn.native_scan import PLAIN, equation_of, is_traced, transformed
 from timesteps.nn.padding import Steps
 from timesteps.nn.scan import scan_steps
+from timesteps.nn.trace import Recorder, recorded
 from timesteps.runtime import native
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
@@ -64,9 +65,18 @@ class Plan(NamedTuple):
 
 
 def run_plain(
-    plan: Plan, parameters: Mapping[str, nn.Parameter | None], x: Any, hx: Any, *, steps_first: bool, recompute: int
+    plan: Plan,
+    parameters: Mapping[str, nn.Parameter | None],
+    x: Any,
+    hx: Any,
+    *,
+    steps_first: bool,
+    recompute: int,
+    recorder: Recorder | None = None,
 ) -> Outputs | None:
-    """x (T, B, I), or (B, T, I) without `steps_first`; None if the call is not plain."""
+    """x (T, B, I), or (B, T, I) without `steps_first`; None if the call is not plain. A call with a recorder has no
+    gradients.
+    """
     if type(x) not in PLAIN or is_traced() or transformed() is not None or native.core is None:
         return None
     dtype, shape = x.dtype, x.shape
@@ -102,6 +112,9 @@ def run_plain(
         h0, c0 = states
         wanted = wanted or (keep and any(state is not None and state.requires_grad for state in states))
     x = rows_side_by_side(x)
+    if recorder is not None:
+        y, hn, cn, _, _ = _forward(_Shape(plan, steps_first, 0, x), False, x, h0, c0, weights, recorder)
+        return y, hn, cn
     if wanted:
         outputs: Outputs = ScanStack.apply(_Shape(plan, steps_first, recompute, x), x, h0, c0, *weights)  # type: ignore[no-untyped-call]
         return outputs
@@ -156,6 +169,10 @@ class _Shape:
         address = tensor.data_ptr() + direction * self.plan.output_size * self.bytes
         return (address, second, first) if self.steps_first else (address, first, second)
 
+    def rows_first(self, tensor: Tensor) -> Tensor:
+        """A tensor of steps as (B, T, …)."""
+        return tensor.transpose(0, 1) if self.steps_first else tensor
+
     def state(self, tensor: Tensor | None, n: int) -> int | None:
         """A state's part of the n-th layer and direction."""
         if tensor is None:
@@ -164,7 +181,13 @@ class _Shape:
 
 
 def _forward(
-    shape: _Shape, keep: bool, x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Sequence[Tensor | None]
+    shape: _Shape,
+    keep: bool,
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Sequence[Tensor | None],
+    recorder: Recorder | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor], list[Tensor]]:
     """y, h_n, c_n; the outputs of the layers below the last, and what else `_backward` needs."""
     core, plan, directions = native.core, shape.plan, shape.plan.directions
@@ -174,6 +197,10 @@ def _forward(
     cn = x.new_empty(count, rows, plan.hidden_size) if plan.equation.has_cells else None
     below: list[Tensor] = []
     saved: list[Tensor] = []
+    if recorder is not None:
+        recorder.reserve(
+            count * rows * shape.steps * plan.hidden_size * len(plan.cells[0].gates + plan.cells[0].states), x
+        )
     n, y = 0, x
     for layer in range(len(plan.cells)):
         x_rows = shape.rows_of(y)
@@ -185,11 +212,18 @@ def _forward(
             if keep:
                 kept = x.new_empty(shape.kept)
                 saved.append(kept)
-            core.recurrent_forward(
-                shape.numbers(layer, direction), x_rows,
-                (shape.state(h0, n), shape.state(c0, n), None, None, *weights[5 * n : 5 * n + 5]), kept,
-                shape.rows_of(y, direction), (shape.state(hn, n), shape.state(cn, n)),
-            )  # fmt: skip
+            elif recorder is not None:
+                kept = recorder.memory(shape.kept, x)
+            inputs = (shape.state(h0, n), shape.state(c0, n), None, None, *weights[5 * n : 5 * n + 5])
+            numbers, y_rows = shape.numbers(layer, direction), shape.rows_of(y, direction)
+            core.recurrent_forward(numbers, x_rows, inputs, kept, y_rows, (shape.state(hn, n), shape.state(cn, n)))
+            if recorder is not None:
+                read = below[-1] if layer else x
+                scan = recorder.scan(layer, direction == 1, plan.cells[layer], shape.rows_first(read))
+                show = functools.partial(core.recurrent_kept, numbers, inputs, kept, y_rows)
+                recorded(
+                    scan, plan.equation.kind, (plan.output_size, plan.hidden_size), shape.rows_first(y), None, show
+                )
             n += 1
     return y, hn, cn, below, saved
 

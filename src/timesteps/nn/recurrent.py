@@ -105,11 +105,12 @@ class Recurrent(RecurrentStack):
         """
         everywhere = lengths is None and mask is None and reset is None
         dropping = self.training and self.weight_drop > 0
-        plain = everywhere and implementation is None and self.recorder is None and not (self.draws or dropping)
+        plain = everywhere and implementation is None and not (self.draws or dropping)
         if self._plan is not None and plain:
             found = run_plain(
-                self._plan, self._parameters, input, hx, steps_first=not self.batch_first, recompute=self.recompute or 0
-            )
+                self._plan, self._parameters, input, hx, steps_first=not self.batch_first,
+                recompute=self.recompute or 0, recorder=self.recorder,
+            )  # fmt: skip
             if found is not None:
                 y, h, c = found
                 return y, h if c is None else (h, c)

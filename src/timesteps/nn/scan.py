@@ -12,7 +12,8 @@ from timesteps.errors import UsageError, option
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import as_state, as_tuple
 from timesteps.nn.cells.linear import LinearCell, linear_step, no_recurrent_product
-from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, mask_at
+from timesteps.nn.dropout import check_probability, draw_keys
+from timesteps.nn.dropped import NOTHING_DROPPED, Dropped, drop_input, recurrent_mask_of
 from timesteps.nn.kernels import run_torch, why_not_torch
 from timesteps.nn.native_kernels import Inputs
 from timesteps.nn.native_scan import is_linear, reads_coefficients, run_native, transformed, why_not_native
@@ -25,21 +26,6 @@ IMPLEMENTATIONS = ("native", "torch", "loop")
 
 Step = Callable[[Tensor, State, Tensor | None], tuple[Tensor, State]]
 """`Cell.step`."""
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Dropout of one scan: probabilities, the rows' keys, and the streams of random numbers of the masks.
-
-    Input dropout leaves the last `spared` inputs alone.
-    """
-
-    input: float = 0.0
-    recurrent: float = 0.0
-    keys: Tensor | None = None
-    input_stream: int = 0
-    recurrent_stream: int = 1
-    spared: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,7 +141,7 @@ def scan_steps(
     initial: State | None = None,
     reset: Tensor | None = None,
     reverse: bool = False,
-    dropped: Dropped = Dropped(),
+    dropped: Dropped = NOTHING_DROPPED,
     zoneout: Zoneout = NO_ZONEOUT,
     implementation: str | None = None,
     recompute: int = 0,
@@ -180,14 +166,14 @@ def scan_steps(
     if x.shape[0] == 0 or x.shape[1] == 0:
         y, final = cell.weight_ih.new_zeros(len(x), steps.longest, cell.output_size), begin
     else:
-        x, scale = _drop_input(cell, visits.arrange(x), dropped)
+        x, scale = drop_input(cell, visits.arrange(x), dropped)
         counts = None if visits.visited is None else steps.counts
         if explanation.implementation == "torch" and record is None:
             y, final = run_torch(cell, x, begin, counts)
         else:
             gx = cell.project(x) if scale is None else cell.project_one_hot(x, scale)
             step, side = _steps_of(cell, gx)
-            mask = _recurrent_mask(cell, gx.dtype, dropped)
+            mask = recurrent_mask_of(cell, gx.dtype, dropped)
             notes = None if record is None else Notes(cell)
             y, final = _loop(step, side, begin, fresh, counts, starts, mask, zoneout, notes)
             if record is not None and notes is not None:
@@ -212,7 +198,7 @@ def _native(
     record: ScanRecord | None = None,
 ) -> tuple[Tensor, State]:
     starts, end = (None, None) if reset is None else Visits.of(steps, reverse).starts(reset)
-    mask = _recurrent_mask(cell, cell.weight_ih.dtype, dropped)
+    mask = recurrent_mask_of(cell, cell.weight_ih.dtype, dropped)
     numeric, given = x.is_floating_point(), reads_coefficients(cell)
 
     def replay(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -233,7 +219,7 @@ def _native(
 
     if (given or not numeric) and steps.mask is not None:  # padding may hold anything
         x = x.masked_fill(~steps.mask.unsqueeze(2) if numeric else ~steps.mask, 0)
-    x, scale = _drop_input(cell, x, dropped)
+    x, scale = drop_input(cell, x, dropped)
     side = x if numeric and not given else cell.project(x) if scale is None else cell.project_one_hot(x, scale)
     read = _steps_of(cell, side)[1] if given else side
     projected = given or not numeric
@@ -295,25 +281,6 @@ def _loop(
 
 def _where(rows: Tensor, these: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(torch.where(rows.unsqueeze(1), a, b) for a, b in zip(these, others, strict=True))
-
-
-def _drop_input(cell: Cell, x: Tensor, dropped: Dropped) -> tuple[Tensor, Tensor | None]:
-    """x (B, visits, ...) after input dropout; for one-hot input, x and the factor of each one."""
-    keys, p, stream = dropped.keys, dropped.input, dropped.input_stream
-    if not p or keys is None:
-        return x, None
-    if x.is_floating_point():
-        mask = dropout_mask(keys, x.shape[2] - dropped.spared, p, stream, x.dtype)
-        if dropped.spared:
-            mask = torch.cat([mask, mask.new_ones(len(mask), dropped.spared)], 1)
-        return x * mask.unsqueeze(1), None
-    return x, mask_at(keys, x, p, stream, cell.weight_ih.dtype)
-
-
-def _recurrent_mask(cell: Cell, dtype: torch.dtype, dropped: Dropped) -> Tensor | None:
-    if not dropped.recurrent or dropped.keys is None:
-        return None
-    return dropout_mask(dropped.keys, cell.output_size, dropped.recurrent, dropped.recurrent_stream, dtype)
 
 
 def choose(

@@ -14,8 +14,9 @@ from timesteps.errors import UsageError
 from timesteps.nn.cells import Cell, State
 from timesteps.nn.cells.cell import reset as reset_cells
 from timesteps.nn.dropout import check_probability, draw_keys, dropout_mask, random_normal
+from timesteps.nn.dropped import Dropped
 from timesteps.nn.padding import Steps
-from timesteps.nn.scan import Dropped, check_recompute, check_recurrent_dropout, scan_steps
+from timesteps.nn.scan import check_recompute, check_recurrent_dropout, scan_steps
 from timesteps.nn.trace import Recorder
 from timesteps.nn.zoneout import Zoneout, check_zoneout
 
@@ -198,6 +199,12 @@ class RecurrentStack(nn.Module):
             implementation: see `scan`.
         """
         finals: list[State] = []
+        if self.recorder is not None:
+            parts = [
+                layer.hidden_size * len(layer.suffixes) * len(layer.cell.gates + layer.cell.states)
+                for layer in self.layers
+            ]
+            self.recorder.reserve(len(x) * x.shape[1] * sum(parts), next(self.parameters()).detach())
         for k, layer in enumerate(self.layers):
             streams, outputs = _Streams(k), []
             for reverse in range(len(layer.suffixes)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from timesteps.nn.cells import CELLS, Cell
-from timesteps.nn.native_kernels import Equation, Inputs, rows_of, shape_of
-from timesteps.nn.padding import Steps, Visits
-from timesteps.runtime import kinds, native
+from timesteps.nn.padding import Visits
+from timesteps.runtime import kinds
 from timesteps.runtime.native_scan import SLOTS
-from timesteps.runtime.trace import GATES, LayerTrace, activate
+from timesteps.runtime.trace import GATES, LayerTrace
 
 __all__ = ["Recorder", "StackTrace", "recorded"]
 
@@ -81,6 +81,7 @@ class ScanRecord:
     layer: int
     reverse: bool
     cell: Cell
+    recorder: Recorder
     gates: dict[str, NDArray[Any]] = field(default_factory=dict)
     states: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -102,13 +103,33 @@ class Recorder:
     def __init__(self) -> None:
         self.scans: list[ScanRecord] = []
         self.inputs: NDArray[Any] | None = None
+        self._memory: Tensor | None = None
+        self._room, self._taken = torch.empty(0), 0
+
+    def reserve(self, size: int, like: Tensor) -> None:
+        """Room for the arrays of several scans, in one piece."""
+        self._room, self._taken = like.new_empty(size), 0
+
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """An array to be filled."""
+        size = math.prod(shape)
+        if self._room.dtype != like.dtype or self._room.numel() - self._taken < size:
+            return like.new_empty(shape)
+        self._taken += size
+        return self._room[self._taken - size : self._taken].view(shape)
 
     def scan(self, layer: int, reverse: bool, cell: Cell, x: Tensor) -> ScanRecord:
         """Before a scan of x."""
         if self.inputs is None:
             self.inputs = (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x).detach().cpu().numpy()
-        self.scans.append(ScanRecord(layer, reverse, cell))
+        self.scans.append(ScanRecord(layer, reverse, cell, self))
         return self.scans[-1]
+
+    def memory(self, size: int, like: Tensor) -> Tensor:
+        """For what forward keeps, the same for each scan where it is large enough."""
+        if self._memory is None or self._memory.numel() < size or self._memory.dtype != like.dtype:
+            self._memory = like.new_empty(size)
+        return self._memory
 
     def trace(self, output: Any) -> StackTrace:
         """What was found."""
@@ -117,34 +138,34 @@ class Recorder:
 
 
 def recorded(
-    scan: ScanRecord, equation: Equation, inputs: Inputs, reverse: bool, y: Tensor, saved: Tensor, steps: Steps
+    scan: ScanRecord,
+    kind: int,
+    sizes: tuple[int, int],
+    rows: Tensor,
+    padded: Tensor | None,
+    show: Callable[[Tensor, tuple[Tensor | None, ...]], None],
 ) -> None:
-    """Gates and states as the kernels kept them."""
-    core = native.core
-    assert core is not None
-    rows, count = inputs.x.shape[:2]
-    new = torch.empty if steps.mask is None else torch.zeros
-    names = SLOTS.get(_kind(equation), ())
-    size = int(inputs.hidden_size)
-    gates = {name: new(rows, count, size, dtype=y.dtype) for name in names}
-    h = new(rows, count, int(inputs.output_size), dtype=y.dtype)
-    c = new(rows, count, size, dtype=y.dtype) if equation.has_cells else None
-    places = torch.arange(rows) * count
-    core.recurrent_kept(
-        shape_of(equation, inputs, reverse, 0), inputs[1:], saved, rows_of(y), places, (h, c, *gates.values())
-    )
-    ordered = GATES[_NAMES[type(scan.cell)]] if gates else ()
-    for name in ordered:
-        scan.put(name, gates[name], False)
-    scan.put(scan.cell.states[0], h, True)
-    if c is not None:
-        scan.put("c", c, True)
-    activate(scan.trace())
-    if steps.mask is not None:
-        for values in scan.gates.values():
-            values[~steps.mask.cpu().numpy()] = 0  # a sigmoid of padding is none
+    """Gates and states as the kernels kept them, for B rows of T steps.
 
-
-def _kind(equation: Equation) -> int:
-    """The cell, whatever stands behind it."""
-    return kinds.LSTM if equation.kind == kinds.LSTM_PROJECTED else equation.kind
+    Args:
+        scan: gets them.
+        kind: of the cell, as the kernels know it.
+        sizes: of h, and of everything else.
+        rows: (B, T, …), of the type that is wanted.
+        padded: (B, T) True on padding; None is nowhere.
+        show: copies outputs, c and gates to arrays (B * T, size), whose rows begin where the first argument says.
+    """
+    count, steps = rows.shape[:2]
+    output_size, size = sizes
+    names, states = SLOTS.get(kinds.LSTM if kind == kinds.LSTM_PROJECTED else kind, ()), scan.cell.states
+    inner = scan.recorder.take((len(names) + len(states) - 1, count, steps, size), rows)
+    h = scan.recorder.take((count, steps, output_size), rows)
+    if padded is not None:
+        inner.zero_(), h.zero_()
+    parts = dict(zip((*names, *states[1:]), inner, strict=True))
+    show(torch.arange(count) * steps, (h, parts.get("c"), *(parts[name] for name in names)))
+    for name in GATES.get(_NAMES.get(type(scan.cell), ""), ()):
+        scan.put(name, parts[name], False)
+    scan.put(states[0], h, True)
+    for name in states[1:]:
+        scan.put(name, parts[name], True)

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 
 _ENOUGH = 8  # from here on the series below is exact to rounding
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)  # of Stirling
+_LARGE = 1e5  # from here on two terms of the series are exact to rounding
 _STEPS = 200  # of Newton's method; it needs about ten, and more only far out in the tails
 _TERMS = 10_000  # of the continued fraction; it needs about the root of the degrees of freedom
 _TINY = 1e-300
@@ -86,29 +87,39 @@ def negative_binomial_quantile(level: float, mean: Array, dispersion: Array) -> 
     array([ 2., 30.])
     """
     rate, share = 1 / dispersion, 1 / (1 + dispersion * mean)
+    others = dispersion * mean * share
 
     def below(counts: Array) -> Array:
-        return _incomplete_beta(share, rate, counts + 1)
+        return _incomplete_beta(share, others, rate, counts + 1)
 
     low = np.full(np.shape(mean), -1.0)
     high = np.ceil(mean + 4 * np.sqrt(mean + dispersion * mean * mean) + 4)
     while (short := below(high) < level).any():
         low, high = np.where(short, high, low), np.where(short, 2 * high, high)
     while (high - low > 1).any():
-        middle = np.floor((low + high) / 2)
+        middle = np.maximum(np.floor((low + high) / 2), 0)
         short = below(middle) < level
         wide = high - low > 1
         low, high = np.where(wide & short, middle, low), np.where(wide & ~short, middle, high)
-    return high
+    return np.asarray(high)
 
 
-def _incomplete_beta(x: Array, a: Array, b: Array) -> Array:
-    """The regularised incomplete beta function of 0 < x < 1, by whichever end of it converges faster."""
+def _incomplete_beta(x: Array, y: Array, a: Array, b: Array) -> Array:
+    """The regularised incomplete beta function of 0 < x < 1 with y = 1 - x, by the end of it that converges faster."""
     swapped = x > (a + 1) / (a + b + 2)
-    x, a, b = np.where(swapped, 1 - x, x), np.where(swapped, b, a), np.where(swapped, a, b)
-    beta = log_gamma(a) + log_gamma(b) - log_gamma(a + b)
-    found = np.exp(a * np.log(x) + b * np.log1p(-x) - beta) / (a * _fraction(x, a, b))
+    x, y = np.where(swapped, y, x), np.where(swapped, x, y)
+    a, b = np.where(swapped, b, a), np.where(swapped, a, b)
+    beta = log_gamma(np.minimum(a, b)) - _log_rise(np.maximum(a, b), np.minimum(a, b))
+    logs = [np.where(part < 0.5, np.log(part), np.log1p(-other)) for part, other in ((x, y), (y, x))]
+    found = np.exp(a * logs[0] + b * logs[1] - beta) / (a * _fraction(x, a, b))
     return np.where(swapped, 1 - found, found)
+
+
+def _log_rise(x: Array, by: Array) -> Array:
+    """ln Γ(x + by) - ln Γ(x), without the difference of large numbers that it is where x is large."""
+    large = np.maximum(x, _LARGE)
+    found = (large - 0.5) * np.log1p(by / large) + by * np.log(large + by) - by + (1 / (large + by) - 1 / large) / 12
+    return np.where(x < _LARGE, log_gamma(x + by) - log_gamma(x), found)
 
 
 def _survival(t: Array, df: Array) -> Array:

@@ -148,7 +148,7 @@ def forecast_tensors(spec: ForecastSpec) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {"forecast.share": (spec.horizon, count)}
     if spec.levels:
         found["forecast.lower"] = found["forecast.upper"] = (len(spec.levels), spec.horizon, count)
-    if spec.scaling != "window":
+    if spec.scaling in ("series", "all"):
         found["forecast.centre"] = found["forecast.scale"] = (max(len(spec.series), 1), count)
     return found
 
@@ -323,7 +323,7 @@ def _task_contradictions(spec: ModelSpec) -> list[tuple[bool, str]]:
     sizes = len(targets.shape) <= 2 and all(1 <= size <= _MAX_SIZE for size in targets.shape)
     return [
         *found,
-        (bool(spec.classes), "classes of numbers"),
+        (bool(spec.classes), "numbers with classes"),
         (not sound, f"targets of the loss {targets.loss}"),
         (not sizes, f"targets of shape {targets.shape}"),
         (loss is not None and network.outputs != loss.outputs(targets.size), f"{network.outputs} outputs, its targets"),

@@ -91,6 +91,8 @@ def native_scan(
         def at(array: NDArray[Any] | None) -> int | None:
             return None if array is None else int(array.ctypes.data)
 
+        if kept is not None and layer.cell in LINEAR:
+            option = 1  # they keep the gates activated
         shape = (
             kind, option, batch, steps, layer.input_size, hidden, hidden, way == 1, x.dtype == np.float64, 1, 0, 0,
             layer.zoneout, layer.zoneout_cell, 0, 0,
@@ -100,7 +102,7 @@ def native_scan(
             None if projected else at(weights["weight_ih"]), at(weights.get("weight_hh")), at(weights["bias_ih"]),
             at(weights.get("bias_hh")), None, *(at(weights.get(name)) for name in _OPTIONAL), None, at(lengths),
         )  # fmt: skip
-        saved = None if kept is None else np.empty(kept_size(layer, x.dtype, int(lengths.sum())), x.dtype)
+        saved = None if kept is None else kept.memory(kept_size(layer, x.dtype, int(lengths.sum())), x.dtype)
         outputs = (y.ctypes.data + way * hidden * item, y.shape[2], batch * y.shape[2])
         core.recurrent_forward(
             shape, (x.ctypes.data + way * part * item, width, batch * width), inputs, at(saved), outputs,
@@ -119,6 +121,7 @@ class Kept(NamedTuple):
 
     traces: Sequence[LayerTrace]
     places: NDArray[np.int64]  # (B,)
+    memory: Callable[[int, np.dtype[Any]], Array]  # for what forward keeps: so many numbers, which may be used again
 
 
 def kept_size(layer: LayerSpec, dtype: np.dtype[Any], steps: int) -> int:

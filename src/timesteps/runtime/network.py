@@ -26,7 +26,7 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import NetworkSpec, PoolName
 from timesteps.runtime.trace import LayerTrace, NetworkTrace, activate, empty_layers
 
-__all__ = ["Network"]
+__all__ = ["Network", "why_in_numpy"]
 
 _CHUNK = 2**24  # numbers that the input and the outputs of a layer may take for one chunk of rows
 _ROWS = 512  # of a chunk: more do not make the products faster, and fall out of the cache
@@ -106,15 +106,7 @@ class Network:
 
     def why_not_native(self, any_dtype: bool = False) -> str | None:
         """Why its recurrent layers run in numpy; None if the compiled kernels run them, or could in any precision."""
-        if native.core is None:
-            return native.explain()
-        if self.dtype != np.float32 and not any_dtype:  # there the kernels are exact and plain, and slower than numpy
-            return "numpy is faster in double precision"
-        for number, layer in enumerate(self.spec.layers):
-            reason = why_not_native(layer, number == 0 and self.spec.input == "one_hot")
-            if reason is not None:
-                return f"layer rnn.l{number}: {reason}"
-        return None
+        return why_in_numpy(self.spec, np.dtype(np.float32) if any_dtype else self.dtype)
 
     def logits(self, sequences: Sequences) -> Array:
         """Logits (R, outputs); without pooling (N, outputs), of all steps of all rows, end to end.
@@ -134,16 +126,21 @@ class Network:
     def trace(self, sequences: Sequences) -> NetworkTrace:
         """Every gate and state on the way to the logits. Errors as `logits`."""
         steps, spec = int(sequences.lengths.sum()), self.spec
-        keep = _Keep(empty_layers(spec, steps, self.dtype), None, int(sequences.offsets[0]))
-        if spec.input != "one_hot":
+        first = int(sequences.offsets[0])
+        keep = _Keep(empty_layers(spec, steps, self.dtype), None, first)
+        if spec.input in ("ids", "bag"):
             keep.inputs = np.empty((steps, spec.layers[0].input_size), self.dtype)
         with _BLAS.limit(limits=1, user_api="blas"):
             logits = self._logits(sequences, keep)
         layers = tuple(part for parts in keep.layers for part in parts)
-        for part in layers:
-            activate(part)
+        if self._cells is not None:
+            for part in layers:
+                activate(part)
+        inputs = keep.inputs
+        if spec.input == "numeric":
+            inputs = sequences.values[first : first + steps].astype(self.dtype)
         attention = None if self._attention is None else self._attention[0]
-        return NetworkTrace(layers, sequences.lengths, keep.inputs, logits, spec.pool, attention)
+        return NetworkTrace(layers, sequences.lengths, inputs, logits, spec.pool, attention)
 
     def _logits(self, sequences: Sequences, keep: _Keep | None = None) -> Array:
         inputs = self.reads(sequences)
@@ -222,7 +219,7 @@ class Network:
         for number, (layer, ways) in enumerate(zip(self.spec.layers, self._weights, strict=True)):
             kept = None
             if keep is not None:
-                kept = Kept(keep.layers[number], places[: len(steps.lengths)] - keep.first)
+                kept = Kept(keep.layers[number], places[: len(steps.lengths)] - keep.first, keep.memory)
             x = native_scan(layer, ways, x, steps.lengths, looked_up and number == 0, kept)
         return np.split(steps.packed(x), len(self._weights[-1]), axis=1)
 
@@ -258,6 +255,13 @@ class _Keep:
     layers: list[list[LayerTrace]]
     inputs: Array | None
     first: int  # of the sequences' values, the place of the first
+    used: Array | None = None
+
+    def memory(self, size: int, dtype: np.dtype[Any]) -> Array:
+        """Of at least so many numbers, the same at each call where it is large enough."""
+        if self.used is None or self.used.size < size:
+            self.used = np.empty(size, dtype)
+        return self.used
 
 
 def _kept_scan(cell: Cell, gates: Gates, trace: LayerTrace, steps: Steps, places: NDArray[np.int64]) -> Array:
@@ -273,6 +277,19 @@ def _kept_scan(cell: Cell, gates: Gates, trace: LayerTrace, steps: Steps, places
     if "c" in trace.states:
         trace.states["c"][visited] = kept[1]
     return outputs
+
+
+def why_in_numpy(spec: NetworkSpec, dtype: np.dtype[Any]) -> str | None:
+    """Why the recurrent layers of a network run in numpy; None if the compiled kernels run them."""
+    if native.core is None:
+        return native.explain()
+    if dtype != np.float32:  # there the kernels are exact and plain, and slower than numpy
+        return "numpy is faster in double precision"
+    for number, layer in enumerate(spec.layers):
+        reason = why_not_native(layer, number == 0 and spec.input == "one_hot")
+        if reason is not None:
+            return f"layer rnn.l{number}: {reason}"
+    return None
 
 
 def _ending(weights: Mapping[str, Array], end: str) -> dict[str, Array]:

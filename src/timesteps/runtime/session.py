@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,9 +28,10 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import Golden, ModelSpec
 from timesteps.runtime.stream import Stream
 from timesteps.runtime.streamable import why_not_streamed
+from timesteps.runtime.summary import Summary, summary
 from timesteps.runtime.trace import Trace
 
-__all__ = ["Session", "load", "with_golden"]
+__all__ = ["Session", "load", "open_network", "with_golden"]
 
 _ROWS = 4096  # read and judged at once
 _CHARACTERS = 2**22
@@ -45,16 +48,34 @@ def load(run: str | os.PathLike[str], *, verify: bool = False) -> Session:
         ModelError: no model there, or one that is damaged, too new, or fails `verify`.
     """
     path = modelfile.find(run)
-    spec, tensors = modelfile.load(path, modelfile.NETWORK)
-    if spec.forecast is not None:
+    session = open_network(path)
+    if session.spec.forecast is not None:
         raise ModelError("holds a forecaster", path=path, mend="open it with timesteps.load_forecaster")
-    try:
-        session = Session(spec, tensors)
-        if verify:
+    if verify:
+        with _named(path):
             session.verify()
+    return session
+
+
+def open_network(run: str | os.PathLike[str]) -> Session:
+    """The network of any model that has one, a forecaster's too, which reads windows that were cut out of series.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    path = modelfile.find(run)
+    spec, tensors = modelfile.load(path, modelfile.NETWORK)
+    with _named(path):
+        return Session(spec, tensors)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors inside name the file."""
+    try:
+        yield
     except ModelError as error:
         raise ModelError(error.what, path=path, mend=error.mend) from error
-    return session
 
 
 class Session:
@@ -152,6 +173,21 @@ class Session:
         reason = why_not_streamed(self.spec)
         stream = native.explained(why_not_native()) if reason is None else f"not at all: {reason}"
         return f"whole sequences: {whole}\none step at a time: {stream}"
+
+    def summary(self) -> Summary:
+        """The layers with their shapes, parameters and costs, what streams, and what runs them; `print` it.
+
+        >>> from timesteps.runtime.layout import model_tensors
+        >>> from timesteps.runtime.spec import LayerSpec, NetworkSpec, NumericSpec
+        >>> layer = LayerSpec(cell="gru", input_size=1, hidden_size=4)
+        >>> network = NetworkSpec(input="numeric", input_size=1, layers=(layer,), outputs=1)
+        >>> spec = ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=1), network=network)
+        >>> tensors = {name: np.ones(shape) for name, (_, shape) in model_tensors(spec).items()}
+        >>> found = Session(spec, tensors).summary()
+        >>> found.torch_parameters, found.flops(), found.state_bytes
+        (89, 120, 16)
+        """
+        return summary(self)
 
     def why_not_native(self) -> str | None:
         """Why the recurrent layers of whole sequences run in numpy; None if the compiled kernels run them."""

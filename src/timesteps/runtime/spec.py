@@ -28,7 +28,7 @@ InputKind = Literal["ids", "one_hot", "bag", "numeric"]
 ForecastModelName = Literal["direct", "autoregressive"]
 BaseName = Literal["last", "seasonal", "drift", "mean", "none"]  # see `runtime.forecast.base`
 TransformName = Literal["none", "log", "log1p", "return"]  # see `runtime.forecast.scaling`
-ScalingName = Literal["window", "series", "all"]
+ScalingName = Literal["window", "series", "all", "none"]
 CentreName = Literal["last", "mean"]
 CalendarName = Literal["minute", "hour", "weekday", "day", "year"]  # see `runtime.forecast.calendar`
 

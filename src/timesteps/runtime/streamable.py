@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from timesteps.errors import ModelError
 from timesteps.runtime.layout import reads_texts
-from timesteps.runtime.spec import ModelSpec
+from timesteps.runtime.spec import ModelSpec, NetworkSpec
 
-__all__ = ["check_streamable", "why_not_streamed"]
+__all__ = ["bidirectional", "check_streamable", "why_not_streamed"]
 
 
 def why_not_streamed(spec: ModelSpec) -> str | None:
@@ -18,9 +18,9 @@ def why_not_streamed(spec: ModelSpec) -> str | None:
     >>> why_not_streamed(ModelSpec(task="classify", classes=(0, 1), numeric=NumericSpec(features=1), network=network))
     'layer rnn.l0 is bidirectional: it reads a sequence from its end, too'
     """
-    for number, layer in enumerate(spec.network.layers):
-        if layer.bidirectional:
-            return f"layer rnn.l{number} is bidirectional: it reads a sequence from its end, too"
+    reason = bidirectional(spec.network)
+    if reason is not None:
+        return reason
     text = spec.text
     if text is None:
         return None
@@ -31,6 +31,14 @@ def why_not_streamed(spec: ModelSpec) -> str | None:
     if not text.mask:
         side = "before" if text.padding == "pre" else "behind"
         return f"its first layer reads padding {side} a text, as much as the whole text leaves of max_length"
+    return None
+
+
+def bidirectional(network: NetworkSpec) -> str | None:
+    """Which layer reads a sequence from its end, too; None if none does."""
+    for number, layer in enumerate(network.layers):
+        if layer.bidirectional:
+            return f"layer rnn.l{number} is bidirectional: it reads a sequence from its end, too"
     return None
 
 

@@ -56,12 +56,6 @@ class LayerTrace:
     gates: dict[str, Array]
     states: dict[str, Array]
 
-    @classmethod
-    def empty(cls, layer: int, reverse: bool, cell: str, shape: tuple[int, int], dtype: DTypeLike) -> LayerTrace:
-        """Arrays to be filled."""
-        gates, states = ({name: np.empty(shape, dtype) for name in names[cell]} for names in (GATES, STATES))
-        return cls(layer, reverse, cell, gates, states)
-
     @property
     def name(self) -> str:
         """As its weights are named: "l0", "l0_reverse", …"""
@@ -205,14 +199,26 @@ class Trace:
 
 
 def empty_layers(spec: NetworkSpec, steps: int, dtype: DTypeLike) -> list[list[LayerTrace]]:
-    """Arrays to be filled, the directions of each layer."""
-    return [
-        [
-            LayerTrace.empty(number, way == 1, layer.cell, (steps, layer.hidden_size), dtype)
-            for way in range(len(directions(layer)))
-        ]
-        for number, layer in enumerate(spec.layers)
-    ]
+    """Arrays to be filled, the directions of each layer. They are parts of one: many large ones, freed together, go
+    back to the system, and the next trace would wait for fresh memory longer than it computes.
+    """
+    widths = [layer.hidden_size * len(GATES[layer.cell] + STATES[layer.cell]) for layer in spec.layers]
+    ways = [len(directions(layer)) for layer in spec.layers]
+    whole = np.empty(steps * sum(width * count for width, count in zip(widths, ways, strict=True)), dtype)
+    layers: list[list[LayerTrace]] = []
+    first = 0
+    for number, layer in enumerate(spec.layers):
+        layers.append([])
+        for way in range(ways[number]):
+            parts: list[dict[str, Array]] = []
+            for names in (GATES[layer.cell], STATES[layer.cell]):
+                parts.append({})
+                for name in names:
+                    last = first + steps * layer.hidden_size
+                    parts[-1][name] = whole[first:last].reshape(steps, layer.hidden_size)
+                    first = last
+            layers[-1].append(LayerTrace(number, way == 1, layer.cell, *parts))
+    return layers
 
 
 def activate(trace: LayerTrace) -> None:

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from timesteps.errors import DataError
 from timesteps.runtime.session import Session
+from timesteps.runtime.summary import Summary
 from timesteps.tasks.classify import inputs
 
 __all__ = ["ReadsRows"]
@@ -18,6 +19,11 @@ class ReadsRows:
     """For scikit-learn estimators whose `session_` is the trained model."""
 
     session_: Session
+
+    def summary(self) -> Summary:
+        """The trained model's layers with their shapes, parameters and costs; `print` it."""
+        check_is_fitted(self, "session_")
+        return self.session_.summary()
 
     def _new_rows(self, X: Any) -> list[Any]:
         """X as rows of the kind that the model was trained on."""

@@ -163,7 +163,7 @@ class Examples:
                     mend=f"give the network {loss.outputs(numbers)} outputs",
                 )
             if loss.name == "negative_binomial":
-                what, wrong = "step" if self.per_step else "row", (self.targets < 0).any(axis=1)
+                what, wrong = "step" if self.per_step else "row", np.asarray((self.targets < 0).any(axis=1))
                 _refuse("target", self.targets, wrong, "this loss is of counts, from 0 on", what)
             return
         if self.targets.ndim == 2:

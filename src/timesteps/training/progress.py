@@ -101,11 +101,11 @@ class _Clock:
     def line(self, epoch: int, step: int, metrics: Mapping[str, float]) -> str:
         """Where the run is."""
         seconds = time.monotonic() - self._begin
-        eta = seconds / max(1, self._over) * (self._left - self._over)
+        eta = seconds / max(1, self._over) * max(0, self._left - self._over)  # steps of drawn lengths may be more
         parts = [
             *self.who,
             f"epoch {epoch}/{self._epochs}",
-            f"step {step}/{self._steps}",
+            f"step {step}/{max(step, self._steps)}",
             *(f"{name} {value:.4f}" for name, value in metrics.items()),
             f"{_short(self._tokens / max(seconds, 1e-9))} tokens/s",
             f"ETA {_clock(eta)}",

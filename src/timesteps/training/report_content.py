@@ -86,7 +86,7 @@ class ReportContent:
     sha256: str = ""  # of the data
     licence: str = ""  # of the data, if known
     settings: Mapping[str, Any] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)  # `timesteps.inspect.summary.summary(…).to_dict()`
+    model: Mapping[str, Any] = field(default_factory=dict)  # `timesteps.runtime.summary.summary(…).to_dict()`
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
     versions: Mapping[str, str] = field(default_factory=dict)  # `timesteps.training.versions.versions()`
     engine: str = ""  # what took the training steps, and why

@@ -77,7 +77,8 @@ def write_forecast_report(path: str | PathLike[str], report: ForecastReport) -> 
 def _page(report: ForecastReport) -> str:
     found = report.backtest
     verdict = found.verdict
-    tone = "" if verdict.baseline is None else " good" if verdict.wins and not verdict.unsure else " bad"
+    beats = verdict.wins or verdict.baseline is None
+    tone = " bad" if not beats else " good" if verdict.wins and not verdict.unsure else ""
     sections = [
         _comparison(report),
         _forecasts(found),
@@ -139,7 +140,8 @@ def _key(found: Backtest, *more: tuple[str, str]) -> str:
 
 def _comparison(report: ForecastReport) -> str:
     found = report.backtest
-    head, *rows = found.rows()
+    intervals = found.interval_rows() or [[""]] * (len(found.models) + 1)
+    head, *rows = [[*errors, *more[1:]] for errors, more in zip(found.rows(), intervals, strict=True)]
     cells = []
     for model, row in zip(found.models, rows, strict=True):
         cells.append([f"{clean(model.name)}<small>{clean(model.description)}</small>", *map(clean, row[1:])])
@@ -172,10 +174,10 @@ def _forecasts(found: Backtest) -> str:
         chart = fan_chart(f"fan-{place}", title, window, target, found.targets[target], _bar(found))
         charts.append(figure(chart, title))
     levels = " and ".join(f"{level:g} %" for level in found.levels)
-    about = "Solid black is what came, to the right of the line it was not known."
+    about = "The thin black line is what came, unknown to the right of the upright line; the thick one was forecast."
     if levels:
         about += f" Shaded: the intervals of {levels}, the darker the more often it should lie there."
-    drawn = [("truth", "what came"), ("a", found.models[0].name)]
+    drawn = [("truth", "what came"), ("fan", found.models[0].name)]
     drawn += [("b", found.models[bar].name)] if (bar := _bar(found)) is not None else []
     return section("Forecasts and what came", about, key(drawn), f'<div class="pair">{"".join(charts)}</div>')
 

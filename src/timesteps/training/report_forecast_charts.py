@@ -25,7 +25,8 @@ _DOTS = 40  # points of the truth that are drawn one by one
 
 CHART_STYLE = """
 .chart .band { fill: var(--a); fill-opacity: 0.16; stroke: none; }
-.chart .line.truth { stroke: var(--ink); stroke-width: 1.5; }
+.chart .line.truth { stroke: var(--ink); stroke-width: 1.2; }
+.chart .line.fan { stroke: var(--a); stroke-width: 3; stroke-opacity: 0.85; }
 .chart .line.c { stroke: var(--muted); stroke-dasharray: 1.5 4; }
 .chart .dot.truth { fill: var(--ink); stroke: none; } .chart .dot.c { fill: var(--muted); }
 .chart .now { stroke: var(--muted); stroke-width: 1; }
@@ -71,11 +72,11 @@ def fan_chart(name: str, title: str, window: Window, target: int, unit: str, bas
             parts.append(f'<polygon class="band" points="{_points(axes, edge)}"/>')
     at = axes.x(C - 0.5)
     parts.append(f'<line class="now" x1="{at:.1f}" x2="{at:.1f}" y1="14" y2="{axes.bottom}"/>')
-    parts += _line(axes, "truth", np.arange(C), past)
-    parts += _line(axes, "truth", ahead, truth, dots=H <= _DOTS)
+    parts += _line(axes, "fan", ahead, ours.mean[:, target])
     if bar is not None:
         parts += _line(axes, "b", ahead, bar)
-    parts += _line(axes, "a", ahead, ours.mean[:, target])
+    parts += _line(axes, "truth", np.arange(C), past)
+    parts += _line(axes, "truth", ahead, truth, dots=H <= _DOTS)
     off = np.abs(truth - ours.mean[:, target])
     said = (
         f"{H} steps after {C} of the past; mean absolute error {np.nanmean(off):.4g}" if (~np.isnan(off)).any() else ""

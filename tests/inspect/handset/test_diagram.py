@@ -34,6 +34,16 @@ def test_values_weights_and_times_are_in_the_drawing() -> None:
     assert sum(text in ("-1", "1") for text in found) >= 8  # the values of two units at four steps
 
 
+def test_a_weight_stands_where_its_connection_begins() -> None:
+    """What leaves `either`, above, weighs 20, whichever unit it goes to; what leaves `both`, below, -20."""
+    nodes = ElementTree.fromstring(lab("parity", "0110").svg()).iter(f"{SVG}text")
+    heights: dict[str | None, list[float]] = {}
+    for node in nodes:
+        heights.setdefault(node.text, []).append(float(node.attrib["y"]))
+    assert max(heights["20"]) < min(heights["-20"])
+    assert heights["either"][0] < heights["both"][0]
+
+
 def test_an_lstm_shows_its_gates_at_every_step() -> None:
     found = texts(lab("count", "110").svg())
     assert [found.count(name) for name in ("i", "f", "g", "o", "h", "c")] == 6 * [3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import accumulate
+from operator import xor
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,7 @@ def larger(row: Row) -> list[str]:
 
 
 def odd(row: Row) -> list[int]:
-    bits = [x for (x,) in row]
-    return [bits[:end].count(1) % 2 for end in range(1, len(bits) + 1)]
+    return list(accumulate((int(x) for (x,) in row), xor))
 
 
 def majority(row: Row) -> list[str]:
@@ -150,6 +150,8 @@ def test_threshold_units_are_on_or_off_to_the_last_bit() -> None:
     parity = handset("parity")
     h = parity.session(per_step=True).trace(list(rows("parity", 50, 60)))["l0"].states["h"]
     assert set(np.unique(h).tolist()) == {-1.0, 1.0}
+    c = handset("copy").session(per_step=True).trace(list(rows("copy", 50, 60)))["l0"].states["c"]
+    assert set(np.unique(c).tolist()) == {-1.0, 1.0}
     count = handset("count").session(per_step=True).trace(list(rows("count", 50, 60)))["l0"]
     assert all(np.unique(count.gates[gate]).tolist() == [1.0] for gate in "ifo")
     assert np.array_equal(count.states["c"], np.round(count.states["c"]))

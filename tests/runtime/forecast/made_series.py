@@ -61,11 +61,14 @@ def model_of(forecast: ForecastSpec, loss: str = "gaussian", members: int = 1, s
     random = np.random.default_rng(seed)
     width = len(feature_names(forecast))
     criterion = Loss(loss, (0.1, 0.5, 0.9) if loss == "quantile" else ())  # type: ignore[arg-type]
-    targets = TargetSpec(loss=criterion.name, quantiles=criterion.quantiles, shape=(forecast.horizon, forecast.width))
+    direct = forecast.model == "direct"
+    shape = (forecast.horizon, forecast.width) if direct else (forecast.width,)
+    targets = TargetSpec(loss=criterion.name, quantiles=criterion.quantiles, shape=shape)
     network = NetworkSpec(
         input="numeric",
         input_size=width,
         layers=(LayerSpec(cell="gru", input_size=width, hidden_size=5),),
+        pool="last" if direct else "none",
         outputs=criterion.outputs(targets.size),
     )
     spec = ModelSpec(

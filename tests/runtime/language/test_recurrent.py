@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from timesteps.errors import ModelError, UsageError
-from timesteps.inspect.summary_language import language_summary
 from timesteps.runtime import modelfile, native
 from timesteps.runtime.language.recurrent import RecurrentModel
 from timesteps.runtime.language.recurrent_spec import LANGUAGE, LanguageSpec, layers_of
+from timesteps.runtime.language.summary import language_summary
 from timesteps.runtime.language.units import UnitsSpec
 from timesteps.runtime.language.vocabulary import UnitVocabulary
 from timesteps.training.language.network import LanguageNetwork, untrained

@@ -32,8 +32,9 @@ def test_the_next_stamps_are_pandas(unit, every):
 
 
 @pytest.mark.parametrize(("unit", "code"), [("month", "ME"), ("quarter", "QE"), ("year", "YE")])
-def test_ends_of_months_stay_ends(unit, code):
-    expected = stamps(pd.date_range("2023-01-31", periods=30, freq=code))
+@pytest.mark.parametrize("start", ["2023-01-31", "2023-02-15", "2023-04-15"])
+def test_ends_of_months_stay_ends(unit, code, start):
+    expected = stamps(pd.date_range(start, periods=30, freq=code))
     assert (Frequency(unit).at(expected[0], np.arange(30)) == expected).all()
     assert Frequency(unit).steps_from(expected[0], expected).tolist() == list(range(30))
 

@@ -51,12 +51,16 @@ class Oracle:
 
 def test_origins_by_hand() -> None:
     plan = plan_windows([walk(30)], 6)
-    assert [origins.tolist() for origins in plan.origins] == [[24, 18]]
+    assert plan.stride == 1 and plan.origins[0].tolist() == list(range(24, 14, -1))  # 8 windows would not fit 6 apart
+    assert plan_windows([walk(200)], 6).stride == 6 and plan_windows([walk(200)], 6).origins[0][:2].tolist() == [
+        194,
+        188,
+    ]
     assert plan_windows([walk(30)], 6, windows=4).origins[0].tolist() == [24, 18, 12, 6]
-    assert plan_windows([walk(30)], 6, start=lambda series: 0).origins[0].tolist() == [24, 18, 12, 6]
+    assert plan_windows([walk(30)], 6, start=[0], stride=6).origins[0].tolist() == [24, 18, 12, 6]
     assert plan_windows([walk(30)], 6, windows=2, stride=1).origins[0].tolist() == [24, 23]
-    assert plan_windows([walk(30)], 6, start=lambda series: 13).origins[0].tolist() == [24, 18]
-    assert plan_windows([walk(30)], 6, history=19).origins[0].tolist() == [24]
+    assert plan_windows([walk(30)], 6, start=[13], stride=6).origins[0].tolist() == [24, 18]
+    assert plan_windows([walk(30)], 6, history=19, stride=6).origins[0].tolist() == [24]
     assert len(plan_windows([walk(5000)], 6).origins[0]) == 50
 
 
@@ -125,7 +129,7 @@ def test_scores_are_those_of_the_windows_taken_one_by_one() -> None:
 
 def test_mase_is_scaled_by_the_part_that_was_trained_on() -> None:
     series = walk(60)
-    found = backtest([Oracle({"a": series}, 2.0)], [series], horizon=5, windows=2, start=lambda each: 30)
+    found = backtest([Oracle({"a": series}, 2.0)], [series], horizon=5, windows=2, start=[30])
     assert found.models[0].overall.mase == pytest.approx(2 / mase_scale(series.targets[:30])[0])
 
 
@@ -190,12 +194,12 @@ def test_the_interval_of_a_difference_covers() -> None:
     generator = np.random.default_rng(9)
     flat = Series(None, np.arange(80), np.zeros((80, 1)))
     inside = 0
-    for _ in range(100):
+    for _ in range(60):
         found = backtest([Noisy(generator, "one")], [flat], horizon=2, baselines=[Noisy(generator, "two")], levels=())
         interval = found.verdict.interval
         assert interval is not None
         inside += interval[0] <= 0 <= interval[1]
-    assert 88 <= inside <= 99
+    assert 51 <= inside <= 60
 
 
 def test_overlapping_windows_do_not_make_a_difference_surer() -> None:
@@ -210,10 +214,8 @@ def test_overlapping_windows_do_not_make_a_difference_surer() -> None:
 
 
 def test_few_windows_say_nothing_of_chance() -> None:
-    assert (
-        backtest([NaiveForecast(LastValue())], [walk(60)], horizon=10, baselines=naive_baselines()).verdict.interval
-        is None
-    )
+    found = backtest([NaiveForecast(LastValue())], [walk(60)], horizon=5, windows=7, baselines=naive_baselines())
+    assert found.verdict.interval is None
 
 
 @pytest.mark.parametrize(
@@ -250,7 +252,8 @@ def test_a_dict_is_json_and_keeps_its_shape() -> None:
         "models",
         "notes",
     }
-    assert set(plain["verdict"]) == {"headline", "model", "metric", "value", "baseline", "bar", "beats", "interval"}
+    verdict = {"headline", "detail", "model", "metric", "value", "baseline", "bar", "beats", "interval"}
+    assert set(plain["verdict"]) == verdict
     first = plain["models"][0]
     assert set(first) == {
         "name",
@@ -264,7 +267,7 @@ def test_a_dict_is_json_and_keeps_its_shape() -> None:
     }
     assert [each["step"] for each in first["by_horizon"]] == [1, 2, 3, 4]
     assert first["by_series"][0]["series"] == "가격" and first["by_series"][1]["mase"] is None
-    assert "MASE is the mean over 20 of 40 numbers: the rest did not change in training" in plain["notes"]
+    assert "MASE is the mean over 36 of 72 numbers: the rest did not change in training" in plain["notes"]
 
 
 def test_some_windows_are_kept_and_the_worst_of_all() -> None:
@@ -313,10 +316,10 @@ def test_every_window_lies_where_it_may(
         ({"stride": 0}, UsageError, "stride is 0"),
         ({"windows": 0}, UsageError, "windows is 0"),
         ({"levels": (80, 100)}, UsageError, "levels has 100"),
-        ({"windows": 9}, DataError, "prices.csv: windows is 9, but 4 of 6 steps fit; choose windows=4"),
+        ({"windows": 30}, DataError, "prices.csv: windows is 30, but 24 of 6 steps, 1 apart fit; choose windows=24"),
         ({"horizon": 40}, DataError, "series 'a', the longest, has 30 steps, and a window needs 1 before it and 40"),
         ({"history": 28}, DataError, "a window needs 28 before it and 6 in it"),
-        ({"start": lambda series: 28}, DataError, "prices.csv: series 'a', the longest, has 2 steps behind what"),
+        ({"start": [28]}, DataError, "prices.csv: series 'a', the longest, has 2 steps behind what"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_in_one_line(

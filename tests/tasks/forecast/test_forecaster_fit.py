@@ -86,7 +86,9 @@ def test_windows_read_in_blocks_are_those_in_memory(monkeypatch: pytest.MonkeyPa
     """The same weights, however many windows of rows memory has room for."""
     columns, frequency = Columns(("y",)), Frequency("step")
     prepared, _ = prepare(waves(steps=400), columns, frequency, choose(**SMALL), lambda line: None)
-    rows = WindowExamples(prepared.spec, prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit)
+    rows = WindowExamples(
+        prepared.spec, "quantile", prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit
+    )
     whole, part = rows.take(np.arange(len(rows))), rows.read([2, 0])
     np.testing.assert_array_equal(part.targets, np.concatenate([whole.targets[128:192], whole.targets[:64]]))
     assert rows.steps == whole.steps and rows.step_bytes == whole.step_bytes
@@ -110,7 +112,7 @@ def test_training_sees_nothing_of_the_validation_part() -> None:
         choices = choose(**SMALL, validation=18, transform="none")
         prepared, _ = prepare(series, Columns(("y",)), Frequency("step"), choices, lambda line: None)
         rows = WindowExamples(
-            prepared.spec, prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit
+            prepared.spec, "quantile", prepared.panel, prepared.train, prepared.mean, prepared.scale, prepared.unit
         )
         found.append((rows.take(np.arange(len(rows))), prepared))
     (a, first), (b, second) = found
@@ -175,11 +177,18 @@ def test_arrays_and_scikit_learns_manners() -> None:
 def test_shares() -> None:
     random = np.random.default_rng(0)
     truth = random.normal(size=(400, 6))
-    assert (fit_share(truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) > 0.9).all()
-    assert (fit_share(random.normal(size=truth.shape), truth, absolute=False) == 0).all()
+    assert fit_share(truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) == 1
+    assert fit_share(random.normal(size=truth.shape), truth, absolute=False) == 0
+    assert 0.4 < fit_share(2 * truth + 0.1 * random.normal(size=truth.shape), truth, absolute=True) < 0.6
+    better = 1.1 * truth + 0.5 * random.normal(size=truth.shape)  # a share of 0.8 or so, by less than chance allows
+    assert fit_share(better[:40], truth[:40], absolute=True, targets=5) == 1
+    shares = [
+        fit_share(0.2 * random.normal(size=(400, 6)), random.normal(size=(400, 6)), absolute=True) for _ in range(30)
+    ]
+    assert np.mean(np.array(shares) == 0) > 0.6  # of corrections that say nothing, most are left where they are
     truth[::3, 2] = np.nan
     truth[:, 5] = np.nan
-    assert np.isfinite(fit_share(truth, truth, absolute=True)).all()
+    assert fit_share(truth, truth, absolute=True) == 1
 
 
 def test_bad_series_are_named() -> None:
@@ -232,3 +241,27 @@ def test_missing_numbers_are_learned_with() -> None:
     spec = found.model.forecasting
     panel = Panel.of(spec, series, ahead=6, scales=found.model.scales)
     assert len(rows_of(spec, panel, panel.known).origins) == 3
+
+
+def test_an_autoregressive_model_learns_waves_and_counts() -> None:
+    stepped: dict[str, Any] = {"model": "autoregressive", "epochs": 20, "hidden_size": 16, "learning_rate": 0.01}
+    found = fitted(waves(noise=0.02), **stepped, transform="none")
+    assert found.figures["share"][0] > 0.5 and found.model.name == "GRU, step by step"
+    random, t = np.random.default_rng(0), np.arange(200)
+    counts = [
+        Series(str(k), t, random.poisson(np.exp(1 + k + np.sin(2 * np.pi * t / 6)))[:, None].astype(float))
+        for k in range(3)
+    ]
+    found = fitted(counts, **stepped, loss="negative_binomial")
+    forecasts = found.model.forecast(counts, 6, (80,))
+    for k, forecast in enumerate(forecasts):
+        assert forecast.lower.min() >= 0
+        assert np.corrcoef(forecast.mean[:, 0], np.exp(1 + k + np.sin(2 * np.pi * np.arange(200, 206) / 6)))[0, 1] > 0.5
+    negative = [replace(each, targets=each.targets - 30) for each in counts]
+    with pytest.raises(DataError, match="has no logarithm"):
+        fitted(negative, model="autoregressive", loss="negative_binomial")
+    with pytest.raises(UsageError, match="loss='quantile' with model='autoregressive'"):
+        choose(model="autoregressive", loss="quantile")
+    past = [replace(each, past=np.ones((200, 1))) for each in counts]
+    with pytest.raises(UsageError, match="p is not known of the steps to come"):
+        fit_series(past, Columns(("y",), past=("p",)), Frequency("step"), choose(**SMALL, model="autoregressive"))

@@ -26,7 +26,8 @@ def flow_chart(name: str, title: str, lines: Sequence[tuple[str, Flow]], band: b
     low, high = _range([flow for _, flow in lines])
     reach = max(flow.lags[-1] for _, flow in lines)
     axes = Axes((0, reach), (low, high), right=92)
-    powers = list(range(low, high + 1, max(1, -(-(high - low) // 7))))
+    apart = max(1, -(-(high - low) // 7))
+    powers = [power for power in range(low, high + 1) if power % apart == 0]  # 1 is among them
     parts = [axes.draw("steps back, k", "‖∂sₜ/∂sₜ₋ₖ‖ (spectral norm, log scale)",
                        ticks(0, reach, 7, whole=True), [], "{:g}")]  # fmt: skip
     for power in powers:

@@ -37,13 +37,12 @@ class Diagnosis:
     def text(self, spell: Spell | None = None) -> str:
         """The diagnosis in at most 80 columns; `spell` writes the options in it, Python's way if there is none."""
         given = self.intake
+        seen = "" if given.seen == given.rows else f" ({given.seen} looked at)"
         lines = [
             fitted(f"model     {printable(self.about)}", 80),
-            fitted(
-                f"data      {printable(self.data)}: {_count(given.rows, 'row')}, {_count(given.steps, 'step')}, "
-                f"median {given.median:,}, longest {given.longest:,}",
-                80,
-            ),
+            fitted(f"data      {printable(self.data)}", 80),
+            f"rows      {given.rows:,}{seen}, {_count(given.steps, 'step')}, median {given.median:,}, longest "
+            f"{given.longest:,}",
             "",
             "Gradient flow: the largest singular value of the Jacobian of a state with",
             f"respect to that state k steps before, median of {_count(self.flows[0].steps, 'place')} in the data.",

@@ -31,6 +31,8 @@ _FAR_MEAN, _SMALL, _LARGE = 3.0, 0.1, 5.0
 _MUCH_PADDING = 0.3
 _MUCH_CUT = 0.2
 _FEW_DEAD = 0.05
+_REMEMBERS = 0.85  # a forget gate whose mean is above it, beside which a shut input gate is no fault
+_BATCHES = 4  # below, hardly any rows are of similar length
 _KEEPS = {"lstm": ("f", "high"), "gru": ("z", "high"), "mingru": ("z", "low"), "minlstm": ("f", "high")}
 """The end of the gate that keeps the state, where being stuck is memory and no fault."""
 
@@ -125,8 +127,10 @@ def _vanishing(subject: Subject, flows: Sequence[Flow], given: Intake | None) ->
 
 def _stuck(subject: Subject, activity: Activity) -> Iterator[Finding]:
     gate_of, end = _KEEPS.get(activity.cell, ("", ""))
+    remembers = any(gate.gate == gate_of == "f" and gate.mean > _REMEMBERS for gate in activity.gates)
     for gate in activity.gates:
-        low = 0.0 if (gate.gate, "low") == (gate_of, end) else gate.low
+        spared = (gate.gate, "low") == (gate_of, end) or (remembers and gate.gate == "i")
+        low = 0.0 if spared else gate.low
         high = 0.0 if (gate.gate, "high") == (gate_of, end) else gate.high
         if low + high < _MOSTLY:
             continue
@@ -177,7 +181,7 @@ def _intake(subject: Subject, given: Intake) -> Iterator[Finding]:
         advice = _or(subject.may("mask", True), subject.may("padding", "pre") if after else "",
                      subject.may("max_length") and f"a shorter {subject.may('max_length')}")  # fmt: skip
         yield Finding("padding_fed", "", "warning", f"{what}; {advice}" if advice else what)
-    if given.padding_bucketed > _MUCH_PADDING:
+    if given.padding_bucketed > _MUCH_PADDING and given.rows >= _BATCHES * given.batch_size:
         what = (
             f"{given.padding_bucketed:.0%} of the steps of batches of {given.batch_size} rows are padding, even where "
             "rows of similar length are together"

@@ -15,10 +15,12 @@ from timesteps.runtime.cells import Array, State
 
 __all__ = ["Flow", "flow", "jacobian_norms"]
 
-_WORK = 1.5e11  # multiplications for one layer: seconds
+_WORK = 1e11  # multiplications for one layer: some seconds
 _MOST_LAGS = 40  # whose spectral norm is taken
 _ALL_LAGS = 24  # up to here each lag is one of them
 _FADED = 0.01
+_NUMBERS = 1 << 16  # of gradients of gates that are pulled back together: more fall out of the cache
+_SCALED = 8  # steps after which gradients are scaled: they cannot leave a float's range in so few
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,19 @@ def jacobian_norms(
         part: of the state: 0 is h, 1 an LSTM's c.
     """
     size = layer.layer.hidden_size
-    count = len(ends)
-    identity = np.broadcast_to(np.eye(size), (count, size, size))
+    few = max(1, _NUMBERS // (size * layer.gates.shape[1]))
+    parts = [_norms(layer, ends[first : first + few], lags, part) for first in range(0, len(ends), few)]
+    spectral, frobenius = (np.concatenate(norms) for norms in zip(*parts, strict=True))
+    return spectral, frobenius
+
+
+def _norms(
+    layer: Replay, ends: list[tuple[int, int]], lags: list[int], part: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`jacobian_norms` of steps whose gradients fit the cache together."""
+    size, count = layer.layer.hidden_size, len(ends)
     gradients: State = tuple(
-        identity.copy() if number == part else np.zeros((count, size, size)) for number in range(len(layer.before))
+        np.broadcast_to(np.eye(size) * (number == part), (count, size, size)) for number in range(len(layer.before))
     )
     logs = np.zeros(count)  # what the gradients have been divided by so far: a norm of 1e-400 is none of a float's
     spectral, frobenius = np.empty((count, len(lags))), np.empty((count, len(lags)))
@@ -149,6 +160,8 @@ def jacobian_norms(
         at = np.array([layer.place(row, t - lag) for row, t in ends])
         step = linearise(layer.cell, layer.gates[at], tuple(state[at] for state in layer.before))
         gradients = step.pull(gradients)
+        if lag % _SCALED and lag not in wanted:
+            continue
         largest = np.max([np.abs(each).max(axis=(1, 2)) for each in gradients], axis=0)
         largest[largest == 0] = 1
         gradients = tuple(each / largest[:, None, None] for each in gradients)

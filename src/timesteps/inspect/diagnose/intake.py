@@ -23,6 +23,7 @@ class Intake:
     """The rows as the first layer reads them."""
 
     rows: int
+    seen: int  # rows that were looked at
     steps: int
     median: int  # steps of a row
     longest: int
@@ -42,7 +43,13 @@ class Intake:
 
 
 def intake(
-    rows: Sequences, x: Array | None, text: TextSpec | None = None, *, numeric: bool = False, batch_size: int = 32
+    rows: Sequences,
+    x: Array | None,
+    text: TextSpec | None = None,
+    *,
+    numeric: bool = False,
+    lengths: NDArray[np.int64] | None = None,
+    batch_size: int = 32,
 ) -> Intake:
     """What these rows look like.
 
@@ -51,9 +58,10 @@ def intake(
         x: (N, I) what the first layer reads; None of one-hot vectors.
         text: how texts became steps.
         numeric: whether each number of a step means something of its own, as those of an embedding do not.
+        lengths: of all rows, where `rows` are some of them.
         batch_size: of the batches whose padding is counted.
     """
-    lengths = rows.lengths
+    lengths = rows.lengths if lengths is None else lengths
     means, deviations, constant = _scale(x, numeric)
     shuffled, bucketed = (
         training_batches(lengths, batch_size, seed=0, epoch=0, bucket=bucket) for bucket in (False, True)
@@ -61,7 +69,8 @@ def intake(
     limit = None if text is None else text.max_length
     fed = text is not None and not text.mask and rows.bags is None and len(rows.values) > 0
     return Intake(
-        rows=len(rows),
+        rows=len(lengths),
+        seen=len(rows),
         steps=int(lengths.sum()),
         median=round(float(np.median(lengths))),
         longest=int(lengths.max()),

@@ -113,11 +113,18 @@ def _lstm(cell: Any, gx: Array, state: State) -> Linearised:
 
     def pull(gradients: State) -> State:
         of_h, of_c = gradients
-        of_o = of_h * do
-        of_c = of_c + normed.pull(of_h * through_read) + of_o * p_o
-        of_i, of_f = of_c * di, of_c * df
-        gates = np.concatenate([of_i, of_f, of_c * dg, of_o], axis=2)
-        return _through(cell.weight_hh, product.pull(gates)), of_c * forget + of_i * p_i + of_f * p_f
+        gates = np.empty((*of_h.shape[:2], 4 * of_h.shape[2]))
+        of_i, of_f, of_g, of_o = np.split(gates, 4, axis=2)
+        np.multiply(of_h, do, out=of_o)
+        of_c = of_c + normed.pull(of_h * through_read)
+        if cell.peepholes is not None:
+            of_c += of_o * p_o
+        for place, slope in ((of_i, di), (of_f, df), (of_g, dg)):
+            np.multiply(of_c, slope, out=place)
+        before = of_c * forget
+        if cell.peepholes is not None:
+            before += of_i * p_i + of_f * p_f
+        return _through(cell.weight_hh, product.pull(gates)), before
 
     return Linearised({"i": i, "f": f, "g": g, "o": o, "c": new, "h": o * read}, pull)
 

@@ -111,7 +111,7 @@ def _activity(diagnosis: Diagnosis) -> str:
         "any gradient passes."
     )
     gates = table(["layer, gate", "mean", "near the low end", "near the high end"], rows) if rows else ""
-    return section("Gates and units", about, gates, "<h3>Units that never move</h3>" + facts(still))
+    return section("Gates and units", about, gates, '<h3 class="block">Units that never move</h3>' + facts(still))
 
 
 def _intake(diagnosis: Diagnosis) -> str:

@@ -17,6 +17,7 @@ from timesteps.runtime.language.loading import TASKS, load_language
 from timesteps.runtime.language.mixture_file import is_mixture
 from timesteps.runtime.language.model import LanguageModel
 from timesteps.runtime.language.recurrent import RecurrentModel
+from timesteps.runtime.language.summary import network_of
 from timesteps.runtime.layout import member_network, member_prefix
 from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.session import Session, load
@@ -26,6 +27,7 @@ from timesteps.training.initial import initial_weights
 __all__ = ["Patient", "examined"]
 
 _RANDOM = 8, 100  # rows and steps where nothing is given
+_MOST_ROWS = 4096  # whose lengths are counted
 _STREAM = 400  # tokens of a text that make a row
 
 
@@ -40,7 +42,8 @@ class Patient:
     about: str
     data: str
     text: TextSpec | None = None
-    features: bool = True  # whether each number of a numeric step means something of its own
+    lengths: NDArray[np.int64] | None = None  # of all rows, where `rows` are some of them
+    batch_size: int = 32
 
 
 def examined(
@@ -76,15 +79,18 @@ def _session(session: Session, data: Sequence[Any] | None, name: str, rows: int)
         data, name = [golden_row(spec, golden) for golden in spec.golden], "the rows in the model file"
     prefix = member_prefix(spec, 0)
     own = {key.removeprefix(prefix): value for key, value in session.tensors.items() if key.startswith(prefix)}
+    steps = session.steps(_spread(data, max(rows, _MOST_ROWS)))
+    some = np.linspace(0, len(steps) - 1, min(rows, len(steps))).astype(int)
     about = f"a {_NOUNS[spec.task]}" + (f", the first of {spec.members} members" if spec.members > 1 else "")
     return Patient(
         member_network(spec, 0),
         own,
-        session.steps(_spread(data, rows)),
+        steps.take(some),
         spec.task,
         about,
         name or "the data",
         spec.text,
+        steps.lengths,
     )
 
 
@@ -100,16 +106,9 @@ def _language(model: RecurrentModel, lines: Sequence[str] | None, name: str, row
         raise DataError("the text has no two tokens", mend="give a longer one")
     size = min(_STREAM, len(tokens))
     streams = _spread([tokens[at : at + size] for at in range(0, len(tokens) - size + 1, size)], rows)
-    spec = model.spec
-    network = NetworkSpec(
-        input="ids",
-        input_size=len(model.words),
-        embedding_size=spec.embedding_size,
-        layers=spec.layers,
-        pool="none",
-        outputs=len(model.words),
+    return Patient(
+        network_of(model), model.weights, Sequences.of(streams), "language", "a language model", name or "the text"
     )
-    return Patient(network, model.weights, Sequences.of(streams), "language", "a language model", name or "the text")
 
 
 def _untrained(

@@ -63,9 +63,8 @@ def follow(session: Session, inputs: Array) -> Followed:
     """
     trace = session.trace([inputs])
     last = trace.layers[-1]
-    gates, states = (
-        {name: np.asarray(a, np.float64) for name, a in part.items()} for part in (last.gates, last.states)
-    )
+    parts = (last.gates, last.states)
+    gates, states = ({name: np.asarray(a, np.float64) for name, a in part.items()} for part in parts)
     outputs = trace.logits
     if session.classes:
         answers = [session.classes[best] for best in probabilities(outputs).argmax(axis=1).tolist()]

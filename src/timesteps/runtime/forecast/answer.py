@@ -73,7 +73,7 @@ def at_levels(ends: Array, centre: Array, known: tuple[float, ...], levels: tupl
     on a line that begins at the centre.
 
     >>> at_levels(np.array([[1.2816], [1.96]]), np.zeros(1), (80.0, 95.0), (50.0, 90.0)).round(3)
-    array([[0.674],
+    array([[0.675],
            [1.645]])
     """
     axis = np.array([normal_quantile(0.5 + level / 200) for level in (0.0, *known)])

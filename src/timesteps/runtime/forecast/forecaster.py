@@ -15,6 +15,7 @@ from timesteps.errors import DataError, ModelError, UsageError, option
 from timesteps.runtime import modelfile
 from timesteps.runtime.forecast.answer import Answer, at_levels, read_answer, taken
 from timesteps.runtime.forecast.panel import Panel, columns_of, frequency_of
+from timesteps.runtime.forecast.paths import PATHS, answer_of, sampled
 from timesteps.runtime.forecast.scaling import untransformed
 from timesteps.runtime.forecast.windows import Rows, Windows, cut, reach, rows_of
 from timesteps.runtime.golden import agrees, golden_row
@@ -27,12 +28,14 @@ from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
 from timesteps.runtime.series.times import times_after
 from timesteps.runtime.spec import ForecastSpec, ModelSpec
+from timesteps.runtime.stream import Stream
 
 __all__ = ["TrainedForecaster", "load_forecaster", "scaled_rows"]
 
 Array = NDArray[np.float64]
 
 _ROWS = 2048  # windows that are cut and answered at once
+_PATHS = 16_384  # sampled paths, likewise
 
 
 def load_forecaster(run: str | os.PathLike[str], *, verify: bool = False) -> TrainedForecaster:
@@ -92,7 +95,8 @@ class TrainedForecaster:
     @property
     def name(self) -> str:
         """As tables and reports call it: its cell."""
-        return self.spec.network.layers[0].cell.upper().replace("MIN", "min")
+        cell = self.spec.network.layers[0].cell.upper().replace("MIN", "min")
+        return cell if self.forecasting.model == "direct" else f"{cell}, step by step"
 
     @property
     def until(self) -> np.datetime64 | int:
@@ -104,7 +108,7 @@ class TrainedForecaster:
     def scales(self) -> dict[str, tuple[Array, Array]]:
         """Centre and scale (D,) of each series that training has seen, or of all under the name ""; none where windows
         have their own."""
-        if self.forecasting.scaling == "window":
+        if self.forecasting.scaling in ("window", "none"):
             return {}
         parts = zip(self.tensors["forecast.centre"], self.tensors["forecast.scale"], strict=True)
         return dict(zip(self.forecasting.series or ("",), parts, strict=True))
@@ -128,7 +132,8 @@ class TrainedForecaster:
         levels = tuple(float(level) for level in levels)
         self._check(horizon, levels)
         for each in series:
-            self._check_series(each, horizon)
+            # Horizons are answered whole, and read all covariates of theirs.
+            self._check_series(each, -(-horizon // self.horizon) * self.horizon)
         found = [self._once(list(series), levels)] if series else []
         while found and sum(part[0].mean.shape[0] for part in found) < horizon:
             found.append(
@@ -138,20 +143,31 @@ class TrainedForecaster:
 
     def answers(self, panel: Panel, rows: Rows) -> tuple[Windows, Answer]:
         """The windows of rows, without their features, and what the network says of them at the calibrated levels."""
-        windows, outputs = [], []
-        for first in range(0, len(rows.origins), _ROWS):
-            window = cut(self.forecasting, panel, rows.take(slice(first, first + _ROWS)))
-            outputs.append(self.outputs(window.features))
+        windows, answers = [], []
+        at_once = _ROWS if self.forecasting.model == "direct" else max(1, _PATHS // PATHS)
+        for first in range(0, len(rows.origins), at_once):
+            some = rows.take(slice(first, first + at_once))
+            window = cut(self.forecasting, panel, some)
+            answers.append(self._answer(panel, some, window))
             windows.append(replace(window, features=window.features[:, :0]))
         joined = Windows(
             *(np.concatenate([getattr(window, field.name) for window in windows]) for field in fields(Windows))
         )
-        width, levels = self.forecasting.width, self.forecasting.levels
-        answer = read_answer(np.concatenate(outputs), self._loss, self.horizon, width, levels)
-        return joined, Answer(*(part * self.tensors["target.scale"] for part in answer))
+        centre = np.concatenate([answer.centre for answer in answers])
+        ends = (np.concatenate([getattr(each, side) for each in answers], axis=1) for side in ("lower", "upper"))
+        return joined, Answer(centre, *ends)
+
+    def _answer(self, panel: Panel, rows: Rows, windows: Windows) -> Answer:
+        """What the network says of some windows."""
+        spec, unit = self.forecasting, self.tensors["target.scale"]
+        if spec.model == "autoregressive":
+            paths = sampled(spec, self._loss, self._stream, unit, panel, rows, windows)
+            return answer_of(paths, spec.levels, counts=self._loss.name == "negative_binomial")
+        answer = read_answer(self.outputs(windows.features), self._loss, self.horizon, spec.width, spec.levels)
+        return Answer(*(part * unit for part in answer))
 
     def outputs(self, features: NDArray[np.float32]) -> Array:
-        """The network's outputs (R, outputs) for windows (R, T, F)."""
+        """The network's outputs (R, outputs) for windows (R, T, F); of an autoregressive model (R · T, outputs)."""
         rows = scaled_rows(features, self.tensors["scaler.mean"], self.tensors["scaler.scale"])
         return np.asarray(np.mean([member.logits(rows).astype(np.float64) for member in self._members], axis=0))
 
@@ -176,6 +192,10 @@ class TrainedForecaster:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one file, for `load_forecaster`."""
         modelfile.save(path, self.spec, self.tensors)
+
+    @cached_property
+    def _stream(self) -> Stream:
+        return Stream(self.spec, self.tensors)
 
     @cached_property
     def _members(self) -> list[Network]:
@@ -243,7 +263,8 @@ class TrainedForecaster:
         answer = taken(answer, whole(windows.base), self.tensors["forecast.share"])
 
         def back(numbers: Array) -> Array:
-            return untransformed(centre + scale * numbers, spec.transform)
+            found = untransformed(centre + scale * numbers, spec.transform)
+            return np.maximum(found, 0.0) if self._loss.name == "negative_binomial" else found
 
         mean = back(answer.centre)
         lower = upper = np.zeros((0, *mean.shape))

@@ -53,9 +53,9 @@ class Panel:
     since: Array | None
     first: Index
     so_far: NDArray[np.float32]
-    features: Array
-    calendar: Array
-    future: Array
+    features: NDArray[np.float32]
+    calendar: NDArray[np.float32]
+    future: NDArray[np.float32]
     static: Array
     scales: tuple[Array, Array] | None
 
@@ -105,11 +105,13 @@ class Panel:
             since=since,
             first=np.array(there, np.int64),
             so_far=deviations_so_far(_read(spec, targets, seen, starts), starts).astype(np.float32),
-            features=np.concatenate(features, axis=1),
-            calendar=calendar_features(times, spec.calendar),
-            future=future,
+            features=np.concatenate(features, axis=1).astype(np.float32),
+            calendar=calendar_features(times, spec.calendar).astype(np.float32),
+            future=future.astype(np.float32),
             static=np.array([_static(spec, each) for each in series], np.float64).reshape(len(series), -1),
-            scales=None if spec.scaling == "window" else _scales(spec, names, targets, starts, known, scales or {}),
+            scales=None
+            if spec.scaling in ("window", "none")
+            else _scales(spec, names, targets, starts, known, scales or {}),
         )
 
     def series_of(self, steps: Index) -> Index:

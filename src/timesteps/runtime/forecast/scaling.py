@@ -5,7 +5,8 @@ network reads the differences from step to step. Then windows are brought to one
 centre c is the last number of the window or its mean, and s the standard deviation of its numbers (of returns, the root
 of their mean square), so that one network reads series of any size (as Kim et al. 2022, RevIN, ICLR). With the scaling
 "series", s is the standard deviation of the series' training part, and the mean in c is its mean; with "all", s is the
-mean of those of all series, which then are to be of one kind, as logarithms of prices are.
+mean of those of all series, which then are to be of one kind, as logarithms of prices are. With "none", c is 0 and s
+is 1.
 """
 
 from __future__ import annotations

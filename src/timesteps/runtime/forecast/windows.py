@@ -61,17 +61,20 @@ class Windows:
 def reach(spec: ForecastSpec) -> int:
     """Steps before the origin that a window needs."""
     season = spec.season if spec.base == "seasonal" else 0
-    return max(spec.context + (spec.differences or spec.transform == "return"), season)
+    stepped = spec.differences or spec.transform == "return" or spec.model == "autoregressive"
+    return max(spec.context + stepped, season)
 
 
 def shifts(spec: ForecastSpec) -> list[int]:
-    """How many steps later covariates of the time to come are read again; together they cover the horizon.
+    """How many steps later covariates of the time to come are read again; together they cover the horizon. A model that
+    is at every step when it comes reads none of them later.
 
     >>> spec = ForecastSpec(horizon=5, context=2, targets=("y",), unit="day", future=("open",))
     >>> shifts(spec), feature_names(spec)
     ([2, 4, 5], ['y', 'open', 'open+2', 'open+4', 'open+5'])
     """
-    return [*range(spec.context, spec.horizon, spec.context), spec.horizon]
+    later = [*range(spec.context, spec.horizon, spec.context), spec.horizon]
+    return later if spec.model == "direct" else []
 
 
 def feature_names(spec: ForecastSpec) -> list[str]:
@@ -174,6 +177,8 @@ def _centre_and_scale(
 ) -> tuple[Array, Array]:
     """(R, W) each."""
     origins, columns = rows
+    if spec.scaling == "none":
+        return np.zeros_like(mean), np.ones_like(mean)
     if panel.scales is not None:
         whole, scale = (np.take_along_axis(part[series], columns, axis=1) for part in panel.scales)
         return (last if spec.centre == "last" else whole), scale

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.runtime.display import aligned
 from timesteps.runtime.distributions import student_t_quantile
 from timesteps.runtime.metrics_forecast import ForecastEvaluation, ForecastScores, evaluation_of, scores_of
 from timesteps.runtime.series.forecast import Forecast
@@ -195,23 +196,36 @@ class Backtest:
         return "; ".join(said) + "."
 
     def rows(self) -> list[list[str]]:
-        """A table for people: a head, then a row a model."""
+        """Errors, as a table for people: a head, then a row a model."""
         head = ["", "MAE", "RMSE", "MASE", "sMAPE", *(["pinball"] if self.levels else [])]
-        head += [name for level in self.levels for name in (f"in {level:g} %", "width")]
         table = [head]
         for model in self.models:
             scores = model.overall
             row = [model.name, *(number(value) for value in (scores.mae, scores.rmse, scores.mase, scores.smape))]
-            row += [number(scores.pinball)] if self.levels else []
-            for each in scores.intervals:
+            table.append(row + ([number(scores.pinball)] if self.levels else []))
+        return table
+
+    def interval_rows(self) -> list[list[str]]:
+        """Intervals, the same way: of each level the share of targets inside and the mean width; [] without levels."""
+        if not self.levels:
+            return []
+        table = [["", *(name for level in self.levels for name in (f"in {level:g} %", "width"))]]
+        for model in self.models:
+            row = [model.name]
+            for each in model.overall.intervals:
                 row += ["–" if math.isnan(each.coverage) else f"{each.coverage:.0f} %", number(each.width)]
             table.append(row)
         return table
 
+    def lines(self) -> list[str]:
+        """Both tables, for the terminal."""
+        intervals = self.interval_rows()
+        return [*aligned(self.rows()), *(["", *aligned(intervals)] if intervals else [])]
+
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it; None for what there is no number of."""
         return {
-            "verdict": self.verdict.to_dict(),
+            "verdict": self.verdict.to_dict() | {"detail": self.detail},
             "horizon": self.horizon,
             "stride": self.stride,
             "season": self.season,

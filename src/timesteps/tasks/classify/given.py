@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import structs
 
 from timesteps.data.dataset import Dataset
 from timesteps.data.sequence_table import SequenceColumns, SequenceTable
@@ -19,7 +20,17 @@ from timesteps.runtime.spec import ModelSpec
 from timesteps.tasks.classify.folder import REQUEST
 from timesteps.tasks.classify.request import Request
 
-__all__ = ["Table", "check_width", "inputs_of", "keys_of", "kind_of_request", "open_rows", "request_of", "test_part"]
+__all__ = [
+    "Table",
+    "check_width",
+    "inputs_of",
+    "keys_of",
+    "kind_of_request",
+    "open_as_trained",
+    "open_rows",
+    "request_of",
+    "test_part",
+]
 
 Table = TextTable | SequenceTable
 
@@ -78,6 +89,21 @@ def open_rows(request: Request, given: str | None, *, split: str = "train", labe
         )
     # Wherever a run is resumed, its data bear the name that the first command gave them.
     return table if placed == given else replace(table, source=str(given))
+
+
+def open_as_trained(
+    run: str, data: str, *, split: str = "train", labelled: bool = True, **changes: str | None
+) -> Table:
+    """Sequences of numbers in the columns that the run was trained on, but for what `changes` of its request say."""
+    request = request_of(run)
+    if request is None and not is_sequences(data):
+        raise UsageError(
+            "which columns are read? the run's request.json says so, and is not here",
+            path=run,
+            mend="keep the run folder together, or give a .ts file",
+        )
+    named = {name: value for name, value in changes.items() if value is not None}
+    return open_rows(structs.replace(request or Request(data=data), **named), data, split=split, labelled=labelled)
 
 
 def test_part(request: Request) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.inspect.summary import Summary, summary
-from timesteps.runtime.display import printable
+from timesteps.inspect.diagnose.diagnosis import Spell
+from timesteps.runtime.display import fitted, printable
+from timesteps.runtime.layout import member_network
 from timesteps.runtime.scratch import Scratch
-from timesteps.runtime.sequences import Sequences
+from timesteps.runtime.summary import Summary, summary
 from timesteps.tasks.classify.fitting import build_network, member_settings
 from timesteps.tasks.classify.memory import memory_for
 from timesteps.tasks.classify.pretraining import estimated_seconds
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.request import Request
+from timesteps.tasks.rehearsal import Rehearsal, duration, rehearse, sequence_bytes, trial_rows
 from timesteps.training.batches import WINDOW
 from timesteps.training.examples import Examples
-from timesteps.training.loop import train
-
-#: Batches that are really trained (on a copy that is thrown away) to know what a step costs.
-TRIAL_BATCHES = 6
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,7 @@ class Plan:
     ready: Ready
     lengths: NDArray[np.int64]  # steps of the training rows
     summary: Summary
+    rehearsal: Rehearsal
     seconds: float
     bytes: int
 
@@ -47,23 +45,35 @@ class Plan:
             "steps": {"median": float(np.median(lengths)), "longest": int(lengths.max())},
             "model": self.summary.to_dict(),
             "options": self.ready.options.as_dict(),
+            **self.rehearsal.to_dict(),
             "estimate": {"seconds": round(self.seconds, 3), "bytes": self.bytes},
         }
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, spell: Spell | None = None) -> str:
+        """All of it in 80 columns; `spell` writes the options in it."""
         rows, lengths = self.ready.rows, self.lengths
         classes = ", ".join(
             f"{printable(name)}: {n:,}" for name, n in zip(rows.classes, _counts(self.ready), strict=True)
         )
         return "\n".join(
             [
-                f"data      {rows.source}: {len(rows.train):,} rows to train on, {len(rows.valid):,} to validate",
-                f"classes   {classes}",
+                fitted(
+                    f"data      {len(rows.train):,} rows to train on, {len(rows.valid):,} to validate: "
+                    + printable(rows.source),
+                    80,
+                ),
+                fitted(f"classes   {classes}", 80),
                 f"steps     median {np.median(lengths):.0f}, longest {lengths.max()}",
                 "",
                 str(self.summary),
                 "",
-                f"time      about {_duration(self.seconds)} for {self.ready.options.epochs} epochs"
+                self.rehearsal.diagnosis.text(spell),
+                "",
+                self.rehearsal.batch_line,
+                f"time      about {duration(self.seconds)} for {self.ready.options.epochs} epochs"
                 + (f" of {self.ready.options.members} members" if self.ready.options.members > 1 else "")
                 + ", baselines not counted",
                 f"memory    about {self.bytes / 2**20:,.0f} MiB for weights, gradients, optimiser and data",
@@ -82,41 +92,18 @@ def plan(request: Request, say: Say) -> Plan:
 
 def _plan(request: Request, say: Say, scratch: Scratch | None) -> Plan:
     ready = make_ready(request, say, scratch)
-    options = ready.options
-    network = build_network(ready.prepared.spec.network, options)
-    few = min(len(ready.rows.train), TRIAL_BATCHES * options.batch_size)
-    rows = np.linspace(0, len(ready.rows.train) - 1, few).astype(np.int64)
-    trial = ready.train.take(rows)
-    settings = member_settings(options.but(epochs=1), threads=request.threads)
-    train(network, trial, None, settings)  # the first batches pay for warming up
-    start = time.perf_counter()
-    train(network, trial, None, settings)
-    seconds = time.perf_counter() - start
-    seconds *= len(ready.rows.train) / few * options.epochs * options.members
-    seconds += estimated_seconds(ready.prepared, options)
-    weights = sum(tensor.nbytes for tensor in network.state_dict().values())
+    options, spec = ready.options, ready.prepared.spec
+    network = build_network(member_network(spec, 0), options)
+    trial = ready.train.take(trial_rows(len(ready.rows.train), options.batch_size))
+    settings = member_settings(options, threads=request.threads)
+    rehearsal = rehearse(spec, network, trial, settings, ready.train.lengths)
+    seconds = rehearsal.seconds * options.members + estimated_seconds(ready.prepared, options)
     kept = ready.train.sequences if isinstance(ready.train, Examples) else None
-    data = sum(_bytes(each) for each in (kept, ready.valid.sequences, ready.prepared.corpus))
+    data = sum(sequence_bytes(each) for each in (kept, ready.valid.sequences, ready.prepared.corpus))
     data += 0 if isinstance(ready.train, Examples) else min(WINDOW, ready.train.steps * ready.train.step_bytes)
     data += sum(tensor.nbytes for tensor in ready.prepared.tensors.values())
-    # Weights, gradients, two moments, and the best weights that early stopping keeps.
-    lengths = ready.train.lengths
-    return Plan(ready, lengths, summary(ready.prepared.spec), seconds, weights * 5 + data)
-
-
-def _bytes(sequences: Sequences | None) -> int:
-    if sequences is None:
-        return 0
-    bags = [part for part in (sequences.bags, sequences.phrases) if part is not None]
-    arrays = [sequences.values, sequences.channels, *(part.ids for part in bags)]
-    return sum(array.nbytes for array in arrays if array is not None)
+    return Plan(ready, ready.train.lengths, summary(spec), rehearsal, seconds, rehearsal.bytes + data)
 
 
 def _counts(ready: Ready) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.bincount(ready.rows.train.targets, minlength=len(ready.rows.classes))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.data.catalogue import DATASETS
-from timesteps.inspect.summary import summary
 from timesteps.runtime.session import Session
+from timesteps.runtime.summary import summary
 from timesteps.runtime.text.processor import TextProcessor
 from timesteps.tasks.classify.fitting import Fitted
 from timesteps.tasks.classify.ready import Ready

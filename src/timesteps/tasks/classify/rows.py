@@ -102,14 +102,12 @@ def read_rows(request: Request, seed: int, say: Callable[[str], None]) -> Rows:
         left_out.update(skipped.reason for skipped in other.skipped)
         check_labels(other, classes)
         valid = part(other, np.array([numbers[label] for label in other.labels or []], np.int64), np.arange(len(other)))
-        held = set(keys_of(other))
+        held, judged = set(keys_of(other)), "validation file" if request.valid is not None else "test part"
         twice = np.array([row for row, key in enumerate(keys) if key in held], np.int64)
         if len(twice):
             lines = ", ".join(str(table.lines[i]) for i in twice[:3]) + (", …" if len(twice) > 3 else "")
-            notes.append(
-                f"{len(twice)} training rows are among the validation rows, too, and were left out (lines {lines})"
-            )
-            left_out["also in the validation file"] += len(twice)
+            notes.append(f"{len(twice)} training rows are in the {judged}, too, and were left out (lines {lines})")
+            left_out[f"also in the {judged}"] += len(twice)
         train = part(table, targets, np.setdiff1d(np.arange(len(table)), twice))
         valid_source = other.source if request.valid is not None else f"the test part of {other.source}"
         valid_name = other.source

@@ -15,7 +15,7 @@ from timesteps.runtime.series.forecast import Forecast, ForecastModel
 from timesteps.runtime.series.series import Series
 from timesteps.runtime.series.times import times_text
 from timesteps.tasks.forecast.tally import Kept, Tally
-from timesteps.tasks.forecast.windows import Plan, Start, batches, plan_windows
+from timesteps.tasks.forecast.windows import Plan, batches, plan_windows
 
 __all__ = ["backtest"]
 
@@ -33,7 +33,7 @@ def backtest(
     stride: int | None = None,
     levels: Sequence[float] = (80.0, 95.0),
     targets: Sequence[str] = (),
-    start: Start | None = None,
+    start: Sequence[int] | None = None,
     history: int = 1,
     source: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -50,10 +50,10 @@ def backtest(
         baselines: models that are the bar, as of `naive_baselines`.
         season: steps of a season.
         windows: of each series; None: 50, or as many as fit, in the second half of a series where there is no `start`.
-        stride: steps from one window to the next; None: the horizon.
+        stride: steps from one window to the next; None: the horizon, or less if `windows`, or 8, would not fit.
         levels: of the intervals, in percent.
         targets: names of the targets; () numbers them.
-        start: the first step of a series that may be judged, as where the training part ends; None: 0.
+        start: the first step of each series that may be judged, as where its training part ends; None: 0.
         history: steps that a model needs before a window.
         source: file, for messages.
         progress: hears of windows done, and of how many there are.
@@ -65,7 +65,7 @@ def backtest(
     >>> one = Series("a", np.arange(60), np.arange(60.0)[:, None] % 12)
     >>> found = backtest([], [one], horizon=12, baselines=naive_baselines(12), season=12)
     >>> [round(model.overall.mae, 2) for model in found.models], found.windows
-    ([5.5, 7.28, 0.0, 0.0], (2,))
+    ([3.95, 4.86, 0.0, 0.0], (10,))
     """
     levels = check_levels(levels)
     plan = plan_windows(series, horizon, windows=windows, stride=stride, start=start, history=history, source=source)
@@ -105,7 +105,7 @@ def backtest(
     return Backtest(
         models=tuple(results),
         horizon=horizon,
-        stride=horizon if stride is None else stride,
+        stride=plan.stride,
         season=season,
         levels=levels,
         targets=tuple(targets) or tuple(f"target {number + 1}" for number in range(D)),

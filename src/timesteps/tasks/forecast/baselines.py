@@ -5,7 +5,7 @@ With ŷ_t the last known value up to the step t, and m steps a season (Hyndman a
     last value                  f_(t+h) = ŷ_t                              the best there is for a random walk
     drift                       f_(t+h) = ŷ_t + h b_t                      b_t = (ŷ_t - y_first) / (t - first)
     seasonal naive              f_(t+h) = y_(t+h-km)                       k = ⌈h/m⌉, so that t + h - km ≤ t
-    seasonal naive with drift   f_(t+h) = y_(t+h-km) + k s_t               s_t = mean of y_u - y_(u-m), u ≤ t
+    seasonal naive + drift   f_(t+h) = y_(t+h-km) + k s_t               s_t = mean of y_u - y_(u-m), u ≤ t
 
 A value that is missing gives way to the last known one before it, of its season where there is one. Intervals are as
 wide as the errors h steps ahead from earlier steps of the same series: f ± the quantile of their absolute values.
@@ -33,7 +33,7 @@ __all__ = ["Drift", "LastValue", "NaiveForecast", "SeasonalNaive", "naive_baseli
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
-_ERRORS = 1000  # the latest origins, whose errors make the intervals: what was long ago is of less worth
+_ERRORS = 500  # the latest origins, whose errors make the intervals: what was long ago is of less worth
 _ENOUGH = 20  # errors that a step of the horizon needs for a quantile of its own
 
 
@@ -110,7 +110,7 @@ class SeasonalNaive:
     @property
     def name(self) -> str:
         """As tables call it."""
-        return "seasonal naive with drift" if self.drift else "seasonal naive"
+        return "seasonal naive + drift" if self.drift else "seasonal naive"
 
     @property
     def description(self) -> str:
@@ -199,7 +199,7 @@ def naive_baselines(season: int = 1, frequency: Frequency | None = None) -> list
     """All of them; the seasonal ones where a season has more than one step.
 
     >>> [model.name for model in naive_baselines(12)]
-    ['last value', 'drift', 'seasonal naive', 'seasonal naive with drift']
+    ['last value', 'drift', 'seasonal naive', 'seasonal naive + drift']
     """
     rules: list[Rule] = [LastValue(), Drift()]
     if season > 1:

@@ -14,43 +14,37 @@ __all__ = ["calibrated", "fit_share"]
 Array = NDArray[np.float64]
 
 _GRID = np.linspace(0.0, 1.0, 21)
-_SPAN = 8  # a step's neighbours within so many parts of the horizon are looked at together
 
 
-def fit_share(corrections: Array, truth: Array, *, absolute: bool) -> Array:
-    """(H,) the share of corrections (n, H) that is nearest to the truth (n, H), NaN left out.
+def fit_share(corrections: Array, truth: Array, *, absolute: bool, targets: int = 1) -> float:
+    """The share of corrections (n, H) that is nearest to the truth (n, H), NaN left out: one for all steps of the
+    horizon and all targets, for the validation windows that overlap say too little to tell them apart.
 
-    Where the gain over no correction is smaller than its standard error, the share is 0. Windows that overlap are not
-    independent: n of them count as n / H. Neighbouring steps are judged together, so that the shares do not jump.
+    Where the gain over no correction is no larger than its standard error, the share is 0; where that over the whole
+    correction is, it is 1. Windows that overlap are not independent, nor are targets at one time: n of them count as
+    n / (H · targets).
 
     >>> truth = np.random.default_rng(0).normal(size=(200, 2))
     >>> fit_share(2 * truth, truth, absolute=True), fit_share(-truth, truth, absolute=True)
-    (array([0.5, 0.5]), array([0., 0.]))
+    (0.5, 0.0)
     """
-    horizon = truth.shape[1]
-    near = max(1, horizon // _SPAN)
 
-    def losses(share: float | Array) -> Array:
-        """(n, H) of each window, the mean over the neighbours of each step; NaN where none of them is known."""
+    def losses(share: float) -> Array:
+        """Of each window, the mean over its steps; NaN where none of them is known."""
         wrong = truth - share * corrections
         found = np.abs(wrong) if absolute else wrong * wrong
-        known = np.pad(np.cumsum(~np.isnan(found), axis=1), ((0, 0), (1, 0)))
-        sums = np.pad(np.cumsum(np.nan_to_num(found), axis=1), ((0, 0), (1, 0)))
-        first = np.maximum(np.arange(horizon) - near, 0)
-        last = np.minimum(np.arange(horizon) + near + 1, horizon)
-        counts = known[:, last] - known[:, first]
-        means = (sums[:, last] - sums[:, first]) / np.maximum(counts, 1)
-        return np.where(counts > 0, means, np.nan)
+        known = ~np.isnan(found)
+        counts = known.sum(axis=1)
+        return np.asarray(np.where(known, found, 0.0).sum(axis=1)[counts > 0] / counts[counts > 0])
 
-    none = losses(0.0)
-    counts = np.maximum((~np.isnan(none)).sum(axis=0), 1)
-    means = np.array([np.nan_to_num(losses(share)).sum(axis=0) / counts for share in _GRID.tolist()])
-    best = _GRID[means.argmin(axis=0)]
-    gains = np.nan_to_num(none - losses(best))
-    gain = gains.sum(axis=0) / counts
-    deviation = np.sqrt(np.maximum((gains**2).sum(axis=0) / counts - gain**2, 0.0))
-    error = deviation / np.sqrt(np.maximum(1.0, counts / horizon))
-    return np.where(gain > error, best, 0.0)
+    means = [losses(share).mean() for share in _GRID.tolist()]
+    best = float(_GRID[int(np.argmin(means))])
+    independent = max(1.0, len(truth) / (truth.shape[1] * targets))
+    for plain in (0.0, 1.0):
+        gains = losses(plain) - losses(best)
+        if gains.mean() <= gains.std() / np.sqrt(independent):
+            return plain
+    return best
 
 
 def calibrated(
@@ -75,7 +69,8 @@ def calibrated(
         conformal: symmetric, asymmetric or none.
     """
     count, levels = len(spec.targets), spec.levels
-    share = np.zeros((spec.horizon, count))
+    corrections, wanted = (np.moveaxis(part - base, 1, -1).reshape(-1, spec.horizon) for part in (answer.centre, truth))
+    share = np.full((spec.horizon, count), fit_share(corrections, wanted, absolute=absolute, targets=count))
     lower, upper = (np.zeros((len(levels), spec.horizon, count)) for _ in range(2))
     for target in range(count):
         place = 0 if spec.independent else target
@@ -84,7 +79,6 @@ def calibrated(
             continue
         own, plain = truth[..., place][rows], base[..., place][rows]
         part = Answer(*(end[..., place][..., rows, :] for end in answer))
-        share[:, target] = fit_share(part.centre - plain, own - plain, absolute=absolute)
         part = taken(part, plain, share[:, target])
         if levels and conformal != "none":
             least = 0.0 if (part.lower < part.upper).any() else -np.inf

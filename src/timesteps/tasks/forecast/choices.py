@@ -65,7 +65,7 @@ class ForecastChoices:
         cell, hidden_size, num_layers: the recurrent layers; 64 units, of few windows 32. `members` networks answer
             together by their mean.
         loss, quantiles: what is learned; see `timesteps.runtime.losses`. None: the median and the ends of the levels'
-            intervals.
+            intervals; of an autoregressive model, which needs a distribution, student_t.
         base: what the network corrects; see `timesteps.runtime.forecast.base`. auto: which of the last value, the
             seasonal one and the drift is best on the validation windows.
         transform, scaling, centre: see `timesteps.runtime.forecast.scaling`. auto: logarithms of what is positive and
@@ -95,7 +95,7 @@ class ForecastChoices:
     hidden_size: int | None = None
     num_layers: int = 1
     members: int = 1
-    loss: LossName = "quantile"
+    loss: LossName | None = None
     quantiles: tuple[float, ...] | None = None
     base: BaseName | Literal["auto"] = "auto"
     transform: TransformName | Literal["auto"] = "auto"
@@ -147,14 +147,40 @@ class ForecastChoices:
             raise UsageError(f"{option('validation')} is {self.validation!r}", mend=mend)
         if self.criterion.is_classification:
             raise UsageError(f"{option('loss')} is {self.loss!r}", mend="choose a loss of numbers")
+        self._check_model()
         self.settings(0)
         self.regularization()
+
+    def _check_model(self) -> None:
+        loss = self.criterion.name
+        counts = loss == "negative_binomial"
+        if self.model == "direct":
+            if counts:
+                what = f"{option('loss', loss)} with {option('model', 'direct')}"
+                raise UsageError(what, mend=f"use it with {option('model', 'autoregressive')}")
+            return
+        if loss not in ("gaussian", "student_t", "negative_binomial"):
+            what = f"{option('loss', loss)} with {option('model', 'autoregressive')}, which draws numbers"
+            raise UsageError(what, mend="choose gaussian, student_t or negative_binomial")
+        if self.transform == "return":
+            mend = f"use {option('transform', 'log')}: rises are what it forecasts"
+            raise UsageError(f"{option('transform', 'return')} with {option('model', 'autoregressive')}", mend=mend)
+        if self.segment not in (None, 1):
+            raise UsageError(
+                f"{option('segment')} is {self.segment}, and the model goes step by step", mend="leave it out"
+            )
+        if counts and (self.transform not in ("auto", "log1p") or self.scaling not in ("auto", "none")):
+            what = (
+                f"{option('transform', self.transform)}, {option('scaling', self.scaling)} with {option('loss', loss)}"
+            )
+            raise UsageError(what, mend="leave them out: counts are what they are")
 
     @property
     def criterion(self) -> Loss:
         """The loss, with what outputs mean."""
-        if self.loss != "quantile" or self.quantiles is not None:
-            return Loss(self.loss, self.quantiles or ())
+        name = self.loss or ("quantile" if self.model == "direct" else "student_t")
+        if name != "quantile" or self.quantiles is not None:
+            return Loss(name, self.quantiles or ())
         return Loss("quantile", tuple(sorted((0.5, *quantile_levels(self.levels)))))
 
     def settings(self, member: int) -> Settings:
@@ -164,7 +190,8 @@ class ForecastChoices:
         # One thread unless the user says otherwise: see `tasks.fit_network.settings_of`.
         threads = 1 if self.threads is None else self.threads
         given = {"seed": self.random_state + member, "threads": threads, "bucket": False}
-        return Settings(**{**same, **given, "quantiles": self.criterion.quantiles})
+        criterion = self.criterion
+        return Settings(**{**same, **given, "loss": criterion.name, "quantiles": criterion.quantiles})
 
     def regularization(self) -> Regularization:
         """What acts in training only."""
@@ -190,13 +217,16 @@ class ForecastChoices:
             mend = f"choose a {option('context_length')} that it divides"
             raise UsageError(f"{option('segment')} is {segment}, the context {context}", mend=mend)
         transform = self.transform
-        if transform == "auto":
+        counts = self.criterion.name == "negative_binomial"
+        if transform == "auto" and counts:
+            transform = "log1p"
+        elif transform == "auto":
             transform = "log" if _grows(series, frequency) else "none"
             if transform == "log":
                 say("transform: log, for all targets are positive and grow by shares of themselves")
         scaling = self.scaling
         if scaling == "auto":
-            scaling = "series" if transform == "none" else "all"
+            scaling = "none" if counts else "series" if transform == "none" else "all"
         timed = series[0].times.dtype.kind == "M"
         calendar = self.calendar if self.calendar is not None else usual_calendar(frequency) if timed else ()
         if self.context_length is None:

@@ -11,7 +11,9 @@ from typing import Any, Literal, Self
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from timesteps.runtime.series.forecast import Forecast
+from timesteps.errors import UsageError
+from timesteps.runtime.series.backtested import Backtest
+from timesteps.runtime.series.forecast import Forecast, ForecastModel
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
 from timesteps.runtime.spec import (
@@ -24,8 +26,12 @@ from timesteps.runtime.spec import (
     ScalingName,
     TransformName,
 )
+from timesteps.tasks.forecast.backtest import backtest
+from timesteps.tasks.forecast.baselines import naive_baselines
 from timesteps.tasks.forecast.choices import ForecastChoices
+from timesteps.tasks.forecast.continuing import first_unseen_step
 from timesteps.tasks.forecast.fitting import fit_series
+from timesteps.tasks.forecast.plot import forecast_figure, plot_forecasts
 from timesteps.tasks.forecast.reading import columns_named, given_series
 from timesteps.tasks.forecast.table import TableKind, forecast_table, kind_of_table
 from timesteps.training.progress import quiet, terminal
@@ -81,7 +87,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         hidden_size: int | None = None,
         num_layers: int = 1,
         members: int = 1,
-        loss: LossName = "quantile",
+        loss: LossName | None = None,
         quantiles: tuple[float, ...] | None = None,
         base: BaseName | Literal["auto"] = "auto",
         transform: TransformName | Literal["auto"] = "auto",
@@ -220,6 +226,68 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         """
         found = self.forecast(X, horizon, levels)
         return forecast_table(found, self.columns_, self._kind if X is None else kind_of_table(X))
+
+    def backtest(
+        self,
+        X: Any = None,
+        *,
+        windows: int | None = None,
+        stride: int | None = None,
+        levels: Sequence[float] | None = None,
+        baselines: Sequence[ForecastModel] | None = None,
+    ) -> Backtest:
+        """Judge the model on windows that it has not seen, beside the last value, the drift and the seasonal naive.
+
+        Args:
+            X: series that go on after those of `fit`; only what comes later than all of these is judged.
+            windows: of each series; None: 50, or as many as there is room for.
+            stride: steps from one window to the next; None: the horizon.
+            levels: of intervals; None: those that were calibrated.
+            baselines: forecast models to stand beside; None: the simple ones.
+
+        Raises:
+            UsageError: no X. DataError: series with nothing after those of training.
+        """
+        check_is_fitted(self, "model_")
+        if X is None:
+            mend = "give series that go on after those of fit"
+            raise UsageError("a backtest needs what the model has not seen", mend=mend)
+        model, series = self.model_, self._read(X)
+        return backtest(
+            [model],
+            series,
+            horizon=model.horizon,
+            baselines=naive_baselines(model.season, model.frequency) if baselines is None else baselines,
+            season=model.season,
+            windows=windows,
+            stride=stride,
+            levels=model.forecasting.levels if levels is None else levels,
+            targets=model.columns.targets,
+            start=[first_unseen_step(model, each) for each in series],
+            history=model.context,
+        )
+
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        horizon: int | None = None,
+        levels: Sequence[float] = (80, 95),
+        X: Any = None,
+    ) -> Any:
+        """The forecast with what came before: written to a file whose name is returned or, without `path`, a figure.
+
+        Args:
+            path: of a png, svg or pdf.
+            horizon, levels, X: as in `predict`.
+        """
+        check_is_fitted(self, "model_")
+        series = self._read(X)
+        forecasts = self.model_.forecast(series, horizon, levels)
+        targets = self.model_.columns.targets
+        if path is None:
+            return forecast_figure(series, forecasts, targets)
+        return plot_forecasts(path, series, forecasts, targets)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one file, for `timesteps.load_forecaster`."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from timesteps.runtime.forecast.forecaster import scaled_rows
 from timesteps.runtime.forecast.panel import Panel
-from timesteps.runtime.forecast.windows import Rows, cut, feature_names
-from timesteps.runtime.spec import ForecastSpec
+from timesteps.runtime.forecast.stepped import learned_of
+from timesteps.runtime.forecast.windows import Rows, feature_names
+from timesteps.runtime.spec import ForecastSpec, LossName
 from timesteps.training.batches import WINDOW, rows_of
 from timesteps.training.examples import Examples, StoredExamples
 
@@ -28,6 +29,7 @@ class WindowExamples:
 
     Args:
         spec: how windows are cut.
+        loss: what is learned.
         panel: the series.
         rows: which windows.
         mean, scale: (F,) the scaler of the features.
@@ -36,9 +38,12 @@ class WindowExamples:
 
     step_bytes: int
 
-    def __init__(self, spec: ForecastSpec, panel: Panel, rows: Rows, mean: Array, scale: Array, unit: Array) -> None:
-        self._spec, self._panel, self._rows, self._scaler, self._unit = spec, panel, rows, (mean, scale), unit
-        self._length = spec.context // spec.segment
+    def __init__(
+        self, spec: ForecastSpec, loss: LossName, panel: Panel, rows: Rows, mean: Array, scale: Array, unit: Array
+    ) -> None:
+        self._spec, self._loss, self._panel, self._rows = spec, loss, panel, rows
+        self._scaler, self._unit = (mean, scale), unit
+        self._length = spec.context // spec.segment + (spec.horizon if spec.model == "autoregressive" else 0)
         self.step_bytes = 4 * len(feature_names(spec))
 
     def __len__(self) -> int:
@@ -55,19 +60,23 @@ class WindowExamples:
 
     def take(self, numbers: NDArray[np.int64]) -> Examples:
         """These rows, in memory."""
-        spec, width = self._spec, len(feature_names(self._spec))
-        values = np.empty((len(numbers), self._length, width), np.float32)
-        targets = np.empty((len(numbers), spec.horizon * self._rows.columns.shape[1]), np.float32)
+        spec, width = self._spec, self._rows.columns.shape[1]
+        values = np.empty((len(numbers), self._length, len(feature_names(spec))), np.float32)
+        targets = np.empty((len(numbers), spec.horizon, width), np.float32)
         for first in range(0, len(numbers), _ROWS):
             part = slice(first, first + _ROWS)
-            windows = cut(spec, self._panel, self._rows.take(numbers[part]))
-            values[part] = windows.features
-            targets[part] = (windows.targets / self._unit).reshape(len(windows.targets), -1)
-        return Examples(scaled_rows(values, *self._scaler), targets, kind="numbers", missing="mask")
+            values[part], found = learned_of(spec, self._loss, self._panel, self._rows.take(numbers[part]))
+            targets[part] = found / self._unit
+        rows = scaled_rows(values, *self._scaler)
+        if spec.model == "direct":
+            return Examples(rows, targets.reshape(len(numbers), -1), kind="numbers", missing="mask")
+        steps = np.full((len(numbers), self._length, width), np.nan, np.float32)
+        steps[:, spec.context :] = targets
+        return Examples(rows, steps.reshape(-1, width), kind="numbers", per_step=True, missing="mask")
 
     def digest(self) -> str:
         """A digest of the series and of the windows that are cut from them."""
-        state = hashlib.blake2b(msgspec.json.encode(self._spec), digest_size=16)
+        state = hashlib.blake2b(msgspec.json.encode((self._spec, self._loss)), digest_size=16)
         panel = self._panel
         parts = (panel.targets, panel.features, panel.calendar, panel.future, panel.static)
         for array in (*parts, *self._scaler, self._unit, *self._rows):

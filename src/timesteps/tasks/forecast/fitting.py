@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timesteps.runtime.forecast.forecaster import TrainedForecaster
-from timesteps.runtime.forecast.windows import cut, feature_names
+from timesteps.runtime.forecast.stepped import learned_of
+from timesteps.runtime.forecast.windows import feature_names
 from timesteps.runtime.layout import forecast_tensors, member_prefix
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
@@ -25,6 +26,7 @@ from timesteps.tasks.forecast.preparing import Prepared, plain, prepare
 from timesteps.tasks.learned_input import layers
 from timesteps.training.callbacks import History
 from timesteps.training.engines.choice import choose as choose_engine
+from timesteps.training.examples import Examples, StoredExamples
 from timesteps.training.loop import train
 from timesteps.training.progress import Progress
 
@@ -78,7 +80,7 @@ def fit_series(
     prepared, choices = prepare(series, columns, frequency, choices, say)
     spec = model_spec(prepared, choices)
     tensors = _around(prepared)
-    examples, measured = _examples(prepared)
+    examples, measured = _examples(prepared, choices)
     say(
         f"{len(prepared.panel.starts)} series, {len(prepared.train.origins)} windows to train on, "
         f"{len(prepared.valid.origins)} to validate on, {len(feature_names(prepared.spec))} features a step"
@@ -120,12 +122,13 @@ def model_spec(prepared: Prepared, choices: ForecastChoices) -> ModelSpec:
     """The model, before calibration."""
     assert choices.hidden_size is not None
     spec, loss, width = prepared.spec, choices.criterion, len(feature_names(prepared.spec))
-    targets = TargetSpec(loss=loss.name, quantiles=loss.quantiles, shape=(spec.horizon, spec.width))
+    shape = (spec.horizon, spec.width) if spec.model == "direct" else (spec.width,)
+    targets = TargetSpec(loss=loss.name, quantiles=loss.quantiles, shape=shape)
     network = NetworkSpec(
         input="numeric",
         input_size=width,
         layers=layers(width, choices.cell, choices.hidden_size, choices.num_layers, False),
-        pool="last",
+        pool="last" if spec.model == "direct" else "none",
         outputs=loss.outputs(targets.size),
     )
     return ModelSpec(
@@ -151,18 +154,19 @@ def _around(prepared: Prepared) -> dict[str, NDArray[Any]]:
     }
     found |= {name: np.zeros(shape) for name, shape in forecast_tensors(spec).items()}
     found["forecast.share"] = np.ones_like(found["forecast.share"])
-    if spec.scaling != "window":
+    if spec.scaling in ("series", "all"):
         for number, name in enumerate(spec.series or ("",)):
             found["forecast.centre"][number], found["forecast.scale"][number] = prepared.scales[name]
     return found
 
 
-def _examples(prepared: Prepared) -> tuple[Any, Any]:
+def _examples(prepared: Prepared, choices: ForecastChoices) -> tuple[Examples | StoredExamples, Examples]:
     """The windows to train on, and those that every epoch is measured on."""
-    spec, panel, scaler = prepared.spec, prepared.panel, (prepared.mean, prepared.scale, prepared.unit)
-    train_rows = WindowExamples(spec, panel, prepared.train, *scaler)
-    valid_rows = WindowExamples(spec, panel, prepared.valid, *scaler)
-    most = max(1, _MEASURED // (spec.context // spec.segment * valid_rows.step_bytes))
+    scaler, loss = (prepared.mean, prepared.scale, prepared.unit), choices.criterion.name
+    train_rows, valid_rows = (
+        WindowExamples(prepared.spec, loss, prepared.panel, rows, *scaler) for rows in (prepared.train, prepared.valid)
+    )
+    most = max(1, _MEASURED * len(valid_rows) // (valid_rows.steps * valid_rows.step_bytes))
     some = np.unique(np.linspace(0, len(valid_rows) - 1, min(len(valid_rows), most)).round().astype(np.int64))
     return in_memory(train_rows), valid_rows.take(some)
 
@@ -173,7 +177,7 @@ def _calibrated(
     """The model with its shares and widths, and golden vectors."""
     model = TrainedForecaster(spec, tensors)
     windows, answer = model.answers(prepared.panel, prepared.valid)
-    absolute = choices.loss not in ("mse", "gaussian")
+    absolute = choices.criterion.name not in ("mse", "gaussian")
     tensors |= calibrated(
         prepared.spec,
         answer,
@@ -183,8 +187,9 @@ def _calibrated(
         absolute=absolute,
         conformal=choices.conformal,
     )
-    features = cut(prepared.spec, prepared.panel, prepared.valid.take(slice(0, _GOLDEN))).features
-    outputs = model.outputs(features).tolist()
+    some = prepared.valid.take(slice(0, _GOLDEN))
+    features = learned_of(prepared.spec, choices.criterion.name, prepared.panel, some).features
+    outputs = model.outputs(features).reshape(len(features), -1).tolist()
     golden = tuple(
         Golden(input=tuple(map(tuple, row)), logits=tuple(logits))
         for row, logits in zip(features.astype(np.float64).tolist(), outputs, strict=True)

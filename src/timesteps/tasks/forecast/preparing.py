@@ -14,6 +14,7 @@ from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.forecast.missing import decay_rate
 from timesteps.runtime.forecast.panel import Panel, scales_of
 from timesteps.runtime.forecast.scaling import transformed
+from timesteps.runtime.forecast.stepped import learned_of
 from timesteps.runtime.forecast.windows import Rows, cut, reach, rows_of
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
@@ -28,6 +29,7 @@ Index = NDArray[np.int64]
 
 _SAMPLE = 4000  # windows that the scaler and the choice of the base look at
 _CALIBRATION = 40_000  # windows that shares and widths are fitted on, at most
+_SAMPLED = 1_000  # likewise, where each takes many paths
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def prepare(
     spec, scales = _learned(series, spec, ends)
     panel = Panel.of(spec, series, ahead=spec.horizon, scales=scales)
     split = panel.starts + ends  # where the validation part of each series begins
-    valid = _origins(spec, np.where(split < panel.known, split, panel.known), panel.known, _CALIBRATION)
+    most = _CALIBRATION if choices.model == "direct" else _SAMPLED
+    valid = _origins(spec, np.where(split < panel.known, split, panel.known), panel.known, most)
     if choices.base == "auto":
         spec = msgspec.structs.replace(spec, base=_best_base(spec, panel, valid, choices, say))
     train = _origins(spec, panel.starts + reach(spec), split, choices.max_windows)
@@ -84,12 +87,13 @@ def prepare(
     for part, what in zip(rows, ("training", "validation"), strict=True):
         if not len(part.origins):
             raise DataError(f"no {what} window has a number of a target", mend="give series with fewer missing numbers")
-    sample = cut(spec, panel, rows[0].take(_spread(len(rows[0].origins), _SAMPLE)))
+    loss = choices.criterion.name
+    sample = learned_of(spec, loss, panel, rows[0].take(_spread(len(rows[0].origins), _SAMPLE)))
     flat = sample.features.astype(np.float64).reshape(-1, sample.features.shape[-1])
     mean, scale = flat.mean(axis=0), flat.std(axis=0)
     constant = scale <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
     unit = np.nanmean(np.abs(sample.targets), axis=(0, 1))
-    unit = np.where(unit > 0, unit, 1.0)
+    unit = np.where((unit > 0) & (loss != "negative_binomial"), unit, 1.0)
     prepared = Prepared(spec, panel, *rows, mean, np.where(constant, 1.0, scale), unit, scales)
     return prepared, choices.for_windows(len(rows[0].origins))
 
@@ -105,6 +109,11 @@ def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choi
         words = any(isinstance(value, str) for value in values)
         vocabularies.append(tuple(sorted({str(value) for value in values})) if words else ())
     has_times = series[0].times.dtype.kind == "M"
+    if columns.past and choices.model == "autoregressive":
+        what = (
+            f"{columns.past[0]} is not known of the steps to come, and {option('model', 'autoregressive')} reads them"
+        )
+        raise UsageError(what, mend=f"leave past covariates out, or use {option('model', 'direct')}")
     if choices.calendar and not has_times:
         raise UsageError(f"{option('calendar')} of series without times", mend="leave it out, or name the time column")
     parts = [part[: each.known] for each in series for part in (each.targets, each.past, each.future)]
@@ -130,13 +139,15 @@ def _spec(series: Sequence[Series], columns: Columns, frequency: Frequency, choi
         independent=choices.independent,
         base="last" if choices.base == "auto" else choices.base,
         transform=choices.transform,
-        differences=choices.segment == 1 and choices.transform != "return",
+        differences=choices.model == "direct" and choices.segment == 1 and choices.transform != "return",
         scaling=choices.scaling,
         centre=choices.centre,
         calendar=choices.calendar,
         missing=any(bool(np.isnan(part).any()) for part in parts),
         series=tuple(each.name or "" for each in series) if choices.scaling == "series" else (),
-        levels=() if choices.conformal == "none" and choices.loss in ("mse", "mae") else tuple(choices.levels),
+        levels=()
+        if choices.conformal == "none" and choices.criterion.name in ("mse", "mae")
+        else tuple(choices.levels),
         until=times_text(np.array([latest]))[0],
     )
 
@@ -185,7 +196,7 @@ def _learned(
     """What the training part says of missing numbers and of the scales of whole series."""
     scales: dict[str, tuple[Array, Array]] = {}
     cut_off = ends.tolist()
-    if spec.scaling != "window":
+    if spec.scaling in ("series", "all"):
         for each, end in zip(series, cut_off, strict=True):
             scales[each.name or ""] = scales_of(transformed(each.targets[:end], spec.transform))
     if spec.scaling == "all":
@@ -235,7 +246,7 @@ def _best_base(
         tried = msgspec.structs.replace(spec, base=name)
         windows = cut(tried, panel, rows_of(tried, panel, some))
         wrong = windows.targets - windows.base
-        errors[name] = float(np.nanmean(wrong**2 if choices.loss in ("mse", "gaussian") else np.abs(wrong)))
+        errors[name] = float(np.nanmean(wrong**2 if choices.criterion.name in ("mse", "gaussian") else np.abs(wrong)))
     best = min(errors, key=lambda name: errors[name])
     told = ", ".join(f"{name} {error:.4g}" for name, error in errors.items())
     say(f"base: {best} (mean error of the bases alone on the validation windows: {told})")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from timesteps.data.series import read_series
+from timesteps.data.series_frequency import frequency_of
 from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.series.frequency import Frequency
 from timesteps.runtime.series.series import Columns, Series
@@ -54,7 +53,7 @@ def given_series(
     Args:
         source: as `timesteps.data.series.read_series` takes it, or a list of `Series`.
         columns: of the table; None: guessed, and said. Of `Series`, their names.
-        frequency: that the steps must have; None: inferred. Of `Series`, None is "step".
+        frequency: that the steps must have; None: inferred.
         say: hears what was guessed and filled.
         reading: further options of `read_series`.
 
@@ -66,7 +65,7 @@ def given_series(
         if reading:
             raise UsageError(f"{option(next(iter(reading)))} is for tables", mend="leave it out: these are series")
         series = [source] if isinstance(source, Series) else list(source)
-        return GivenSeries(series, columns or _columns_of(series), frequency or _frequency_of(series))
+        return GivenSeries(series, columns or _columns_of(series), frequency or frequency_of(series))
     found = read_series(source, columns, frequency=frequency, **reading)
     for note in found.notes:
         say(note)
@@ -91,19 +90,3 @@ def _columns_of(series: Sequence[Series]) -> Columns:
 
     targets = named("target", widths[0])
     return Columns(targets, None, None, *map(named, ("past", "future", "static"), widths[1:]))
-
-
-def _frequency_of(series: Sequence[Series]) -> Frequency:
-    if all(each.times.dtype.kind != "M" for each in series):
-        return Frequency("step")
-    steps = np.concatenate([np.diff(each.times[: each.known]) for each in series])
-    mend = f"give {option('frequency')}"
-    if not len(steps):
-        raise UsageError("one step says nothing of the frequency", mend=mend)
-    usual = np.median(steps.astype("timedelta64[us]").astype(np.int64))
-    seconds = int(usual // 1_000_000)
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        if seconds and seconds % size == 0 and seconds // size < 28 * 86400 // size:
-            regular = bool((steps.astype("timedelta64[us]").astype(np.int64) == usual).all())
-            return Frequency(unit, seconds // size, regular)  # type: ignore[arg-type]  # one of the words
-    raise UsageError("the frequency of these series is not said", mend=mend)

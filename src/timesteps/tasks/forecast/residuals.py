@@ -11,13 +11,14 @@ from timesteps.runtime.series.backtested import Autocorrelation
 from timesteps.runtime.series.forecast import ForecastModel
 from timesteps.runtime.series.series import Series
 from timesteps.tasks.forecast.tally import spread
-from timesteps.tasks.forecast.windows import Start, batches, plan_windows
+from timesteps.tasks.forecast.windows import batches, plan_windows
 
 __all__ = ["autocorrelation", "residual_autocorrelation"]
 
 _ORIGINS = 200  # of a series, the latest ones
 _SERIES = 5
 _LAGS = 24
+_FEWEST = 8  # errors that say something
 
 
 def autocorrelation(errors: NDArray[np.float64], lags: int) -> NDArray[np.float64]:
@@ -42,23 +43,26 @@ def residual_autocorrelation(
     series: Sequence[Series],
     *,
     season: int = 1,
-    start: Start | None = None,
+    start: Sequence[int] | None = None,
     history: int = 1,
+    horizon: int = 1,
 ) -> Autocorrelation | None:
     """Autocorrelation of the errors one step ahead, the mean over up to five series and all targets.
 
-    A good forecast leaves none: about 95 of 100 values lie within ±1.96 / √n. None from too few steps to tell.
+    A good forecast leaves none: about 95 of 100 values lie within ±1.96 / √n. None from too few steps to tell. Whole
+    horizons are asked for, and their first steps judged: 1 will do unless the model reads future covariates.
     """
-    first = start or (lambda each: each.known // 2)
-    chosen = [series[place] for place in spread(len(series), _SERIES)]
-    chosen = [each for each in chosen if each.known - max(history, first(each)) > 2]
-    if not chosen:
+    starts = [each.known // 2 for each in series] if start is None else start
+    long = [place for place, each in enumerate(series) if each.known - horizon - max(history, starts[place]) >= _FEWEST]
+    if not long:
         return None
-    plan = plan_windows(chosen, 1, stride=1, start=first, history=history, most=_ORIGINS)
+    places = [long[number] for number in spread(len(long), _SERIES)]
+    chosen, begin = [series[place] for place in places], [starts[place] for place in places]
+    plan = plan_windows(chosen, horizon, stride=1, start=begin, history=history, most=_ORIGINS)
     D = chosen[0].targets.shape[1]
     errors = np.full((len(chosen), _ORIGINS, D), np.nan)
-    for batch in batches(chosen, plan, 1):
-        found = model.forecast([each for *_, each in batch], 1, ())
+    for batch in batches(chosen, plan, horizon):
+        found = model.forecast([each for *_, each in batch], horizon, ())
         for (place, rank, origin, _), forecast in zip(batch, found, strict=True):
             errors[place, _ORIGINS - 1 - rank] = chosen[place].targets[origin] - forecast.mean[0]
     n = (~np.isnan(errors)).sum(axis=1)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from timesteps.data.series import SeriesSet, read_series
-from timesteps.errors import DataError
+from timesteps.errors import DataError, option
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.forecast.forecaster import TrainedForecaster, load_forecaster
@@ -88,6 +88,11 @@ def run(
     for note in data.notes:
         say(note)
     test = tuple(first_test_step(each, request.test) for each in data.series)
+    for number, (each, end) in enumerate(zip(data.series, test, strict=True)):
+        if end < 1:
+            of = "" if each.name is None else f"series {each.name}: "
+            what = f"{of}{each.known} known steps, and {option('test')} keeps {request.test:g} of them from training"
+            raise DataError(what, mend=f"lower {option('test')}, or leave the series out", **data.where(number))
     if not resume:
         clear(folder)
         request.write(folder)
@@ -134,7 +139,6 @@ def _before(series: Series, end: int) -> Series:
     """The series as if it ended there."""
     if end == len(series):
         return series
-    end = max(end, 0)
     parts = (series.times[:end], series.targets[:end], series.past[:end], series.future[:end])
     return Series(series.name, *parts, series.static)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +13,7 @@ from timesteps.runtime.series.series import Series
 
 __all__ = ["Plan", "as_known", "batches", "plan_windows"]
 
-Start = Callable[[Series], int]
-
+_FEWEST = 8  # windows that say something of chance
 _BATCH = 256  # windows of a batch at the most
 _NUMBERS = 1 << 22  # of a batch at the most, in all its series together
 
@@ -27,11 +26,13 @@ class Plan:
         origins: of each series, how many steps are known before each of its windows, the latest first; empty where
             none fits.
         starts: the first step of each series that may be judged.
+        stride: steps from one window to the next.
         notes: what was left out, and why.
     """
 
     origins: tuple[NDArray[np.int64], ...]
     starts: tuple[int, ...]
+    stride: int
     notes: tuple[str, ...]
 
 
@@ -41,7 +42,7 @@ def plan_windows(
     *,
     windows: int | None = None,
     stride: int | None = None,
-    start: Start | None = None,
+    start: Sequence[int] | None = None,
     history: int = 1,
     most: int = 50,
     source: str | None = None,
@@ -54,8 +55,8 @@ def plan_windows(
         series: to be judged.
         horizon: steps of a window.
         windows: of a series; None: `most`, or what fits, in the second half of the series if there is no `start`.
-        stride: steps from one to the next; None: the horizon.
-        start: the first step of a series that may be judged; None: 0.
+        stride: steps from one to the next; None: the horizon, or less if `windows`, or 8, would not fit otherwise.
+        start: the first step of each series that may be judged; None: 0.
         history: steps that have to lie before a window.
         most: windows of a series, where `windows` does not say.
         source: file, for messages.
@@ -65,19 +66,23 @@ def plan_windows(
 
     >>> one = Series(None, np.arange(10), np.arange(10.0)[:, None])
     >>> plan_windows([one], 3, windows=3).origins, plan_windows([one], 3).origins
-    ((array([7, 4, 1]),), (array([7]),))
+    ((array([7, 4, 1]),), (array([7, 6, 5]),))
     """
-    stride = horizon if stride is None else stride
     for name, value in (("horizon", horizon), ("stride", stride), ("windows", windows)):
         if value is not None and value < 1:
             raise UsageError(f"{option(name)} is {value}", mend="give 1 or more")
     wanted = most if windows is None else windows
-    starts = tuple(0 if start is None else start(each) for each in series)
+    starts = (0,) * len(series) if start is None else tuple(start)
+    firsts = [max(first, history, 1) for first in starts]
+    if windows is None and start is None:  # leave half of a series to learn from
+        halves = (min(each.known // 2, each.known - horizon) for each in series)
+        firsts = [max(first, half) for first, half in zip(firsts, halves, strict=True)]
+    if stride is None:
+        rooms = (each.known - horizon - first for each, first in zip(series, firsts, strict=True))
+        stride = max(min(horizon, max(rooms, default=0) // max((windows or _FEWEST) - 1, 1)), 1)
     found, gaps = [], 0
-    for each, first in zip(series, starts, strict=True):
-        if windows is None and start is None:  # leave half of it to learn from
-            first = min(each.known // 2, each.known - horizon)
-        origins = _origins(each, horizon, stride, wanted, max(first, history))
+    for each, first in zip(series, firsts, strict=True):
+        origins = _origins(each, horizon, stride, wanted, first)
         kept = origins[[_can_be_judged(each, origin, horizon) for origin in origins]]
         gaps += len(origins) - len(kept)
         found.append(kept)
@@ -88,9 +93,10 @@ def plan_windows(
         apart = f", {stride} apart" if stride != horizon else ""
         behind = "" if start is None else " behind what was trained on"
         what = f"{option('windows')} is {windows}, but {longest} of {horizon} steps{apart} fit{behind}"
-        mend = f"choose {option('windows', longest)}, or a smaller {option('stride')}"
+        closer = f", or a smaller {option('stride')}" if stride > 1 else ""
+        mend = f"choose {option('windows', longest)}{closer}"
         raise DataError(what, path=source, mend=mend)
-    return Plan(tuple(found), starts, tuple(_notes(series, found, gaps, longest)))
+    return Plan(tuple(found), starts, stride, tuple(_notes(series, found, gaps, longest)))
 
 
 def as_known(series: Series, origin: int, horizon: int) -> Series:
@@ -131,7 +137,7 @@ def _first(series: Series, steps: int) -> Series:
 
 def _origins(series: Series, horizon: int, stride: int, windows: int, first: int) -> NDArray[np.int64]:
     origins = series.known - horizon - stride * np.arange(windows, dtype=np.int64)
-    return origins[origins >= max(first, 1)]
+    return origins[origins >= first]
 
 
 def _can_be_judged(series: Series, origin: int, horizon: int) -> bool:
@@ -152,7 +158,9 @@ def _nothing_fits(
         return DataError(what, path=source, mend=f"give a longer series, or a smaller {option('horizon')}")
     behind = max(steps - first, 0)
     what = f"{name} {behind} steps behind what the model was trained on, and a window has {horizon}"
-    return DataError(what, path=source, mend="give newer rows, or train on fewer (see --test)")
+    return DataError(
+        what, path=source, mend=f"give newer rows, or keep more from training with {option('test', horizon)}"
+    )
 
 
 def _notes(series: Sequence[Series], found: Sequence[NDArray[np.int64]], gaps: int, most: int) -> Iterator[str]:

@@ -31,7 +31,7 @@ from timesteps.training.language.loop import choose_language_engine
 from timesteps.training.progress import Progress
 from timesteps.training.report_language import LanguageReport, write_language_report
 
-__all__ = ["LanguageRequest", "RunResult", "run"]
+__all__ = ["LanguageRequest", "RunResult", "read_request", "run"]
 
 _REQUEST, _LAST = "request.json", "card.md"
 _ORDER = 5  # of the n-gram model that stands beside
@@ -108,7 +108,7 @@ def run(
     request = msgspec.structs.replace(request, directory=request.directory or str(Path.cwd()))
     began = time.monotonic()
     counter = None if choices.model.units == "word" else WordCounter()  # `correct` needs words
-    name, prepared = _prepare(request, choices, counter)
+    name, prepared = read_request(request, choices, counter)
     request.write(folder)
     vocabulary, train = prepared.vocabulary, prepared.train
     held = "nothing held out" if prepared.valid is None else f"{len(prepared.valid)} held out"
@@ -165,7 +165,10 @@ def _report(
     write_language_report(folder / "report.html", report)
 
 
-def _prepare(request: LanguageRequest, choices: Choices, counter: WordCounter | None) -> tuple[str, Prepared]:
+def read_request(
+    request: LanguageRequest, choices: Choices, counter: WordCounter | None = None
+) -> tuple[str, Prepared]:
+    """What the text is called, and its tokens."""
     if request.valid is not None and request.validation_split is not None:
         raise UsageError("--valid and --validation-split were both given", mend="choose one")
     share = 0.05 if request.validation_split is None else request.validation_split

@@ -46,7 +46,8 @@ class Regressor(ReadsRows, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     loss : "mse" for the mean; "mae" for the median; "quantile" for the `quantiles`; "gaussian", "student_t" and, of
-        counts, "negative_binomial" for a whole distribution, whose quantiles may be asked for. See `timesteps.runtime.losses`.
+        counts, "negative_binomial" for a whole distribution, whose quantiles may be asked for. See
+        `timesteps.runtime.losses`.
     quantiles : the levels of the loss "quantile", rising, each between 0 and 1.
     missing : what NaN in y means: an "error", or a number to leave out of the loss ("mask").
     cell, hidden_size, num_layers, bidirectional, pool, embedding_size : the network; `num_words` : size of the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, Self
@@ -21,9 +22,11 @@ from timesteps.runtime.metrics_steps import TagEvaluation
 from timesteps.runtime.regularization import Regularization
 from timesteps.runtime.session import Session, with_golden
 from timesteps.runtime.spec import BagSpec, CellName, ModelSpec, NetworkSpec, TextSpec
+from timesteps.runtime.summary import Summary
 from timesteps.tasks.classify.prepare import class_factors
-from timesteps.tasks.fit_network import fit_network, settings_of
+from timesteps.tasks.fit_network import fit_network, settings_of, untrained
 from timesteps.tasks.learned_input import LearnedInput, RowKind, encode, layers, learn_input
+from timesteps.tasks.rehearsal import Rehearsal, rehearse, trial_rows
 from timesteps.tasks.tag.labels import joined, read_labels, read_rows, rows_kind
 from timesteps.training.callbacks import Callback
 from timesteps.training.examples import Examples
@@ -170,6 +173,36 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             DataError: rows or labels that cannot be used; the message names the row.
             UsageError: parameters that make no sense.
         """
+        ready = self._ready(X, y, validation_data)
+        tensors, history = fit_network(
+            ready.spec,
+            ready.tensors,
+            ready.train,
+            ready.valid,
+            ready.regularization,
+            ready.settings,
+            chrono=self.chrono,
+            callbacks=callbacks,
+            progress=terminal() if self.verbose else quiet(),
+            say=partial(print, file=sys.stderr, flush=True) if self.verbose else None,
+        )
+        self.classes_ = np.array(ready.spec.classes)
+        self.session_ = Session(with_golden(ready.spec, tensors, _golden(ready.rows)), tensors)
+        self.history_ = history.rows
+        return self
+
+    def rehearse(self, X: Any, y: Any, *, validation_data: tuple[Any, Any] | None = None) -> Rehearsal:
+        """Diagnose the untrained network on these rows and estimate what `fit` would cost; nothing is trained.
+
+        Errors as `fit`, and `NonFiniteError` if one batch gives NaN or infinity.
+        """
+        ready = self._ready(X, y, validation_data)
+        network = untrained(ready.spec.network, ready.regularization, ready.settings, self.chrono)
+        trial = ready.train.take(trial_rows(len(ready.train), ready.settings.batch_size))
+        return rehearse(ready.spec, network, trial, ready.settings, ready.train.sequences.lengths)
+
+    def _ready(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None) -> _Ready:
+        """Everything before the first step."""
         settings = self._settings()
         kind = rows_kind(X)
         rows = read_rows(X, kind)
@@ -198,22 +231,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         valid = None
         if judged[0]:
             valid = Examples(encode(spec, learned.tensors, judged[0]), joined(judged[1]), per_step=True)
-        tensors, history = fit_network(
-            spec,
-            learned.tensors,
-            examples,
-            valid,
-            self._regularization(learned),
-            settings,
-            chrono=self.chrono,
-            callbacks=callbacks,
-            progress=terminal() if self.verbose else quiet(),
-            say=partial(print, file=sys.stderr, flush=True) if self.verbose else None,
-        )
-        self.classes_ = np.array(classes)
-        self.session_ = Session(with_golden(spec, tensors, _golden(rows)), tensors)
-        self.history_ = history.rows
-        return self
+        return _Ready(spec, learned.tensors, rows, examples, valid, self._regularization(learned), settings)
 
     def predict(self, X: Any) -> list[list[Any]]:
         """The most probable label of each step of each row."""
@@ -237,6 +255,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any) -> float:
         """The share of the steps with the right label."""
         return self.evaluate(X, y).tokens.accuracy
+
+    def summary(self) -> Summary:
+        """The trained model's layers with their shapes, parameters and costs; `print` it."""
+        return self._fitted().summary()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one file, for `timesteps.load`."""
@@ -285,6 +307,19 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
 
     def _settings(self) -> Settings:
         return settings_of(self, self.random_state, self.threads)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What a tagger is trained on, and how."""
+
+    spec: ModelSpec
+    tensors: dict[str, NDArray[Any]]
+    rows: list[Any]
+    train: Examples
+    valid: Examples | None
+    regularization: Regularization
+    settings: Settings
 
 
 def _numbered(labels: list[list[Any]], numbers: Mapping[Any, int]) -> list[list[int]]:

@@ -17,10 +17,11 @@ from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.metrics_steps import TagEvaluation
 from timesteps.runtime.session import load
+from timesteps.tasks.rehearsal import Rehearsal
 from timesteps.tasks.tag.baseline import MostFrequentTag
 from timesteps.tasks.tag.estimator import Tagger
 
-__all__ = ["TagResult", "run_tagger"]
+__all__ = ["TagResult", "rehearse_tagger", "run_tagger"]
 
 _SHARE = 0.1  # of the sentences, held out where no file of them is given
 
@@ -83,23 +84,8 @@ def run_tagger(
         DataError: files that cannot be used, by the line.
         UsageError: choices that make no sense; a folder that cannot be written.
     """
-    if valid is not None and validation_split is not None:
-        raise UsageError(f"{option('valid')} and {option('validation_split')} were both given", mend="choose one")
     tagger = Tagger(**choices, verbose=verbose)
-    train = read_tagged(data, encoding)
-    if valid is None:
-        keys = ["\x1e".join(tokens).encode("utf-8", "surrogatepass") for tokens in train.tokens]
-        share = _SHARE if validation_split is None else validation_split
-        kept, held = split_groups(keys, None, share, tagger.random_state)
-        train, judged = _taken(train, kept.tolist()), _taken(train, held.tolist())
-    else:
-        judged = read_tagged(valid, encoding)
-    say(f"{len(train):,} sentences to train on, {len(judged):,} to judge")
-    known = {tag for tags in train.tags for tag in tags}
-    for line, tags in zip(judged.lines, judged.tags, strict=True):
-        if unknown := [tag for tag in tags if tag not in known]:
-            mend = "give a training file that has it"
-            raise DataError(f"the tag {unknown[0]!r} is not in training", path=valid or data, line=line, mend=mend)
+    train, judged = _read(data, tagger, valid, validation_split, encoding, say)
     tagger.fit(train.tokens, train.tags, validation_data=(judged.tokens, judged.tags))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +100,49 @@ def run_tagger(
     answers = MostFrequentTag(train.tokens, train.tags).predict(judged.tokens)
     right = [a == b for row, tags in zip(answers, judged.tags, strict=True) for a, b in zip(row, tags, strict=True)]
     return TagResult(folder, len(train), evaluation, float(np.mean(right)))
+
+
+def rehearse_tagger(
+    data: str,
+    choices: Mapping[str, Any],
+    *,
+    valid: str | None = None,
+    validation_split: float | None = None,
+    encoding: str | None = None,
+    say: Callable[[str], None],
+) -> Rehearsal:
+    """What `run_tagger` would train and what it would cost, with a diagnosis; nothing is trained or written."""
+    tagger = Tagger(**choices)
+    train, judged = _read(data, tagger, valid, validation_split, encoding, say)
+    return tagger.rehearse(train.tokens, train.tags, validation_data=(judged.tokens, judged.tags))
+
+
+def _read(
+    data: str,
+    tagger: Tagger,
+    valid: str | None,
+    validation_split: float | None,
+    encoding: str | None,
+    say: Callable[[str], None],
+) -> tuple[TaggedSentences, TaggedSentences]:
+    """Sentences to train on, and others to judge."""
+    if valid is not None and validation_split is not None:
+        raise UsageError(f"{option('valid')} and {option('validation_split')} were both given", mend="choose one")
+    train = read_tagged(data, encoding)
+    if valid is None:
+        keys = ["\x1e".join(tokens).encode("utf-8", "surrogatepass") for tokens in train.tokens]
+        share = _SHARE if validation_split is None else validation_split
+        kept, held = split_groups(keys, None, share, tagger.random_state)
+        train, judged = _taken(train, kept.tolist()), _taken(train, held.tolist())
+    else:
+        judged = read_tagged(valid, encoding)
+    say(f"{len(train):,} sentences to train on, {len(judged):,} to judge")
+    known = {tag for tags in train.tags for tag in tags}
+    for line, tags in zip(judged.lines, judged.tags, strict=True):
+        if unknown := [tag for tag in tags if tag not in known]:
+            mend = "give a training file that has it"
+            raise DataError(f"the tag {unknown[0]!r} is not in training", path=valid or data, line=line, mend=mend)
+    return train, judged
 
 
 def _taken(sentences: TaggedSentences, rows: list[int]) -> TaggedSentences:

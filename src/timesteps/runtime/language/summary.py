@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from timesteps.runtime import native
+from timesteps.runtime.costs import layer_costs
 from timesteps.runtime.language.mixture import MixtureModel
 from timesteps.runtime.language.model import LanguageModel
 from timesteps.runtime.language.ngram import Ngram
 from timesteps.runtime.language.recurrent import RecurrentModel
+from timesteps.runtime.spec import NetworkSpec
 
-__all__ = ["language_lines", "language_summary"]
+__all__ = ["language_lines", "language_summary", "network_of"]
 
 
 def language_summary(model: LanguageModel) -> dict[str, Any]:
@@ -30,8 +33,29 @@ def language_summary(model: LanguageModel) -> dict[str, Any]:
         layers = [f"{layer.cell} {layer.input_size} → {layer.hidden_size}" for layer in model.spec.layers]
         numbers = sum(weight.size for weight in model.weights.values())
         sizes = {"embedding": model.spec.embedding_size, "layers": layers, "tied": model.spec.tied}
-        return {"kind": "recurrent", **_vocabulary(model), **sizes, "parameters": numbers}
+        costs = layer_costs(network_of(model))
+        spent = {
+            "FLOPs/token": sum(cost.flops for cost in costs),
+            "bytes/token": sum(cost.weight_bytes for cost in costs),
+            "state bytes": sum(cost.state_bytes for cost in costs),
+            "streams": "yes: a token needs only the state before it",
+            "runs in": native.explained(None if native.core is not None else native.explain()),
+        }
+        return {"kind": "recurrent", **_vocabulary(model), **sizes, "parameters": numbers, **spent}
     return {"kind": type(model).__name__, "tokens": len(model.words)}
+
+
+def network_of(model: RecurrentModel) -> NetworkSpec:
+    """A language model as a network that answers at every step; a tied softmax reads the embedding's weights again."""
+    spec, tokens = model.spec, len(model.words)
+    return NetworkSpec(
+        input="ids",
+        input_size=tokens,
+        embedding_size=spec.embedding_size,
+        layers=spec.layers,
+        pool="none",
+        outputs=tokens,
+    )
 
 
 def language_lines(summary: dict[str, Any]) -> list[str]:

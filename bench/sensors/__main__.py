@@ -1,8 +1,8 @@
 """`python -m bench.sensors [SET …]`: sequences of numbers, ours beside simple baselines on the same rows.
 
 JapaneseVowels and BasicMotions have official splits. Of HMP (Bruno et al. 2013; wrist accelerometer, 32 steps a second,
-three axes) the seven activities with recordings of more than two people in each are classified, 517 recordings of the
-twelve people of this copy. Each person is judged by a model that was trained on the others, and the accuracy is over
+three axes) the seven activities with recordings of at least seven people are classified, 517 recordings of the twelve
+people of this copy. Each person is judged by a model that was trained on the others, and the accuracy is over
 all recordings. Steps are windows (`timesteps.data.windowed`) of a quarter, a half and a whole second: all three are
 reported, none was chosen. Results go to bench/results/sensors.json, after every run; data are read through
 TIMESTEPS_DATA.

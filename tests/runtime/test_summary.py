@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timesteps.inspect.summary import summary
 from timesteps.runtime.display import columns_of
 from timesteps.runtime.layout import model_tensors
 from timesteps.runtime.spec import BagSpec, GuideSpec, LayerSpec, ModelSpec, NetworkSpec, NumericSpec, TextSpec
+from timesteps.runtime.summary import summary
 
 
 def network(cell: str = "lstm", **changes: Any) -> NetworkSpec:
@@ -115,11 +115,11 @@ def test_bytes_of_a_loaded_model_are_those_of_its_tensors() -> None:
         (network(bidirectional=True), False, "bidirectional"),
         (model(), True, "only the state"),
         (model(text=TextSpec(mask=False, max_length=9, padding="pre")), False, "padding"),
-        (model(text=TextSpec(mask=False, max_length=9, padding="post", truncating="post")), True, "only the state"),
+        (model(text=TextSpec(mask=False, max_length=9, padding="post", truncating="post")), False, "padding behind"),
         (model(text=TextSpec(max_length=60, truncating="pre")), True, "within 60 steps"),
         (model(text=TextSpec(max_length=60, truncating="middle")), True, "within 60 steps"),
-        (guided("token"), True, "only the state"),
-        (guided("character"), False, "the last step"),
+        (guided("token"), False, "n-grams of a whole text"),
+        (guided("character"), False, "n-grams of a whole text"),
     ],
 )
 def test_says_whether_it_can_stream(spec: ModelSpec | NetworkSpec, streams: bool, because: str) -> None:

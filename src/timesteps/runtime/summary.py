@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from textwrap import wrap
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
+from timesteps.runtime import native
+from timesteps.runtime.costs import LayerCost, layer_costs
 from timesteps.runtime.counting import count_layers, count_parameters
 from timesteps.runtime.display import fitted, printable
+from timesteps.runtime.engine import why_not_native as why_no_engine
 from timesteps.runtime.layout import member_network
+from timesteps.runtime.network import why_in_numpy
 from timesteps.runtime.spec import ModelSpec, NetworkSpec
+from timesteps.runtime.streamable import bidirectional, why_not_streamed
 
 __all__ = ["Loaded", "Summary", "SummaryRow", "summary"]
 
@@ -52,6 +59,9 @@ class Summary:
     bytes: int  # of all members' weights, in float32 where the weights are not at hand
     streams: bool  # whether steps can be fed one at a time, as they come
     streams_because: str
+    costs: tuple[LayerCost, ...]  # of a step of one row, of one member
+    runs: str  # what runs the recurrent layers of whole sequences, and why nothing faster
+    runs_steps: str  # and of streams, one step at a time
     reads: str
     guide: str  # what stands beside the steps and in the answer; nothing without a guide
     classes: tuple[str | int | float | bool, ...]
@@ -73,10 +83,40 @@ class Summary:
             "bytes": self.bytes,
             "streams": self.streams,
             "streams_because": self.streams_because,
+            "costs": [asdict(cost) for cost in self.costs],
+            "flops": {often: self.flops(often) for often in ("step", "answer")},
+            "state_bytes": self.state_bytes,
+            "runs": {"sequences": self.runs, "streams": self.runs_steps},
             "reads": self.reads,
             "guide": self.guide,
             "classes": list(self.classes),
         }
+
+    def flops(self, often: str = "step") -> int:
+        """Products with weights for a step of one row, or for its answer; of all members."""
+        return self.members * sum(cost.flops for cost in self.costs if cost.often == often)
+
+    @property
+    def state_bytes(self) -> int:
+        """Of what is carried from step to step; of all members."""
+        return self.members * sum(cost.state_bytes for cost in self.costs)
+
+    def full(self) -> str:
+        """`str()` with the costs of a step, and what runs the layers, behind it."""
+        lines = [str(self), "", _cost_line("Cost of a step of one row", "FLOPs", "weights read", "state"), "=" * 80]
+        for cost in self.costs:
+            name = cost.name if cost.often == "step" else f"{cost.name}, once for an answer"
+            lines.append(_cost_line(name, _number(cost.flops), _size(cost.weight_bytes), _size(cost.state_bytes)))
+        of = f", of {self.members} members" if self.members > 1 else ""
+        total = [
+            _number(self.flops()),
+            _size(self.members * sum(cost.weight_bytes for cost in self.costs if cost.often == "step")),
+            _size(self.state_bytes),
+        ]
+        lines += ["-" * 80, _cost_line(f"A step{of}", *total), ""]
+        for name, what in (("Sequences", self.runs), ("Streams", self.runs_steps)):
+            lines += wrap(printable(what), 80, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         lines = [_line("Layer (type)", "Output shape", "Keras params", "torch params"), "=" * 80]
@@ -140,6 +180,8 @@ def summary(model: ModelSpec | NetworkSpec | Loaded) -> Summary:
     members = 1 if spec is None else spec.members
     every = _all_parameters(spec or network, "torch")
     streams, because = _streams(network, spec)
+    double = spec is not None and spec.numeric is not None and network.weights != "int8"
+    reason = why_in_numpy(network, np.dtype(np.float64 if double else np.float32))
     return Summary(
         rows=tuple(rows),
         keras_parameters=sum(row.keras_parameters for row in rows),
@@ -149,6 +191,9 @@ def summary(model: ModelSpec | NetworkSpec | Loaded) -> Summary:
         bytes=_FLOAT32 * every if tensors is None else sum(tensor.nbytes for tensor in tensors.values()),
         streams=streams,
         streams_because=because,
+        costs=layer_costs(network),
+        runs=native.explained(reason),
+        runs_steps=native.explained(why_no_engine()) if streams else f"not at all: {because}",
         reads="" if spec is None else _reads(spec),
         guide="" if spec is None else _guide(spec),
         classes=() if spec is None else spec.classes,
@@ -162,15 +207,12 @@ def _all_parameters(model: ModelSpec | NetworkSpec, biases: str) -> int:
 
 
 def _streams(network: NetworkSpec, spec: ModelSpec | None) -> tuple[bool, str]:
-    if any(layer.bidirectional for layer in network.layers):
-        return False, "a bidirectional layer reads from the last step backwards"
-    if spec is not None and spec.text is not None:
-        if not spec.text.mask and spec.text.padding == "pre":
-            return False, "padding before the first step depends on the length (mask=False)"
-        if spec.text.guide is not None and spec.text.guide.unit == "character":
-            return False, "the guide's n-grams tell the last step of a text from the others"
-        if spec.text.max_length is not None and spec.text.truncating != "post":
-            return True, f"while texts stay within {spec.text.max_length} steps, the earliest of which may be dropped"
+    reason = bidirectional(network) if spec is None else why_not_streamed(spec)
+    if reason is not None:
+        return False, reason
+    text = None if spec is None else spec.text
+    if text is not None and text.max_length is not None and text.truncating != "post":
+        return True, f"while texts stay within {text.max_length} steps, the earliest of which may be dropped"
     return True, "a step needs only the state before it"
 
 
@@ -201,6 +243,10 @@ def _guide(spec: ModelSpec) -> str:
 def _line(layer: str, shape: str, keras: str, torch: str) -> str:
     left = f"{fitted(layer, _LAYER - 1):<{_LAYER}}{fitted(shape, _SHAPE - 1):<{_SHAPE}}"
     return f"{left}{keras:>{_COUNT}}  {torch:>{_COUNT}}".rstrip()
+
+
+def _cost_line(name: str, flops: str, weights: str, state: str) -> str:
+    return f"{fitted(name, 33):<34}{flops:>14}{weights:>16}{state:>16}"
 
 
 def _number(count: int) -> str:

@@ -1,0 +1,1 @@
+"""Forecasting: quality on real series beside the baselines, speed of training beside torch.nn, and many series."""

@@ -1,0 +1,1 @@
+"""Sequences of numbers: ours beside simple baselines."""
