@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "../past_cache.h"
 #include "plan.h"
 
 namespace timesteps {
@@ -33,11 +34,16 @@ struct Shown {
     T* gates[4];
 };
 
-/// Copies `units` numbers of which each panel of `wide` has a part, `stride` from panel to panel. kWide is `wide` where
-/// it is known: a call of memcpy would take longer than the copy.
+/// Copies `units` numbers of which each panel of `wide` has a part, `stride` from panel to panel; many of them `far`.
+/// kWide is `wide` where it is known: a call of memcpy would take longer than the copy.
 template <std::int64_t kWide, class T>
-void gather(T* to, const T* from, std::int64_t units, std::int64_t wide, std::int64_t stride) {
-    if constexpr (kWide > 0) wide = kWide;
+void gather(T* to, const T* from, std::int64_t units, std::int64_t wide, std::int64_t stride, bool far) {
+    if constexpr (kWide > 0) {
+        wide = kWide;
+        if (far && may_go_past_cache(to))
+            for (; units >= wide; to += wide, from += stride, units -= wide)
+                copy_past_cache<kWide * sizeof(T)>(to, from);
+    }
     for (; units >= wide; to += wide, from += stride, units -= wide)
         std::memcpy(to, from, static_cast<std::size_t>(wide) * sizeof(T));
     std::memcpy(to, from, static_cast<std::size_t>(units) * sizeof(T));
@@ -60,9 +66,9 @@ void show_steps(const Plan<T>& plan, std::int64_t slots, std::int64_t wide, cons
             const T* gates = p.gates + packed * gate_row;
             for (std::int64_t slot = 0; slot < slots; ++slot)
                 if (T* const to = shown.gates[slot])
-                    gather<kWide>(to + row * hidden, gates + slot * wide, hidden, wide, p.gate_stride);
+                    gather<kWide>(to + row * hidden, gates + slot * wide, hidden, wide, p.gate_stride, p.far);
             if (slots > 0 && p.cells != nullptr && shown.cells != nullptr)
-                gather<kWide>(shown.cells + row * hidden, p.cells + packed * wide, hidden, wide, p.cell_stride);
+                gather<kWide>(shown.cells + row * hidden, p.cells + packed * wide, hidden, wide, p.cell_stride, p.far);
         }
 }
 
@@ -72,12 +78,13 @@ void show_kept(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* save
     Plan<T> plan(kind, p, counts, 0);
     plan.keep(saved);
     const std::int64_t slots = slots_of(kind), wide = slots == 0 ? 0 : plan.sizes.gate_row / slots;
-    constexpr std::int64_t kShort = 16 / sizeof(T);
+    constexpr std::int64_t kShort = kPastCacheBytes / sizeof(T);
     const auto show = wide == 4 * kShort   ? show_steps<4 * kShort, T>
                       : wide == 2 * kShort ? show_steps<2 * kShort, T>
                       : wide == kShort     ? show_steps<kShort, T>
                                            : show_steps<0, T>;
     show(plan, slots, wide, shown);
+    end_past_cache();
 }
 
 }  // namespace timesteps
