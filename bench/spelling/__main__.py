@@ -78,14 +78,19 @@ def korean() -> tuple[LanguageModel, Lexicon, list[Damaged], list[Damaged]]:
 
 
 def blanks(model: LanguageModel, lexicon: Lexicon, sentences: list[Damaged]) -> dict[str, Any]:
-    """Sentences as they were found, which should stay as they are, and with blanks left out or put in."""
-    without, corrector = Corrector(model, lexicon, settings=Settings(blanks=False)), Corrector(model, lexicon)
+    """With blanks as slips: the misspelled sentences, the sentences as they were found (they should stay so; what is
+    changed about their blanks is listed), and with blanks left out or put in."""
+    without, corrector = Corrector(model, lexicon), Corrector(model, lexicon, settings=Settings(blanks=True))
     sound = [(words, words) for words, _ in sentences]
     texts = [" ".join(words) for words, _ in sentences]
+    changes = [change for text in texts for change in corrector.correct(text).changes]
     return {
-        "in_context_without": mend(without, sentences),
+        "misspelled": mend(corrector, sentences),
         "sound_without": mend(without, sound),
         "sound": mend(corrector, sound),
+        "sound_changes": [
+            [each.typed, each.meant] for each in changes if each.typed.count(" ") != each.meant.count(" ")
+        ],
         "left_out": mend(corrector, drop_blanks(texts, SHARE, 5)),
         "put_in": mend(corrector, add_blanks(texts, SHARE, 6)),
     }

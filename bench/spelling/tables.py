@@ -45,5 +45,7 @@ def spelling(read: Read) -> str:
             undamaged = f"{usual['spoiled']:,} of {usual['sound']:,} words of the undamaged sentences spoiled; "
             share = f"**{100 * part['restored_share']:.1f} %** of {part['damaged']:,} restored"
             language = key.capitalize()
-            rows.append([f"{language}, {name}", share, undamaged + f"with `--no-blanks` {off['spoiled']:,}", ""])
+            rows.append(
+                [f"{language}, {name}, `--blanks`", share, undamaged + f"without the option {off['spoiled']:,}", ""]
+            )
     return table(head, rows) + f"\n`python -m bench.spelling`, on {machine_of(content)}; commit {content['commit']}.\n"

@@ -46,8 +46,8 @@ def test_damage_is_counted() -> None:
 
 def test_damaged_blanks_are_counted() -> None:
     sentences = ["the dog ran to school today", "i saw the dog"] * 10
-    corrector = Corrector(PlainModel(sentences, order=2, k=0.001), settings=Settings(caution=0.0))
-    without = Corrector(corrector.model, settings=Settings(blanks=False, caution=0.0))
+    corrector = Corrector(PlainModel(sentences, order=2, k=0.001), settings=Settings(caution=0.0, blanks=True))
+    without = Corrector(corrector.model, settings=Settings(caution=0.0))
     for damage in (drop_blanks, add_blanks):
         damaged = damage(sentences, 0.3, 1)
         assert damaged == damage(sentences, 0.3, 1) != damage(sentences, 0.3, 2)

@@ -33,8 +33,11 @@ def correct(
     ] = None,
     blanks: Annotated[
         bool,
-        typer.Option("--blanks/--no-blanks", help="Whether two words may have been written as one, and one as two."),
-    ] = True,
+        typer.Option(
+            "--blanks/--no-blanks",
+            help="Whether two words may have been written as one, and one as two: Korean spacing, too. Default: no.",
+        ),
+    ] = False,
     as_json: language.JsonLines = False,
     encoding: language.Encoding = None,
 ) -> None:

@@ -24,7 +24,7 @@ def corrector(
 ) -> Corrector:
     model = PlainModel(texts, UnitsSpec(kind), order=3 if kind == "word" else 6, k=0.001)  # type: ignore[arg-type]
     channel = None if prices is None else Channel(prices)
-    return Corrector(model, Lexicon.fit(texts), channel=channel, settings=settings)
+    return Corrector(model, Lexicon.fit(texts), channel=channel, settings=settings or Settings(blanks=True))
 
 
 @pytest.mark.parametrize("kind", ["word", "syllable", "jamo", "char"])
@@ -67,14 +67,15 @@ def test_usual_prices_mend_too_and_sound_sentences_stay() -> None:
 
 
 def test_switched_off() -> None:
-    off = corrector(ENGLISH, settings=Settings(blanks=False, caution=0.0), prices=Prices(blank_drop=0.0, blank_add=0.0))
+    assert not Settings().blanks
+    off = corrector(ENGLISH, settings=Settings(caution=0.0), prices=Prices(blank_drop=0.0, blank_add=0.0))
     for typed in ("i saw thedog today", "i saw the dog to day"):
         assert all(" " not in each.typed + each.meant for each in off.correct(typed).changes)
     assert len(off.correct("i saw thedog today").text.split()) == 4
 
 
 def test_caution_counts_for_blanks() -> None:
-    bold, careful = (corrector(ENGLISH, settings=Settings(caution=caution)) for caution in (0.0, 60.0))
+    bold, careful = (corrector(ENGLISH, settings=Settings(caution=caution, blanks=True)) for caution in (0.0, 60.0))
     assert bold.correct("i saw thedog today").changes and not careful.correct("i saw thedog today").changes
 
 
