@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "../past_cache.h"
 #include "plan.h"
 
 namespace timesteps {
@@ -33,18 +34,25 @@ struct Shown {
     T* gates[4];
 };
 
-/// `saved` is what run_forward filled, without `every`; p.y are its outputs.
-template <class T>
-void show_kept(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, const Shown<T>& shown) {
-    Plan<T> plan(kind, p, counts, 0);
-    plan.keep(saved);
-    const std::int64_t slots = slots_of(kind), hidden = p.hidden_size;
-    const std::int64_t gate_row = plan.sizes.gate_row, wide = slots == 0 ? 0 : gate_row / slots;
-    const auto copy = [&](T* to, std::int64_t row, const T* from, std::int64_t panel) {
-        if (to == nullptr) return;
-        const std::int64_t first = panel * wide, units = std::min(wide, hidden - first);
-        std::memcpy(to + row * hidden + first, from, static_cast<std::size_t>(units) * sizeof(T));
-    };
+/// Copies `units` numbers of which each panel of `wide` has a part, `stride` from panel to panel; many of them `far`.
+/// kWide is `wide` where it is known: a call of memcpy would take longer than the copy.
+template <std::int64_t kWide, class T>
+void gather(T* to, const T* from, std::int64_t units, std::int64_t wide, std::int64_t stride, bool far) {
+    if constexpr (kWide > 0) {
+        wide = kWide;
+        if (far && may_go_past_cache(to))
+            for (; units >= wide; to += wide, from += stride, units -= wide)
+                copy_past_cache<kWide * sizeof(T)>(to, from);
+    }
+    for (; units >= wide; to += wide, from += stride, units -= wide)
+        std::memcpy(to, from, static_cast<std::size_t>(wide) * sizeof(T));
+    std::memcpy(to, from, static_cast<std::size_t>(units) * sizeof(T));
+}
+
+template <std::int64_t kWide, class T>
+void show_steps(const Plan<T>& plan, std::int64_t slots, std::int64_t wide, const Shown<T>& shown) {
+    const Problem<T>& p = plan.p;
+    const std::int64_t hidden = p.hidden_size, gate_row = plan.sizes.gate_row;
     for (std::int64_t t = 0; t < p.visits; ++t)
         for (std::int64_t r = 0; r < p.active[t]; ++r) {
             const std::int64_t b = p.original[r], packed = p.offset[t] + r;
@@ -55,13 +63,28 @@ void show_kept(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* save
             if (shown.outputs != nullptr)
                 std::memcpy(shown.outputs + row * p.output_size, p.y.data + b * p.y.row + time * p.y.step,
                             static_cast<std::size_t>(p.output_size) * sizeof(T));
-            for (std::int64_t panel = 0; panel < (wide == 0 ? 0 : plan.sizes.panels); ++panel) {
-                const T* gates = p.gates + panel * p.gate_stride + packed * gate_row;
-                for (std::int64_t slot = 0; slot < slots; ++slot)
-                    copy(shown.gates[slot], row, gates + slot * wide, panel);
-                if (p.cells != nullptr) copy(shown.cells, row, p.cells + panel * p.cell_stride + packed * wide, panel);
-            }
+            const T* gates = p.gates + packed * gate_row;
+            for (std::int64_t slot = 0; slot < slots; ++slot)
+                if (T* const to = shown.gates[slot])
+                    gather<kWide>(to + row * hidden, gates + slot * wide, hidden, wide, p.gate_stride, p.far);
+            if (slots > 0 && p.cells != nullptr && shown.cells != nullptr)
+                gather<kWide>(shown.cells + row * hidden, p.cells + packed * wide, hidden, wide, p.cell_stride, p.far);
         }
+}
+
+/// `saved` is what run_forward filled, without `every`; p.y are its outputs.
+template <class T>
+void show_kept(CellKind kind, Problem<T>& p, const std::int64_t* counts, T* saved, const Shown<T>& shown) {
+    Plan<T> plan(kind, p, counts, 0);
+    plan.keep(saved);
+    const std::int64_t slots = slots_of(kind), wide = slots == 0 ? 0 : plan.sizes.gate_row / slots;
+    constexpr std::int64_t kShort = kPastCacheBytes / sizeof(T);
+    const auto show = wide == 4 * kShort   ? show_steps<4 * kShort, T>
+                      : wide == 2 * kShort ? show_steps<2 * kShort, T>
+                      : wide == kShort     ? show_steps<kShort, T>
+                                           : show_steps<0, T>;
+    show(plan, slots, wide, shown);
+    end_past_cache();
 }
 
 }  // namespace timesteps

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from unittest.mock import patch
 
 import numpy as np
@@ -220,3 +222,29 @@ def test_nothing_stays_behind() -> None:
     assert not found.output[0].requires_grad and layer.recorder is None
     layer.to(torch.bfloat16)
     assert layer.trace(torch.zeros(2, 2, I, dtype=torch.bfloat16))["l0"]["z"].dtype == np.float32
+
+
+@pytest.mark.parametrize("size", [32, 37], ids=["aligned", "odd"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", [LSTM, GRU, MinLSTM])
+def test_many_rows_are_copied_like_a_few(kind, dtype, size) -> None:
+    """Large results pass by the caches, small ones do not."""
+    layer = kind(I, size, batch_first=True, dtype=dtype)
+    x = torch.randn(64, 64, I, dtype=dtype)  # more than the 512 KiB from which results are large
+    whole, parts = layer.trace(x)["l0"], [layer.trace(some)["l0"] for some in x.split(8)]
+    for name in whole.arrays:
+        few = np.concatenate([part[name] for part in parts])
+        np.testing.assert_allclose(whole[name], few, **close(dtype, {}))
+
+
+def test_a_trace_is_gone_with_its_last_name() -> None:
+    """Not only when the garbage collector comes round: until then, each trace would be in fresh memory."""
+    gc.disable()
+    try:
+        for layer in (LSTM(I, H), MinLSTM(I, H)):
+            found = layer.trace(torch.zeros(2, 2, I))
+            parts = [weakref.ref(found["l0"][name]) for name in ("i", "h")]
+            del found
+            assert [part() for part in parts] == [None, None]
+    finally:
+        gc.enable()

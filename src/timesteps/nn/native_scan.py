@@ -183,7 +183,7 @@ def _run_recorded(
     assert core is not None
     if equation.kind in (kinds.MIN_GRU, kinds.MIN_LSTM):
         equation = equation._replace(option=1)  # which keeps the gates activated
-    y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x), memory=record.recorder.memory)
+    y, hn, cn, saved = forward(equation, inputs, reverse, True, time_first(inputs.x), memory=record.memory.kept)
 
     def show(places: Tensor, results: tuple[Tensor | None, ...]) -> None:
         core.recurrent_kept(shape_of(equation, inputs, reverse, 0), inputs[1:], saved, rows_of(y), places, results)

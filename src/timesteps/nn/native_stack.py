@@ -198,7 +198,7 @@ def _forward(
     below: list[Tensor] = []
     saved: list[Tensor] = []
     if recorder is not None:
-        recorder.reserve(
+        recorder.memory.reserve(
             count * rows * shape.steps * plan.hidden_size * len(plan.cells[0].gates + plan.cells[0].states), x
         )
     n, y = 0, x
@@ -213,7 +213,7 @@ def _forward(
                 kept = x.new_empty(shape.kept)
                 saved.append(kept)
             elif recorder is not None:
-                kept = recorder.memory(shape.kept, x)
+                kept = recorder.memory.kept(shape.kept, x)
             inputs = (shape.state(h0, n), shape.state(c0, n), None, None, *weights[5 * n : 5 * n + 5])
             numbers, y_rows = shape.numbers(layer, direction), shape.rows_of(y, direction)
             core.recurrent_forward(numbers, x_rows, inputs, kept, y_rows, (shape.state(hn, n), shape.state(cn, n)))

@@ -204,7 +204,7 @@ class RecurrentStack(nn.Module):
                 layer.hidden_size * len(layer.suffixes) * len(layer.cell.gates + layer.cell.states)
                 for layer in self.layers
             ]
-            self.recorder.reserve(len(x) * x.shape[1] * sum(parts), next(self.parameters()).detach())
+            self.recorder.memory.reserve(len(x) * x.shape[1] * sum(parts), next(self.parameters()).detach())
         for k, layer in enumerate(self.layers):
             streams, outputs = _Streams(k), []
             for reverse in range(len(layer.suffixes)):

@@ -74,6 +74,34 @@ class Notes:
             scan.put(name, visits.restore(values), name in self._cell.states)
 
 
+class Memory:
+    """Where the kernels put things. A recorder and its scans share it: if the scans knew their recorder, the arrays of
+    a trace would outlive it until the garbage collector comes round, and every trace would wait for fresh memory.
+    """
+
+    def __init__(self) -> None:
+        self._kept: Tensor | None = None
+        self._room, self._taken = torch.empty(0), 0
+
+    def reserve(self, size: int, like: Tensor) -> None:
+        """Room for the arrays of several scans, in one piece."""
+        self._room, self._taken = like.new_empty(size), 0
+
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """An array to be filled."""
+        size = math.prod(shape)
+        if self._room.dtype != like.dtype or self._room.numel() - self._taken < size:
+            return like.new_empty(shape)
+        self._taken += size
+        return self._room[self._taken - size : self._taken].view(shape)
+
+    def kept(self, size: int, like: Tensor) -> Tensor:
+        """For what forward keeps, the same for each scan where it is large enough."""
+        if self._kept is None or self._kept.numel() < size or self._kept.dtype != like.dtype:
+            self._kept = like.new_empty(size)
+        return self._kept
+
+
 @dataclass
 class ScanRecord:
     """One layer and direction."""
@@ -81,7 +109,7 @@ class ScanRecord:
     layer: int
     reverse: bool
     cell: Cell
-    recorder: Recorder
+    memory: Memory
     gates: dict[str, NDArray[Any]] = field(default_factory=dict)
     states: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -103,33 +131,14 @@ class Recorder:
     def __init__(self) -> None:
         self.scans: list[ScanRecord] = []
         self.inputs: NDArray[Any] | None = None
-        self._memory: Tensor | None = None
-        self._room, self._taken = torch.empty(0), 0
-
-    def reserve(self, size: int, like: Tensor) -> None:
-        """Room for the arrays of several scans, in one piece."""
-        self._room, self._taken = like.new_empty(size), 0
-
-    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """An array to be filled."""
-        size = math.prod(shape)
-        if self._room.dtype != like.dtype or self._room.numel() - self._taken < size:
-            return like.new_empty(shape)
-        self._taken += size
-        return self._room[self._taken - size : self._taken].view(shape)
+        self.memory = Memory()
 
     def scan(self, layer: int, reverse: bool, cell: Cell, x: Tensor) -> ScanRecord:
         """Before a scan of x."""
         if self.inputs is None:
             self.inputs = (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x).detach().cpu().numpy()
-        self.scans.append(ScanRecord(layer, reverse, cell, self))
+        self.scans.append(ScanRecord(layer, reverse, cell, self.memory))
         return self.scans[-1]
-
-    def memory(self, size: int, like: Tensor) -> Tensor:
-        """For what forward keeps, the same for each scan where it is large enough."""
-        if self._memory is None or self._memory.numel() < size or self._memory.dtype != like.dtype:
-            self._memory = like.new_empty(size)
-        return self._memory
 
     def trace(self, output: Any) -> StackTrace:
         """What was found."""
@@ -158,8 +167,8 @@ def recorded(
     count, steps = rows.shape[:2]
     output_size, size = sizes
     names, states = SLOTS.get(kinds.LSTM if kind == kinds.LSTM_PROJECTED else kind, ()), scan.cell.states
-    inner = scan.recorder.take((len(names) + len(states) - 1, count, steps, size), rows)
-    h = scan.recorder.take((count, steps, output_size), rows)
+    inner = scan.memory.take((len(names) + len(states) - 1, count, steps, size), rows)
+    h = scan.memory.take((count, steps, output_size), rows)
     if padded is not None:
         inner.zero_(), h.zero_()
     parts = dict(zip((*names, *states[1:]), inner, strict=True))
