@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import Any
 
 from bench.record import write
-from bench.spelling.damage import Damaged, damage_english, damage_korean, mend
+from bench.spelling.damage import Damaged, add_blanks, damage_english, damage_korean, drop_blanks, mend
 from bench.spelling.examples import examples
 from bench.spelling.lists import (
     Pair,
@@ -77,6 +77,25 @@ def korean() -> tuple[LanguageModel, Lexicon, list[Damaged], list[Damaged]]:
     return model, Lexicon.fit(train, min_count=2), tune, judge
 
 
+def blanks(model: LanguageModel, lexicon: Lexicon, sentences: list[Damaged]) -> dict[str, Any]:
+    """With blanks as slips: the misspelled sentences, the sentences as they were found (they should stay so; what is
+    changed about their blanks is listed), and with blanks left out or put in."""
+    without, corrector = Corrector(model, lexicon), Corrector(model, lexicon, settings=Settings(blanks=True))
+    sound = [(words, words) for words, _ in sentences]
+    texts = [" ".join(words) for words, _ in sentences]
+    changes = [change for text in texts for change in corrector.correct(text).changes]
+    return {
+        "misspelled": mend(corrector, sentences),
+        "sound_without": mend(without, sound),
+        "sound": mend(corrector, sound),
+        "sound_changes": [
+            [each.typed, each.meant] for each in changes if each.typed.count(" ") != each.meant.count(" ")
+        ],
+        "left_out": mend(corrector, drop_blanks(texts, SHARE, 5)),
+        "put_in": mend(corrector, add_blanks(texts, SHARE, 6)),
+    }
+
+
 def main() -> None:
     """Measure everything and write the result file, or print the settings' grid."""
     lexicon = english_words()
@@ -102,6 +121,7 @@ def main() -> None:
         figures[name] = {
             "without_context": mend(Corrector(None, listed), sentences),
             "in_context": mend(Corrector(of, listed), sentences),
+            "blanks": blanks(of, listed, sentences),
             "sentences": len(sentences),
         }
     write("spelling", figures)

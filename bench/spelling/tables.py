@@ -39,4 +39,13 @@ def spelling(read: Read) -> str:
         spoiled = f"{100 * after['spoiled_share']:.2f} % of sound words spoiled"
         without = f"; by frequency alone {100 * before['restored_share']:.1f} %, {100 * before['spoiled_share']:.2f} %"
         rows.append([f"{name}, {found['sentences']:,} damaged here", share, spoiled + without, asked])
+        blanks = found["blanks"]
+        for name, damaged in (("two words written as one", "left_out"), ("one word written as two", "put_in")):
+            part, usual, off = blanks[damaged], blanks["sound"], blanks["sound_without"]
+            undamaged = f"{usual['spoiled']:,} of {usual['sound']:,} words of the undamaged sentences spoiled; "
+            share = f"**{100 * part['restored_share']:.1f} %** of {part['damaged']:,} restored"
+            language = key.capitalize()
+            rows.append(
+                [f"{language}, {name}, `--blanks`", share, undamaged + f"without the option {off['spoiled']:,}", ""]
+            )
     return table(head, rows) + f"\n`python -m bench.spelling`, on {machine_of(content)}; commit {content['commit']}.\n"

@@ -12,38 +12,13 @@
 #include <vector>
 
 #include "../recurrent/run.h"
+#include "language_spec.h"
 #include "masks.h"
-#include "network.h"
-#include "optimizer.h"
 #include "sampled.h"
 
 namespace timesteps::training {
 
 constexpr Index kWeightOf = 5;  // a layer's stream of weight drop
-
-/// A language model, and what acts on it in training.
-struct LanguageSpec {
-    Index vocabulary = 0, embedding_size = 0;
-    bool tied = false, locked = false;  // locked: a dropout mask is one for all steps
-    double word_dropout = 0, input_dropout = 0, dropout = 0, output_dropout = 0, weight_drop = 0;
-    double activation = 0, slowness = 0;  // of AR, of TAR
-    std::vector<LayerSpec> layers;
-
-    Index outputs() const { return layers.back().hidden_size; }
-};
-
-/// Text side by side: ids (steps, batch), what follows each of them, and what its layers remember.
-struct Streams {
-    const std::int32_t *ids, *targets;
-    Index steps, batch;
-
-    Index positions() const { return steps * batch; }
-};
-
-struct LanguageStep {
-    double loss, penalty, norm;  // mean -log P; what AR and TAR add; of the gradients
-    bool taken;
-};
 
 template <class T>
 class LanguageTrainer {
@@ -52,7 +27,7 @@ public:
     /// of an LSTM's, (batch, hidden_size).
     LanguageTrainer(const LanguageSpec& spec, const OptimizerSpec& optimizer, const std::vector<Slot<T>>& slots)
         : spec_(spec), optimizer_(optimizer), slots_(slots), layers_(spec.layers.size()) {
-        if (sizes(spec) != sizes(slots_)) throw std::invalid_argument("the tensors are not the model's");
+        if (!fit(spec, slots_)) throw std::invalid_argument("the tensors are not the model's");
         const Slot<T>* slot = slots_.data();
         table_ = slot++;
         for (Layer& layer : layers_)
@@ -152,23 +127,6 @@ private:
         Buffer<T> input, y, dy, saved, h0, c0, hn, cn, weight, keep;
         const T* x = nullptr;
     };
-
-    static std::vector<Index> sizes(const LanguageSpec& spec) {
-        std::vector<Index> found{spec.vocabulary * spec.embedding_size};
-        for (const LayerSpec& layer : spec.layers) {
-            const Index rows = layer.gates * layer.hidden_size;
-            found.insert(found.end(), {rows * layer.input_size, rows * layer.hidden_size, rows, rows});
-        }
-        if (!spec.tied) found.push_back(spec.vocabulary * spec.outputs());
-        found.push_back(spec.vocabulary);
-        return found;
-    }
-
-    static std::vector<Index> sizes(const std::vector<Slot<T>>& slots) {
-        std::vector<Index> found;
-        for (const Slot<T>& slot : slots) found.push_back(slot.size());
-        return found;
-    }
 
     ProjectionProblem<T> problem(const Streams& streams, const T* h) const {
         ProjectionProblem<T> p{};

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from bench.spelling.damage import damage_english, damage_korean, mend
+from bench.spelling.damage import add_blanks, damage_english, damage_korean, drop_blanks, mend
 from bench.spelling.examples import MEANT, PAIRS, TYPED, model
 
 from timesteps.runtime.language.choosing import choose
@@ -42,3 +42,17 @@ def test_damage_is_counted() -> None:
     assert nothing["restored"] == nothing["spoiled"] == 0
     english = damage_english(["The bus came"], {"bus": ["buss"]}, 1.0, 0)
     assert english == [(["the", "bus", "came"], ["the", "buss", "came"])]
+
+
+def test_damaged_blanks_are_counted() -> None:
+    sentences = ["the dog ran to school today", "i saw the dog"] * 10
+    corrector = Corrector(PlainModel(sentences, order=2, k=0.001), settings=Settings(caution=0.0, blanks=True))
+    without = Corrector(corrector.model, settings=Settings(caution=0.0))
+    for damage in (drop_blanks, add_blanks):
+        damaged = damage(sentences, 0.3, 1)
+        assert damaged == damage(sentences, 0.3, 1) != damage(sentences, 0.3, 2)
+        assert [" ".join(good) for good, _ in damaged] == sentences
+        assert all(a.replace(" ", "") == b.replace(" ", "") for pair in damaged for a, b in zip(*pair, strict=True))
+        found, other = mend(corrector, damaged), mend(without, damaged)
+        assert found["damaged"] == other["damaged"] > 10 and found["spoiled"] == 0
+        assert found["restored"] > 0.5 * found["damaged"] and other["restored"] == 0

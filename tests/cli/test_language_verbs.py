@@ -106,6 +106,9 @@ def test_corrections(timesteps: Command, run: Path, folder: Path, monkeypatch: p
     assert (change["typed"], change["meant"], change["begin"]) == ("잘려갔다", "달려갔다", 7)
     given(monkeypatch, "나는 학교로 잘려갔다!\n")
     assert timesteps("correct", run, "--caution", 100).out == "나는 학교로 잘려갔다!\n"
+    for flag, text in (("--blanks", "나는 학교로 달려갔다\n"), ("--no-blanks", "나는학교로 달려갔다\n")):
+        given(monkeypatch, "나는학교로 달려갔다\n")
+        assert timesteps("correct", run, "--caution", 0, flag).out == text
     words = folder / "list.txt"
     words.write_text("학교로\t5\n발려갔다 3\n", "utf-8")
     given(monkeypatch, "나는 학교로 빌려갔다\n")

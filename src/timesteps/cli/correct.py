@@ -31,6 +31,13 @@ def correct(
         float | None,
         typer.Option("--weight", metavar="X", help="Of the language model beside the keyboard's slips. Default: 1."),
     ] = None,
+    blanks: Annotated[
+        bool,
+        typer.Option(
+            "--blanks/--no-blanks",
+            help="Whether two words may have been written as one, and one as two: Korean spacing, too. Default: no.",
+        ),
+    ] = False,
     as_json: language.JsonLines = False,
     encoding: language.Encoding = None,
 ) -> None:
@@ -42,7 +49,9 @@ def correct(
 
     usual = Settings()
     settings = Settings(
-        caution=usual.caution if caution is None else caution, weight=usual.weight if weight is None else weight
+        caution=usual.caution if caution is None else caution,
+        weight=usual.weight if weight is None else weight,
+        blanks=blanks,
     )
     model = language.open_language(run)
     corrector = Corrector(model, language.lexicon(run, words), settings=settings)

@@ -12,6 +12,8 @@ import typer
 from timesteps.cli.talk import print_json, say
 
 if TYPE_CHECKING:
+    from timesteps.inspect.explain_language import Surprise
+    from timesteps.inspect.explanation import Explanation
     from timesteps.runtime.session import Session
 
 
@@ -99,16 +101,7 @@ def explain(
     )
     for note in found.notes:
         say(note)
-    if as_json:
-        print_json(found.to_dict())
-        if out is None:
-            return
-    if out == "-":
-        sys.stdout.write(found.to_html())
-        return
-    path = found.save(out or "explain.html")
-    say(f"{found.chosen.answer}: {found.chosen.name} is {found.chosen.value:.4g}")
-    say(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB); open it in a browser")
+    _deliver(found, out, as_json, f"{found.chosen.answer}: {found.chosen.name} is {found.chosen.value:.4g}")
 
 
 def _explain_language(run: str, text: str, out: str | None, as_json: bool) -> None:
@@ -117,6 +110,11 @@ def _explain_language(run: str, text: str, out: str | None, as_json: bool) -> No
     from timesteps.inspect.explain_language import surprise
 
     found = surprise(open_language(run), text.strip("\n"), Path(run).resolve().name)
+    _deliver(found, out, as_json)
+
+
+def _deliver(found: Explanation | Surprise, out: str | None, as_json: bool, *lines: str) -> None:
+    """The numbers, the page on standard output, or the page in a file and these lines of talk."""
     if as_json:
         print_json(found.to_dict())
         if out is None:
@@ -125,6 +123,8 @@ def _explain_language(run: str, text: str, out: str | None, as_json: bool) -> No
         sys.stdout.write(found.to_html())
         return
     path = found.save(out or "explain.html")
+    for line in lines:
+        say(line)
     say(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB); open it in a browser")
 
 

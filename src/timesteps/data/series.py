@@ -14,6 +14,7 @@ from timesteps.data.cells import Cells
 from timesteps.data.dataset import Dataset
 from timesteps.data.download import check_recorded
 from timesteps.data.series_build import build
+from timesteps.data.series_columns import Completing
 from timesteps.data.series_source import known_series, read_table
 from timesteps.data.source import resolve, stored
 from timesteps.errors import DataError
@@ -125,7 +126,10 @@ def read_series(
         source = path
     cells = Cells(tuple(missing_values or ()), thousands, decimal)
     header = None if known is None or known.series is None else known.series.header
-    table = read_table(source, columns, cells, time_format, encoding, header)
+    chosen: Columns | Completing | None = columns
+    if columns is not None and frequency is None:  # a frequency is that of a model, whose columns are complete
+        chosen = Completing(columns, str(source), notes)
+    table = read_table(source, chosen, cells, time_format, encoding, header)
     if known is not None:
         check_recorded(path, table.sha256)
         table = replace(table, source=known.name)

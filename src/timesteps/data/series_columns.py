@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from timesteps.errors import DataError, option
 from timesteps.runtime.series.series import Columns
 
-__all__ = ["Chooser", "choose", "described", "names_in", "numbers_of", "place_of", "resolved", "separated"]
+__all__ = [
+    "Chooser",
+    "Completing",
+    "choose",
+    "described",
+    "names_in",
+    "numbers_of",
+    "place_of",
+    "resolved",
+    "separated",
+]
 
 
 Chooser = Callable[[Sequence[str], Callable[[int], bool]], Columns]
@@ -93,6 +103,30 @@ def _guessed(names: Sequence[str], numeric: Callable[[int], bool], path: str) ->
         raise DataError("which column is forecast?", path=path, mend=f"give {option('target')} ({names_in(names)})")
     name = [each.strip() for each in names]
     return Columns((name[target],), None if time is None else name[time], None if group is None else name[group])
+
+
+@dataclass(frozen=True)
+class Completing:
+    """A `Chooser`: the columns that were named, and for times that nobody named the column that is called like them."""
+
+    columns: Columns
+    path: str
+    notes: list[str]
+
+    def __call__(self, names: Sequence[str], numeric: Callable[[int], bool]) -> Columns:
+        """Of a table with these columns."""
+        columns = self.columns
+        if columns.time is not None:
+            return columns
+        named = [*numbers_of(columns), *columns.static, *([] if columns.group is None else [columns.group])]
+        used = {place_of(each, names, self.path, "named") for each in named}
+        plain = [name.strip().casefold().replace(" ", "_") for name in names]
+        time = _only([place for place, name in enumerate(plain) if name in _TIME and place not in used])
+        if time is None:
+            return columns
+        name = names[time].strip()
+        self.notes.append(f"times: column {name}, by its name")
+        return replace(columns, time=name)
 
 
 def described(columns: Columns) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from timesteps.data.catalogue import DATASETS
 from timesteps.data.cells import Cells
 from timesteps.data.frames import parquet_table
-from timesteps.data.series_columns import Chooser
+from timesteps.data.series_columns import Chooser, Completing
 from timesteps.data.series_frames import arrays_table, frame_table
 from timesteps.data.series_table import SeriesTable, read_series_table
 from timesteps.data.sniffing import by_suffix
@@ -48,7 +48,8 @@ def read_table(
         with ByteSource(source) as stream:
             return frame_table(parquet_table(stream), columns, cells, time_format, stream.name, stream.sha256)
     if isinstance(source, np.ndarray | list | tuple):
-        return arrays_table(source, columns if isinstance(columns, Columns) else None)
+        given = columns.columns if isinstance(columns, Completing) else columns
+        return arrays_table(source, given if isinstance(given, Columns) else None)
     return frame_table(source, columns, cells, time_format)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from timesteps.data.blocks import Block, blocks_of
 from timesteps.data.cells import Cells, NumberColumn, WordColumn
 from timesteps.data.lines import LineReader
-from timesteps.data.series_columns import Chooser, choose, numbers_of, resolved
+from timesteps.data.series_columns import Chooser, Completing, choose, numbers_of, resolved
 from timesteps.data.stamp_column import StampColumn
 from timesteps.errors import DataError
 from timesteps.runtime.series.series import Columns
@@ -130,7 +130,8 @@ def _header(block: Block, columns: Columns | Chooser | None, notes: list[str]) -
     if block.names is not None:
         return block.names, block
     first = [(column[0] or "").strip() for column in block.columns]
-    named = _named(columns) if isinstance(columns, Columns) else []
+    given = columns.columns if isinstance(columns, Completing) else columns
+    named = _named(given) if isinstance(given, Columns) else []
     wanted = [name for name in named if not name.strip().isdigit()]
     if not any(name in first for name in wanted) and any(map(_is_number, first)):
         notes.append("no header line: the first line is a row, columns go by their numbers")

@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps import __version__
 from timesteps.errors import DataError
 from timesteps.inspect.explain_charts import bar_chart
 from timesteps.inspect.explain_script import STEP_STYLE, colour
-from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.language.model import LanguageModel
 from timesteps.runtime.language.scoring import Score, score
 from timesteps.training.report_charts import clean
+from timesteps.training.report_frame import frame, write_page
 from timesteps.training.report_markup import facts, figure, section, table
-from timesteps.training.report_style import STYLE
 
 __all__ = ["Surprise", "surprise"]
 
@@ -84,34 +82,18 @@ class Surprise:
         )
         steps = section("Token by token", about, legend, f'<p class="steps">{chips}</p>')
         headline = f"Perplexity {self.score.perplexity:.4g}"
-        return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{clean(self.title)}: {headline}</title>
-<style>{STYLE}{STEP_STYLE}</style>
-</head>
-<body>
-<main>
-<header class="banner">
-<p class="over">What surprises {clean(self.title)}</p>
-<h1>{headline}</h1>
-</header>
-{steps}
-{section("How much", "", chart, of_all, table(["most surprising", "step", "bits"], rows))}
-</main>
-<footer>Written by timesteps {clean(__version__)}. This page loads nothing from elsewhere.</footer>
-</body>
-</html>
-"""
+        return frame(
+            f"What surprises {self.title}",
+            headline,
+            [],
+            [steps, section("How much", "", chart, of_all, table(["most surprising", "step", "bits"], rows))],
+            title=f"{self.title}: {headline}",
+            style=STEP_STYLE,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, whole or not at all; where it is."""
-        with atomic_write(path) as file:
-            file.write(self.to_html().encode("utf-8"))
-        return Path(path)
+        return write_page(path, self.to_html())
 
 
 def surprise(model: LanguageModel, text: str, title: str = "the model") -> Surprise:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timesteps import __version__
 from timesteps.inspect.explain_charts import bar_chart, contribution_chart
 from timesteps.inspect.explain_maps import PALETTE, HeatMap, heat_map, order_of_units
 from timesteps.inspect.explain_row import bounds_of, every_of, step_section
 from timesteps.inspect.explain_script import SCRIPT, SCRIPT_HASH, STEP_STYLE
 from timesteps.runtime.trace import LayerTrace
 from timesteps.training.report_charts import clean
+from timesteps.training.report_frame import frame
 from timesteps.training.report_markup import facts, figure, section, table
-from timesteps.training.report_style import STYLE
 
 if TYPE_CHECKING:
     from timesteps.inspect.explanation import Explanation
@@ -53,35 +52,18 @@ def page(it: Explanation) -> str:
     ]
     probability = "" if it.chosen.probability is None else f", {100 * it.chosen.probability:.1f} %"
     headline = f"{it.chosen.answer}{probability}"
-    notes = "".join(f'<p class="verdict">{clean(note)}</p>' for note in it.notes)
     data = json.dumps(scripted, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    # The policy forbids the page to fetch anything and to run any script but its own, whatever texts it shows.
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src '{SCRIPT_HASH}'"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{clean(it.title)}: {clean(headline)}</title>
-<style>{STYLE}{STEP_STYLE}</style>
-</head>
-<body>
-<main>
-<header class="banner">
-<p class="over">Why {clean(it.title)} answers as it does</p>
-<h1>{clean(headline)}</h1>
-<p class="verdict">Explained: {clean(it.chosen.name)}, {it.chosen.value:.4g}.</p>
-{notes}
-</header>
-{"".join(sections)}
-</main>
-<footer>Written by timesteps {clean(__version__)}. This page loads nothing from elsewhere.</footer>
-<script type="application/json" id="data">{data}</script>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+    script = f'\n<script type="application/json" id="data">{data}</script>\n<script>{SCRIPT}</script>'
+    return frame(
+        f"Why {it.title} answers as it does",
+        headline,
+        [f"Explained: {it.chosen.name}, {it.chosen.value:.4g}.", *it.notes],
+        sections,
+        title=f"{it.title}: {headline}",
+        style=STEP_STYLE,
+        allowed=f"img-src data:; script-src '{SCRIPT_HASH}'",
+        script=script,
+    )
 
 
 def _maps(it: Explanation) -> tuple[dict[str, list[tuple[str, HeatMap]]], dict[str, Any]]:

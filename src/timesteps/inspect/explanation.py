@@ -16,7 +16,6 @@ from timesteps.inspect.explain_choices import Chosen, Unit, choose_score, choose
 from timesteps.inspect.explain_neighbours import Neighbour, nearest
 from timesteps.inspect.explain_reading import Reading, read_row
 from timesteps.inspect.explain_steps import Contributions, integrated_gradients, leave_one_out
-from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.session import Session, load
 from timesteps.runtime.trace import LayerTrace, NetworkTrace
 
@@ -123,9 +122,9 @@ class Explanation:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, whole or not at all; where it is."""
-        with atomic_write(path) as file:
-            file.write(self.to_html().encode("utf-8"))
-        return Path(path)
+        from timesteps.training.report_frame import write_page
+
+        return write_page(path, self.to_html())
 
 
 def explain(

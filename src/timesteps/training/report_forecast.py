@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.display import fitted
 from timesteps.runtime.metrics_forecast import ForecastScores
 from timesteps.runtime.series.backtested import Autocorrelation, Backtest, number
@@ -25,8 +25,8 @@ from timesteps.training.report_forecast_charts import (
     fan_chart,
     key,
 )
+from timesteps.training.report_frame import frame, write_page
 from timesteps.training.report_markup import facts, figure, section, table
-from timesteps.training.report_style import STYLE
 
 __all__ = ["ForecastReport", "write_forecast_report"]
 
@@ -68,17 +68,15 @@ def write_forecast_report(path: str | PathLike[str], report: ForecastReport) -> 
     Raises:
         UsageError: the file cannot be written.
     """
-    path = Path(path)
-    with atomic_write(path) as file:
-        file.write(_page(report).encode("utf-8", "replace"))
-    return path
+    return write_page(path, _page(report))
 
 
 def _page(report: ForecastReport) -> str:
     found = report.backtest
     verdict = found.verdict
     beats = verdict.wins or verdict.baseline is None
-    tone = " bad" if not beats else " good" if verdict.wins and not verdict.unsure else ""
+    won = verdict.wins and not verdict.unsure
+    tone: Literal["", "good", "bad"] = "bad" if not beats else "good" if won else ""
     sections = [
         _comparison(report),
         _forecasts(found),
@@ -95,28 +93,7 @@ def _page(report: ForecastReport) -> str:
         section("Again", "", f"<code>{clean(report.command)}</code>" if report.command else ""),
     ]
     by = f"Written by {report.written or 'timesteps'}. This page loads nothing from elsewhere."
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{clean(report.title)}: {clean(verdict.headline)}</title>
-<style>{STYLE}{CHART_STYLE}</style>
-</head>
-<body>
-<main>
-<header class="banner{tone}">
-<p class="over">{clean(report.title)}</p>
-<h1>{clean(verdict.headline)}</h1>
-<p class="verdict">{clean(found.detail)}</p>
-</header>
-{"".join(sections)}
-</main>
-<footer>{clean(by)}</footer>
-</body>
-</html>
-"""
+    return frame(report.title, verdict.headline, [found.detail], sections, tone=tone, style=CHART_STYLE, footer=by)
 
 
 def _bar(found: Backtest) -> int | None:

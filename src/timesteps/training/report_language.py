@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
-from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.display import fitted, printable
 from timesteps.runtime.language.evaluation import Surprise, TextEvaluation, TokenLine
 from timesteps.training.report_charts import Line, clean, line_chart
+from timesteps.training.report_frame import frame, write_page
 from timesteps.training.report_markup import facts, figure, section, table
-from timesteps.training.report_style import STYLE
 
 __all__ = ["LanguageReport", "write_language_report"]
 
@@ -69,10 +69,7 @@ def write_language_report(path: str | PathLike[str], report: LanguageReport) -> 
     ...     "per token" in page.read_text(encoding="utf-8")
     True
     """
-    path = Path(path)
-    with atomic_write(path) as file:
-        file.write(_page(report).encode("utf-8", "replace"))
-    return path
+    return write_page(path, _page(report))
 
 
 def _page(report: LanguageReport) -> str:
@@ -90,28 +87,8 @@ def _page(report: LanguageReport) -> str:
         _lines(found.shown),
     ]
     sections.append(section("The model", "", facts(report.model)))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{clean(report.title)}: {clean(headline)}</title>
-<style>{STYLE}{_LANGUAGE_STYLE}</style>
-</head>
-<body>
-<main>
-<header class="banner{" bad" if found.impossible else ""}">
-<p class="over">{clean(report.title)}</p>
-<h1>{clean(headline)}</h1>
-<p class="verdict">{clean(detail)}</p>
-</header>
-{"".join(sections)}
-</main>
-<footer>Written by timesteps. This page loads nothing from elsewhere.</footer>
-</body>
-</html>
-"""
+    tone: Literal["", "bad"] = "bad" if found.impossible else ""
+    return frame(report.title, headline, [detail], sections, tone=tone, style=_LANGUAGE_STYLE)
 
 
 def _number(value: float) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from timesteps.runtime.display import fitted
 from timesteps.training.report_charts import Line, clean, line_chart, reliability_chart
 from timesteps.training.report_content import ReportContent, calibration, calibration_error, duration, percent, signed
 from timesteps.training.report_figures import accuracy_chart, confusion_chart
+from timesteps.training.report_frame import frame
 from timesteps.training.report_markup import facts, figure, section, table
 from timesteps.training.report_run import data_section, model_section, settings_section
-from timesteps.training.report_style import STYLE
 
 __all__ = ["page"]
 
@@ -36,30 +37,8 @@ def page(content: ReportContent) -> str:
         settings_section(content),
     ]
     verdict = content.verdict
-    tone = " bad" if verdict.loses else " good" if verdict.wins else ""
-    # The policy forbids the page to fetch or run anything, whatever texts it shows.
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{clean(content.title)}: {clean(verdict.headline)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<header class="banner{tone}">
-<p class="over">{clean(content.title)}</p>
-<h1>{clean(verdict.headline)}</h1>
-<p class="verdict">{clean(verdict.detail)}</p>
-</header>
-{"".join(sections)}
-</main>
-<footer>{clean(_footer(content))}</footer>
-</body>
-</html>
-"""
+    tone: Literal["", "good", "bad"] = "bad" if verdict.loses else "good" if verdict.wins else ""
+    return frame(content.title, verdict.headline, [verdict.detail], sections, tone=tone, footer=_footer(content))
 
 
 def _footer(content: ReportContent) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from timesteps.errors import spelled
 from timesteps.inspect.diagnose.charts import flow_chart
 from timesteps.inspect.diagnose.diagnosis import Diagnosis, Spell, span
-from timesteps.runtime.atomic import atomic_write
+from timesteps.training import report_frame
 from timesteps.training.report_charts import clean
 from timesteps.training.report_markup import facts, figure, section, table
-from timesteps.training.report_style import STYLE
 
 __all__ = ["page", "write_page"]
 
@@ -23,9 +21,8 @@ EXTRA_STYLE = """
 
 
 def write_page(path: str | os.PathLike[str], diagnosis: Diagnosis, spell: Spell | None = None) -> None:
-    """Write `page(diagnosis)`. OSError if that cannot be."""
-    with atomic_write(Path(path)) as file:
-        file.write(page(diagnosis, spell).encode("utf-8", "replace"))
+    """Write `page(diagnosis)`. Errors as `timesteps.training.report_frame.write_page`."""
+    report_frame.write_page(path, page(diagnosis, spell))
 
 
 def page(diagnosis: Diagnosis, spell: Spell | None = None) -> str:
@@ -33,27 +30,15 @@ def page(diagnosis: Diagnosis, spell: Spell | None = None) -> str:
     warnings = [finding for finding in diagnosis.findings if finding.level == "warning"]
     headline = f"{len(warnings)} warning{'s' if len(warnings) != 1 else ''}" if warnings else "Nothing to mend"
     sections = [_findings(diagnosis, spell), _flow(diagnosis), _activity(diagnosis), _intake(diagnosis)]
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{clean(f"Diagnosis of {diagnosis.about}")}</title>
-<style>{STYLE}{EXTRA_STYLE}</style>
-</head>
-<body>
-<main>
-<header class="banner{" bad" if warnings else " good"}">
-<p class="over">{clean(f"Diagnosis of {diagnosis.about} on {diagnosis.data}")}</p>
-<h1>{clean(headline)}</h1>
-</header>
-{"".join(sections)}
-</main>
-<footer>Written by timesteps. This page loads nothing from elsewhere.</footer>
-</body>
-</html>
-"""
+    return report_frame.frame(
+        f"Diagnosis of {diagnosis.about} on {diagnosis.data}",
+        headline,
+        [],
+        sections,
+        title=f"Diagnosis of {diagnosis.about}",
+        tone="bad" if warnings else "good",
+        style=EXTRA_STYLE,
+    )
 
 
 def _findings(diagnosis: Diagnosis, spell: Spell | None) -> str:

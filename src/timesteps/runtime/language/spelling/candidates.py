@@ -30,6 +30,14 @@ class Candidate:
     """log P(typed | word); 0 for what was typed itself."""
     entry: str | None
     """The word in the lexicon, where it is there."""
+    second: str | None = None
+    """The second one in the lexicon, where `word` is two with a blank between them."""
+
+    @property
+    def words(self) -> list[tuple[str, str | None]]:
+        """Each word and its entry."""
+        first, blank, second = self.word.partition(" ")
+        return [(first, self.entry), (second, self.second)] if blank else [(first, self.entry)]
 
 
 class Finder:

@@ -78,6 +78,11 @@ class Prices(msgspec.Struct, frozen=True):
     first: float = 1.5
     """What a slip in the first letter costs besides: who cannot spell a word knows how it begins (Yannakoudakis and
     Fawthrop 1983). Not for Hangul, where slips are those of fingers."""
+    blank_drop: float = 6.0
+    """No blank between two words, about as dear as another stroke left out…"""
+    blank_add: float = 8.0
+    """…and one inside a word. Dearer, for writers of Korean differ in it: at 6, words that are rightly two were joined
+    in sentences that nobody had damaged (those that `bench.spelling` tunes on)."""
 
 
 class Channel:

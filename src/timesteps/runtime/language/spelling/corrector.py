@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,8 +19,10 @@ import numpy as np
 from timesteps.errors import UsageError, option
 from timesteps.runtime.language.model import LanguageModel, State
 from timesteps.runtime.language.scoring import token_log_probs
+from timesteps.runtime.language.spelling.blanks import Blanks
 from timesteps.runtime.language.spelling.candidates import Candidate, Finder
 from timesteps.runtime.language.spelling.channel import Channel
+from timesteps.runtime.language.spelling.correction import Change, Correction, Suggestion
 from timesteps.runtime.language.spelling.lexicon import Lexicon
 from timesteps.runtime.language.units import MARKS
 from timesteps.runtime.text.normalize import canonical
@@ -46,6 +47,9 @@ class Settings(msgspec.Struct, frozen=True):
     """-log P of a word that no list has; and for each of its letters…"""
     novel_letter: float = 2.5
     """…this much more."""
+    blanks: bool = False
+    """Whether two words may be taken for one, and one for two. Off, because writers of Korean leave out blanks that
+    not everybody misses: more of their words are changed with it."""
 
     def __post_init__(self) -> None:
         for name in ("caution", "weight", "novel", "novel_letter"):
@@ -56,48 +60,37 @@ class Settings(msgspec.Struct, frozen=True):
                 raise UsageError(f"{option(name)} is {getattr(self, name)}", mend="give 1 to 1000")
 
 
-@dataclass(frozen=True)
-class Change:
-    """One word that was corrected."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What was taken for the pieces from one number up to another."""
 
     begin: int
-    """Where the word begins in the sentence as it was typed."""
-    typed: str
-    meant: str
-    probability: float
-    """Of this correction, among the sentences that were compared."""
-
-
-@dataclass(frozen=True)
-class Correction:
-    """A corrected sentence."""
-
-    typed: str
-    text: str
-    changes: list[Change]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        changes = [
-            {"begin": each.begin, "typed": each.typed, "meant": each.meant, "probability": each.probability}
-            for each in self.changes
-        ]
-        return {"typed": self.typed, "text": self.text, "changes": changes}
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A word that may have been meant, and how probably."""
-
-    word: str
-    probability: float
+    end: int
+    candidate: Candidate
 
 
 @dataclass(frozen=True, slots=True)
 class _Beginning:
     total: float
     state: State
-    chosen: tuple[Candidate, ...]
+    chosen: tuple[_Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What stands between blanks."""
+
+    begin: int
+    before: str
+    """Punctuation, then…"""
+    core: str
+    """…the word, then…"""
+    after: str
+    """…punctuation again."""
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.before) + len(self.core) + len(self.after)
 
 
 class Corrector:
@@ -133,6 +126,7 @@ class Corrector:
         syllables = None if model is None else [word for word in model.words if len(word) == 1]
         open_units = bool(syllables) and any("가" <= each <= "힣" for each in syllables or ())
         self.finder = Finder(lexicon, channel, syllables if open_units else None)
+        self._blanks = Blanks(lexicon, self.finder.channel.prices, open_units) if self.settings.blanks else None
         self._between = "" if model is None or not model.tokens(" ") else " "
 
     @cached_property
@@ -155,25 +149,31 @@ class Corrector:
         word = canonical(word.strip())
         found = self.finder.find(word)
         found = [each for each in found if each.entry is not None] or found
-        totals = np.array([each.channel + self._frequency(each) for each in found])
+        totals = np.array([each.channel + self._frequency(each.word, each.entry) for each in found])
         shares = np.exp(totals - totals.max())
         shares /= shares.sum()
         order = np.argsort(-shares, kind="stable")[:k]
         return [Suggestion(found[place].word, float(shares[place])) for place in order.tolist()]
 
     def correct(self, sentence: str) -> Correction:
-        """What was meant by a sentence. Blanks and punctuation stay as they are; words with digits are left alone.
+        """What was meant by a sentence. Punctuation stays as it is; words with digits are left alone.
 
-        The text is brought to normal form C.
+        Blanks stay, too, unless `Settings.blanks` is on: then one may be missing between two words, and a single one
+        too many inside a word. The text is brought to normal form C.
         """
         sentence = canonical(sentence)
-        pieces = [(found.start(), *_bare(found[0])) for found in _PIECE.finditer(sentence)]
+        pieces = [_Piece(found.start(), *_bare(found[0])) for found in _PIECE.finditer(sentence)]
         if not pieces:
             return Correction(sentence, sentence, [])
         beginnings = [_Beginning(0.0, self.model.start() if self.model else None, ())]
-        for place, (_, before, core, after) in enumerate(pieces):
-            lead = (self._between if place else "") + before
-            beginnings = self._extend(beginnings, self._candidates(core), lead, after)
+        jumped: list[_Beginning] = []  # over this piece, which was taken for the end of a word
+        for place, piece in enumerate(pieces):
+            steps = [_Step(place, place + 1, each) for each in self._candidates(piece.core)]
+            ahead = self._joined(sentence, pieces, place, beginnings)
+            beginnings = self._extend(beginnings, steps, self._lead(pieces, place), piece.after)
+            if jumped:
+                beginnings = sorted(beginnings + jumped, key=lambda each: -each.total)[: self.settings.beam]
+            jumped = ahead
         if self.model is not None and self.model.end >= 0:
             beginnings = [self._ended(each) for each in beginnings]
         beginnings.sort(key=lambda each: -each.total)
@@ -182,49 +182,65 @@ class Corrector:
     def _candidates(self, core: str) -> list[Candidate]:
         if not core or any(map(str.isdigit, core)):
             return [Candidate(core, 0.0, None)]
-        return self.finder.find(core)
+        return self.finder.find(core) + (self._blanks.apart(core) if self._blanks else [])
 
-    def _extend(
-        self, beginnings: list[_Beginning], candidates: list[Candidate], lead: str, after: str
+    def _lead(self, pieces: Sequence[_Piece], place: int) -> str:
+        """What stands before a piece's word."""
+        return (self._between if place else "") + pieces[place].before
+
+    def _joined(
+        self, sentence: str, pieces: Sequence[_Piece], place: int, beginnings: list[_Beginning]
     ) -> list[_Beginning]:
+        """The sentences that go on with a piece and the next one as one word."""
+        if self._blanks is None or place + 1 == len(pieces):
+            return []
+        first, second = pieces[place], pieces[place + 1]
+        if first.after or second.before or sentence[first.end : second.begin] != " ":
+            return []
+        found = self._blanks.together(first.core, second.core)
+        if found is None or any(map(str.isdigit, found.word)):
+            return []
+        step, lead = _Step(place, place + 2, found), self._lead(pieces, place)
+        return [self._with(each, step, lead, second.after) for each in beginnings]
+
+    def _extend(self, beginnings: list[_Beginning], steps: list[_Step], lead: str, after: str) -> list[_Beginning]:
         """The best sentences that go on with a candidate. All candidates are tried after the best beginning; those
         that do well there (and what was typed) after the others, too."""
         first, *others = beginnings
-        tried = [self._with(first, candidate, lead + candidate.word + after) for candidate in candidates]
+        tried = [self._with(first, step, lead, after) for step in steps]
         order = np.argsort([-each.total for each in tried], kind="stable")[: self.settings.width].tolist()
         kept = order if 0 in order else [*order, 0]
         found = [tried[place] for place in kept]
-        found += [
-            self._with(other, candidates[place], lead + candidates[place].word + after)
-            for other in others
-            for place in kept
-        ]
+        found += [self._with(other, steps[place], lead, after) for other in others for place in kept]
         found.sort(key=lambda each: -each.total)
         return found[: self.settings.beam]
 
-    def _with(self, beginning: _Beginning, candidate: Candidate, text: str) -> _Beginning:
-        settings = self.settings
+    def _with(self, beginning: _Beginning, step: _Step, lead: str, after: str) -> _Beginning:
+        settings, candidate = self.settings, step.candidate
         total = beginning.total + candidate.channel - (settings.caution if candidate.channel else 0.0)
         state = beginning.state
-        if self.model is None:
-            total += self._frequency(candidate)
-        else:
+        words = candidate.words
+        for place, (word, entry) in enumerate(words):
+            if self.model is None:
+                total += self._frequency(word, entry)
+                continue
+            text = (self._between if place else lead) + word + (after if place + 1 == len(words) else "")
             tokens = self.model.tokens(text)
             found, state = token_log_probs(self.model, state, tokens, self.model.units(text))
             total += settings.weight * float(found.sum())
-            if candidate.word and self.model.unknown in tokens:
-                total += self._unknown(candidate)
-        return _Beginning(total, state, (*beginning.chosen, candidate))
+            if word and self.model.unknown in tokens:
+                total += self._unknown(word, entry)
+        return _Beginning(total, state, (*beginning.chosen, step))
 
-    def _frequency(self, candidate: Candidate) -> float:
+    def _frequency(self, word: str, entry: str | None) -> float:
         """log P of a word by itself."""
-        return self._novel(candidate.word) if candidate.entry is None else self.lexicon.log_share(candidate.entry)
+        return self._novel(word) if entry is None else self.lexicon.log_share(entry)
 
-    def _unknown(self, candidate: Candidate) -> float:
+    def _unknown(self, word: str, entry: str | None) -> float:
         """log P of this word among all those that the model takes for <unk>."""
-        if candidate.entry is None:
-            return self._novel(candidate.word)
-        return math.log(self.lexicon.counts[self.lexicon.numbers[candidate.entry]]) - self._unlisted
+        if entry is None:
+            return self._novel(word)
+        return math.log(self.lexicon.counts[self.lexicon.numbers[entry]]) - self._unlisted
 
     def _novel(self, word: str) -> float:
         return -self.settings.novel - self.settings.novel_letter * len(word)
@@ -234,26 +250,22 @@ class Corrector:
         found, state = self.model.log_prob(beginning.state, self.model.end)
         return _Beginning(beginning.total + self.settings.weight * found, state, beginning.chosen)
 
-    def _chosen(
-        self, sentence: str, pieces: Sequence[tuple[int, str, str, str]], beginnings: list[_Beginning]
-    ) -> Correction:
+    def _chosen(self, sentence: str, pieces: Sequence[_Piece], beginnings: list[_Beginning]) -> Correction:
         best = beginnings[0]
         totals = np.array([each.total for each in beginnings])
         shares = np.exp(totals - totals[0])
         shares /= shares.sum()
         text, end, changes = [], 0, []
-        for place, ((begin, before, core, _), candidate) in enumerate(zip(pieces, best.chosen, strict=True)):
-            if candidate.word == core:
+        for step in best.chosen:
+            first, last, meant = pieces[step.begin], pieces[step.end - 1], step.candidate.word
+            begin = first.begin + len(first.before)
+            typed = sentence[begin : last.end - len(last.after)]
+            if meant == typed:
                 continue
-            begin += len(before)
-            text += [sentence[end:begin], candidate.word]
-            end = begin + len(core)
-            agreed = sum(
-                float(share)
-                for share, each in zip(shares, beginnings, strict=True)
-                if each.chosen[place].word == candidate.word
-            )
-            changes.append(Change(begin, core, candidate.word, min(agreed, 1.0)))
+            text += [sentence[end:begin], meant]
+            end = begin + len(typed)
+            agreed = sum(float(share) for share, each in zip(shares, beginnings, strict=True) if step in each.chosen)
+            changes.append(Change(begin, typed, meant, min(agreed, 1.0)))
         return Correction(sentence, "".join([*text, sentence[end:]]), changes)
 
 
