@@ -2,7 +2,7 @@
 // through time over streams of text whose states are carried from step to step.
 //
 // What is computed is said in src/timesteps/training/language/torch_engine.py, which does the same;
-// tests/training/test_language_law.py ties the two. Positions lie time by time: position t * batch + b.
+// tests/training/language/test_language_law.py ties the two. Positions lie time by time: position t * batch + b.
 #pragma once
 
 #include <cmath>
