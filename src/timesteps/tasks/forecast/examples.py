@@ -13,6 +13,7 @@ from timesteps.runtime.forecast.forecaster import scaled_rows
 from timesteps.runtime.forecast.panel import Panel
 from timesteps.runtime.forecast.stepped import learned_of
 from timesteps.runtime.forecast.windows import Rows, feature_names
+from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.spec import ForecastSpec, LossName
 from timesteps.training.batches import WINDOW, rows_of
 from timesteps.training.examples import Examples, StoredExamples
@@ -65,9 +66,13 @@ class WindowExamples:
         targets = np.empty((len(numbers), spec.horizon, width), np.float32)
         for first in range(0, len(numbers), _ROWS):
             part = slice(first, first + _ROWS)
-            values[part], found = learned_of(spec, self._loss, self._panel, self._rows.take(numbers[part]))
+            features, found = learned_of(spec, self._loss, self._panel, self._rows.take(numbers[part]))
+            # Scaled here, not all at once: in double precision they would take four times the memory.
+            values[part] = scaled_rows(features, *self._scaler).values.reshape(features.shape)
             targets[part] = found / self._unit
-        rows = scaled_rows(values, *self._scaler)
+        rows = Sequences(
+            values.reshape(-1, values.shape[2]), np.arange(len(numbers) + 1, dtype=np.int64) * self._length
+        )
         if spec.model == "direct":
             return Examples(rows, targets.reshape(len(numbers), -1), kind="numbers", missing="mask")
         steps = np.full((len(numbers), self._length, width), np.nan, np.float32)
