@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from timesteps.cli.talk import print_json
+
+if TYPE_CHECKING:
+    from timesteps.runtime.summary import Summary
 
 
 def info(
@@ -14,6 +18,11 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="As JSON on standard output.")] = False,
 ) -> None:
     """Layers, output shapes, parameters, size: like Keras' summary; of a language model, its kind and sizes."""
+    describe(run, as_json, str)
+
+
+def describe(run: str, as_json: bool, told: Callable[[Summary], str]) -> None:
+    """Print what any run's file holds; of networks, the summary as it is to be told."""
     from timesteps.cli.language import is_language_run, open_language
 
     if is_language_run(run):
@@ -36,6 +45,6 @@ def info(
     if as_json:
         print_json(result.to_dict() | ({} if forecaster is None else {"forecast": forecast_summary(forecaster)}))
         return
-    typer.echo(str(result))
+    typer.echo(told(result))
     if forecaster is not None:
         typer.echo("\n".join(forecast_lines(forecaster)))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from timesteps.cli import options
+from timesteps.cli.info import describe
 from timesteps.cli.talk import print_json
 
 
@@ -55,7 +56,7 @@ def summary(
             raise UsageError(f"neither a run nor {option('cell')}", mend="give one of them")
         for name in (*chosen, *sizes):
             raise UsageError(f"{option(name)} is for {option('cell')}, and {run} has its own", mend="leave it out")
-        _of_run(run, as_json)
+        describe(run, as_json, lambda found: found.full())
         return
     if len(sizes) > 1:
         raise UsageError(f"{option('input_size')} and {option('num_words')} were both given", mend="give one of them")
@@ -65,27 +66,6 @@ def summary(
     kind = {"input": "ids"} if num_words else {"input": "numeric", "embedding_size": 0}
     network = Options().but(cell=cell, **{**kind, **chosen}).network_spec(num_words or input_size or 1, 2)
     found = summarise(network)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        typer.echo(found.full())
-
-
-def _of_run(run: str, as_json: bool) -> None:
-    from timesteps.cli.language import is_language_run, open_language
-
-    if is_language_run(run):
-        from timesteps.runtime.language.summary import language_lines, language_summary
-
-        told = language_summary(open_language(run))
-        if as_json:
-            print_json(told)
-        else:
-            typer.echo("\n".join(language_lines(told)))
-        return
-    from timesteps.runtime.session import load
-
-    found = load(run).summary()
     if as_json:
         print_json(found.to_dict())
     else:

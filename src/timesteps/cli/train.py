@@ -150,8 +150,8 @@ def _plan(request: Request, as_json: bool) -> None:
 
 
 def _run(request: Request, out: Path, resume: bool, as_json: bool) -> None:
-    from timesteps.tasks.classify.folder import can_resume
     from timesteps.tasks.classify.run import run
+    from timesteps.tasks.folder import can_resume
     from timesteps.training.progress import quiet, terminal
 
     try:

@@ -32,6 +32,8 @@ def test_info_and_verify(tmp_path: Path) -> None:
     assert found["segment"] == 24 and len(found["share"]) == 6
     shown = CliRunner().invoke(app, ["info", str(path)])
     assert shown.exit_code == 0 and "rnn.l0 (GRU)" in shown.output and "6 steps (direct)" in shown.output
+    costs = CliRunner().invoke(app, ["summary", str(path)])
+    assert costs.exit_code == 0 and "A step" in costs.output and "6 steps (direct)" in costs.output
     plain = json.loads(CliRunner().invoke(app, ["info", str(path), "--json"]).output)
     assert plain["forecast"]["horizon"] == 6 and plain["layers"]
     assert verify(path).agrees

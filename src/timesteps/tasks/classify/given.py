@@ -17,8 +17,8 @@ from timesteps.data.split import text_key
 from timesteps.data.tables import TextTable
 from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.spec import ModelSpec
-from timesteps.tasks.classify.folder import REQUEST
 from timesteps.tasks.classify.request import Request
+from timesteps.tasks.folder import REQUEST
 
 __all__ = [
     "Table",

@@ -7,13 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from timesteps.data.source import resolve
-from timesteps.data.streams import is_stdin
-from timesteps.errors import DataError, UsageError
-from timesteps.runtime.atomic import atomic_write
+from timesteps.errors import UsageError
+from timesteps.tasks.request import RunRequest
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Request(RunRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Data, recipe and choices of one run of `timesteps train classify`.
 
     `memory` is what the user allows. A run that fits in memory leaves "none" for `--resume`, one that does not its
@@ -39,8 +37,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     class_weight: Literal["balanced"] | None = None
     threads: int | None = None
     memory: str | None = None
-    choices: dict[str, Any] = {}
-    directory: str = ""
+    choices: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.validation_split is not None:
@@ -50,17 +47,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise UsageError(
                     f"--validation-split is {self.validation_split}", mend="give a share between 0 and 1, such as 0.2"
                 )
-
-    def place(self, given: str | None) -> str | None:
-        """Where the data or file that the request names so lies, wherever the program runs now."""
-        if given is None or self.directory in ("", str(Path.cwd())) or not isinstance(resolve(given), Path):
-            return given
-        return given if is_stdin(given) else str(Path(self.directory, given))
-
-    def write(self, folder: Path) -> None:
-        """Keep the request in the run folder."""
-        with atomic_write(folder / "request.json") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(self), indent=2))
 
     def resumed(self, folder: Path) -> Request:
         """The request that started the run in this folder. `UsageError` if what is asked for here differs from it."""
@@ -77,17 +63,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     mend="leave options away when you resume, or train into another folder",
                 )
         return started
-
-    @classmethod
-    def read(cls, folder: Path) -> Request:
-        """The request that started the run in this folder."""
-        path = folder / "request.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
-        except FileNotFoundError as error:
-            raise UsageError("there is no run to resume", path=folder, mend="start one without --resume") from error
-        except (msgspec.MsgspecError, OSError) as error:
-            raise DataError(f"cannot be read: {error}", path=path, mend="start anew without --resume") from error
 
 
 #: How the command line says no to a choice that is on or off, where it is not `--no-…`.

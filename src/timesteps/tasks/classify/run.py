@@ -19,13 +19,13 @@ from timesteps.runtime.sequences import Sequences
 from timesteps.runtime.session import Session, load, with_golden
 from timesteps.tasks.baselines import BaselineResult, fit_baselines
 from timesteps.tasks.classify.fitting import Fitted, fit_model
-from timesteps.tasks.classify.folder import CHECKPOINT, claim, clear
 from timesteps.tasks.classify.memory import give_back, memory_for
 from timesteps.tasks.classify.pretraining import pretrained
 from timesteps.tasks.classify.ready import Ready, Say, make_ready
 from timesteps.tasks.classify.reporting import write_reports
 from timesteps.tasks.classify.request import Request
 from timesteps.tasks.classify.result import Result
+from timesteps.tasks.folder import CHECKPOINT, claim, clear
 from timesteps.training.examples import Examples
 from timesteps.training.progress import Progress
 

@@ -13,7 +13,7 @@ from timesteps.data.source import resolve
 from timesteps.errors import DataError, UsageError, option
 from timesteps.runtime.forecast.forecaster import TrainedForecaster
 from timesteps.runtime.series.series import Columns, Series
-from timesteps.tasks.classify.folder import REQUEST
+from timesteps.tasks.folder import REQUEST
 from timesteps.tasks.forecast.request import ForecastRequest
 
 __all__ = ["first_unseen_step", "read_for", "with_place"]

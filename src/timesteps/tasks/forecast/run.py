@@ -16,7 +16,7 @@ from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.forecast.forecaster import TrainedForecaster, load_forecaster
 from timesteps.runtime.series.series import Series
-from timesteps.tasks.classify.folder import CHECKPOINT, LAST, claim, clear
+from timesteps.tasks.folder import CHECKPOINT, LAST, claim, clear
 from timesteps.tasks.forecast.card import card
 from timesteps.tasks.forecast.choices import ForecastChoices, choose
 from timesteps.tasks.forecast.fitting import Fitted, fit_series
@@ -84,7 +84,7 @@ def run(
     choices = choices if threads is None else replace(choices, threads=threads)
     request = msgspec.structs.replace(request, directory=request.directory or str(Path.cwd()))
     began = time.monotonic()
-    data = read_series(request.place(), request.columns, **request.reading)
+    data = read_series(request.place(request.data), request.columns, **request.reading)
     for note in data.notes:
         say(note)
     test = tuple(first_test_step(each, request.test) for each in data.series)

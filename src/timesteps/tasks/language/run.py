@@ -11,20 +11,20 @@ from typing import Any
 import msgspec
 
 from timesteps.data.corpus import corpus_name
-from timesteps.data.source import resolve
-from timesteps.data.streams import is_stdin
-from timesteps.errors import ModelError, UsageError
+from timesteps.errors import UsageError
 from timesteps.runtime import modelfile
 from timesteps.runtime.atomic import atomic_write
 from timesteps.runtime.language.evaluation import evaluate_text
 from timesteps.runtime.language.recurrent import RecurrentModel
 from timesteps.runtime.language.spelling.lexicon import WORDS, WordCounter
+from timesteps.tasks.folder import LAST
 from timesteps.tasks.language.card import card
 from timesteps.tasks.language.choices import Choices, choose
 from timesteps.tasks.language.corpus import Prepared, named_lines, prepare, written
 from timesteps.tasks.language.estimator import network_for, train_on
 from timesteps.tasks.language.evaluation import evaluate_running
 from timesteps.tasks.ngram.estimator import NgramModel
+from timesteps.tasks.request import RunRequest
 from timesteps.training.callbacks import History
 from timesteps.training.checkpoint import checkpoint_path, peek_checkpoint
 from timesteps.training.language.loop import choose_language_engine
@@ -33,16 +33,12 @@ from timesteps.training.report_language import LanguageReport, write_language_re
 
 __all__ = ["LanguageRequest", "RunResult", "read_request", "run"]
 
-_REQUEST, _LAST = "request.json", "card.md"
 _ORDER = 5  # of the n-gram model that stands beside
 _REPORTED = 20_000  # tokens of the held-out text that the report looks at, line by line
 
 
-class LanguageRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text and choices, as plain values that a later `--resume` reads back.
-
-    Paths are as the user gave them; `directory` is where relative ones count from.
-    """
+class LanguageRequest(RunRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A text and choices."""
 
     corpus: str | None = None
     valid: str | None = None
@@ -50,30 +46,7 @@ class LanguageRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     encoding: str | None = None
     baseline: bool = True
     recipe: str = "small"
-    choices: dict[str, Any] = {}
-    directory: str = ""
-
-    def place(self, given: str | None) -> str | None:
-        """Where a file that the request names lies, wherever the program runs now."""
-        if given is None or self.directory in ("", str(Path.cwd())) or not isinstance(resolve(given), Path):
-            return given
-        return given if is_stdin(given) else str(Path(self.directory, given))
-
-    def write(self, folder: Path) -> None:
-        """Keep the request in the run folder."""
-        with atomic_write(folder / _REQUEST) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(self), indent=2))
-
-    @classmethod
-    def read(cls, folder: Path) -> LanguageRequest:
-        """The request of a run folder. `UsageError` if there is none."""
-        path = folder / _REQUEST
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
-        except FileNotFoundError as error:
-            raise UsageError("there is no run to resume", path=folder, mend="leave out --resume") from error
-        except msgspec.MsgspecError as error:
-            raise ModelError(f"cannot be read: {error}", path=path, mend="train again") from error
+    choices: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -141,7 +114,7 @@ def run(
         counter.write(folder)
     _write(folder / "figures.json", msgspec.json.format(msgspec.json.encode(figures), indent=2))
     text = card(figures, choices.to_dict(), history.rows)
-    _write(folder / _LAST, text.encode())
+    _write(folder / LAST, text.encode())
     return RunResult(folder, figures, text)
 
 
@@ -188,7 +161,7 @@ def _claim(folder: Path, resume: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if resume:
-            if (folder / _LAST).exists():
+            if (folder / LAST).exists():
                 raise UsageError("holds a finished run", path=folder, mend="leave out --resume to train anew")
             return
         path = checkpoint_path(folder)
@@ -199,7 +172,7 @@ def _claim(folder: Path, resume: bool) -> None:
                 path=folder,
                 mend="go on with it by --resume, choose another --out, or remove the folder",
             )
-        for name in (_LAST, "figures.json", "report.html", WORDS, modelfile.FILE_NAME):
+        for name in (LAST, "figures.json", "report.html", WORDS, modelfile.FILE_NAME):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -19,7 +19,7 @@ from timesteps.runtime.language.evaluation import TextEvaluation, evaluate_text
 from timesteps.runtime.language.ngram import Ngram
 from timesteps.runtime.language.ngram_spec import NGRAM
 from timesteps.runtime.language.spelling.lexicon import WordCounter
-from timesteps.tasks.classify.folder import claim, clear
+from timesteps.tasks.folder import claim, clear
 from timesteps.tasks.ngram.choices import Choices
 from timesteps.tasks.ngram.corpus import sentences
 from timesteps.tasks.ngram.estimate import Estimated, Tell, estimate
