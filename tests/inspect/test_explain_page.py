@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import struct
-import subprocess
 import time
 import zlib
 from html import unescape
@@ -17,15 +15,13 @@ import msgspec
 import numpy as np
 import pytest
 import random_models as models
+from chromium import dom, needs_chromium, screenshot
 
 from timesteps.inspect import explain
 from timesteps.inspect.explain_maps import PALETTE, order_of_units, png
 from timesteps.inspect.explain_script import colour
 from timesteps.runtime.session import Session
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 EVIL = '<script>alert(1)</script> <img src=x onerror=alert(2)> "정말" & </script> 재미있는 영화'
 VOID = {"meta", "line", "rect", "circle", "polyline", "image"}
 NUMBERS = np.random.default_rng(3).normal(size=(9, 3))
@@ -155,18 +151,10 @@ def test_four_hundred_tokens_are_small_and_quick() -> None:
     page = found.to_html()
     seconds = time.perf_counter() - begin
     assert len(found.reading) == 400 and len(page.encode()) <= 3e6
-    assert seconds < 60  # 5 where nothing else runs: bench/inspect has the figure
+    assert seconds < 60  # 5 where nothing else runs: bench/trace.py has the figure
 
 
-def chrome(tmp_path: Path, *words: str) -> str:
-    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--virtual-time-budget=8000", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
-    run = subprocess.run([CHROMIUM, *quiet, *words], capture_output=True, text=True, timeout=120, check=True)
-    return run.stdout
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@needs_chromium
 def test_chromium_colours_the_steps_by_the_chosen_unit(tmp_path: Path) -> None:
     session = Session(*models.guided_model(members=1, unguided=0))
     found = explain(session, "정말 재미있는 영화, 너무 지루했다 <b>", unit="f.2", layer="l0_reverse")
@@ -179,8 +167,8 @@ def test_chromium_colours_the_steps_by_the_chosen_unit(tmp_path: Path) -> None:
         ("l0.h.3", found.trace["l0"]["h"][:, 3], -1, 1),
         ("left-out", found.left_out, -np.abs(found.left_out).max(), np.abs(found.left_out).max()),
     ):
-        dom = chrome(tmp_path, "--dump-dom", f"{path.as_uri()}#{hash_}")
-        shown = re.findall(r'<span class="t" data-value="([^"]*)"[^>]*style="([^"]*)">([^<]*)</span>', dom)
+        drawn = dom(path, fragment=f"#{hash_}")
+        shown = re.findall(r'<span class="t" data-value="([^"]*)"[^>]*style="([^"]*)">([^<]*)</span>', drawn)
         assert [unescape(name) for *_, name in shown] == list(found.reading.names)
         step = (high - low) / 255
         np.testing.assert_allclose([float(v) for v, *_ in shown], values, atol=step / 2 + 0.006 * high)
@@ -190,12 +178,9 @@ def test_chromium_colours_the_steps_by_the_chosen_unit(tmp_path: Path) -> None:
             assert np.abs(np.array(said.groups(), int) - np.array(here.groups(), int)).max() <= 2, given
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@needs_chromium
 @pytest.mark.parametrize("case", ["guided", "numbers"])
 def test_chromium_draws_it(tmp_path: Path, case) -> None:
     model, row = CASES[case]
-    path, picture = explain(Session(*model), row).save(tmp_path / "page.html"), tmp_path / "page.png"
-    chrome(tmp_path, "--window-size=1100,2400", f"--screenshot={picture}", path.as_uri())
-    drawn = picture.read_bytes()
-    assert drawn[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", drawn[16:24]) == (1100, 2400)
-    assert len(drawn) > 60_000  # a blank page of this size takes about 12 kB
+    path = explain(Session(*model), row).save(tmp_path / "page.html")
+    assert len(screenshot(path, (1100, 2400))) > 60_000  # a blank page of this size takes about 12 kB

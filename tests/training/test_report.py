@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
-import struct
-import subprocess
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chromium import dom, needs_chromium, screenshot
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -26,9 +24,6 @@ from timesteps.training.report_content import calibration, calibration_error
 from timesteps.training.report_page import page
 from timesteps.training.versions import versions
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)> "quoted" & \x00 \u202e \ud800'
 VOID = {"meta"}
 
@@ -381,20 +376,11 @@ def test_versions_name_no_place() -> None:
     assert not any("/" in value or str(Path.home()) in value for value in found.values())
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@needs_chromium
 @pytest.mark.parametrize("width", [1100, 500])
 def test_chromium_renders_it(tmp_path: Path, width: int) -> None:
     path = write_report(tmp_path, content(texts=[EVIL] * 300))
-    picture = tmp_path / "report.png"
-    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2000"]  # fmt: skip
-    dom = subprocess.run([CHROMIUM, *quiet, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120)
-    assert dom.stdout.count("<svg") == 6 and dom.stdout.count("<section") == 8
-    assert "<script" not in dom.stdout and "<img" not in dom.stdout
-    subprocess.run(
-        [CHROMIUM, *quiet, f"--screenshot={picture}", path.as_uri()], capture_output=True, check=True, timeout=120
-    )
-    drawn = picture.read_bytes()
-    assert drawn[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", drawn[16:24]) == (width, 2000)
-    assert len(drawn) > 60_000  # a blank page of this size takes about 10 kB
+    shown = dom(path, (width, 2000))
+    assert shown.count("<svg") == 6 and shown.count("<section") == 8
+    assert "<script" not in shown and "<img" not in shown
+    assert len(screenshot(path, (width, 2000))) > 60_000  # a blank page of this size takes about 10 kB

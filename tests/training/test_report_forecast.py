@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import needs_chromium, screenshot
 
 from timesteps.runtime.series.backtested import Autocorrelation
 from timesteps.runtime.series.series import Series
@@ -18,7 +17,6 @@ from timesteps.tasks.forecast.backtest import backtest
 from timesteps.tasks.forecast.baselines import LastValue, NaiveForecast, SeasonalNaive, naive_baselines
 from timesteps.training.report_forecast import ForecastReport, write_forecast_report
 
-CHROMIUM = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
 EVIL = '<script>alert(1)</script>"&'
 
 
@@ -124,13 +122,8 @@ def test_missing_numbers_interrupt_lines(tmp_path: Path) -> None:
     assert page.count('class="line truth"') >= 2 * 3, "the past, and the truth in two parts, in both windows shown"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@needs_chromium
 @pytest.mark.parametrize("width", [1100, 390])
 def test_chromium_renders_it(tmp_path: Path, width: int) -> None:
     path = write_forecast_report(tmp_path / "report.html", made(3))
-    picture = tmp_path / "page.png"
-    quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={width},2400"]
-    assert CHROMIUM is not None
-    words = [CHROMIUM, *quiet, f"--screenshot={picture}", path.as_uri()]
-    subprocess.run(words, capture_output=True, check=True, timeout=120)
-    assert picture.stat().st_size > 20_000
+    assert len(screenshot(path, (width, 2400))) > 20_000
